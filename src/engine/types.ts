@@ -1,0 +1,100 @@
+import type { Graph, Weights } from '../graph/types.ts';
+
+/**
+ * What training, evaluation and Try ask of an engine. `engine/reference` (tfjs ops) fulfils it today, `engine/compiled` will.
+ * An engine owns one device; its networks live on it. Buffers handed in are `[N,H,W,C] float32`, already normalised.
+ * Nothing here knows images, epochs, files or pages.
+ */
+export type Backend = 'webgpu' | 'wasm' | 'webgl' | 'cpu';
+export type DeviceSetting = 'auto' | 'cuda' | Backend;
+
+export interface AdapterReport {
+  readonly backend: Backend;
+  /** What the user is shown: `Apple M2`, `SwiftShader (software)`, `WebAssembly, SIMD, 1 thread`. */
+  readonly label: string;
+  readonly software: boolean;
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+  readonly limits: Readonly<Record<string, number>>;
+  readonly features: readonly string[];
+  /** Why this one was taken, in a sentence for the user; null where it is what was asked for. */
+  readonly notice: string | null;
+}
+
+export interface OptimiserSettings {
+  readonly kind: 'adam';
+  /** Torch's defaults: 0.9, 0.999, 1e-8. */
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+}
+
+export interface OptimiserState {
+  /** Number of updates made. */
+  readonly step: number;
+  /** `${parameter}.exp_avg` and `${parameter}.exp_avg_sq`, torch's names and layouts. */
+  readonly moments: Weights;
+}
+
+export interface NetworkOptions {
+  readonly trainable: 'all' | 'head';
+  readonly optimiser: OptimiserSettings;
+  /** Replaces every BatchNorm's momentum; null keeps the architecture's. */
+  readonly batchNormMomentum: number | null;
+  /** Seed of dropout. */
+  readonly seed: number;
+}
+
+export interface ImageBatch {
+  /** `[n, size, size, 3]`, normalised. */
+  readonly images: Float32Array;
+  readonly n: number;
+  readonly size: number;
+}
+export interface LabelledBatch extends ImageBatch {
+  /** n class indices. */
+  readonly labels: Int32Array;
+}
+
+export interface StepResult {
+  /** Mean cross-entropy over the batch, in nats, before the update. */
+  readonly loss: number;
+  /** `[n, classes]`, in train mode, before the update. */
+  readonly logits: Float32Array;
+}
+
+export interface Network {
+  readonly graph: Graph;
+  /**
+   * Forward, backward, update. `parts` are micro-batches of one batch: gradients are weighted by their n and summed, one update
+   * is made. BatchNorm sees the part. With `trainable: 'head'` the backbone runs in eval mode, dropout too.
+   * Throws `DeviceLostError` or `GpuError`; never returns zeros for a failed dispatch. A loss of NaN is returned and
+   * makes no update.
+   */
+  trainStep(parts: readonly LabelledBatch[], learningRate: number): Promise<StepResult>;
+  /** Logits `[n, classes]`, eval mode. */
+  predict(batch: ImageBatch): Promise<Float32Array>;
+  /** A copy in torch's layout. */
+  readWeights(): Promise<Weights>;
+  writeWeights(weights: Weights): Promise<void>;
+  readOptimiser(): Promise<OptimiserState>;
+  writeOptimiser(state: OptimiserState): Promise<void>;
+  dispose(): void;
+}
+
+export interface EngineMemory {
+  /** Bytes now held in tensors on the device. */
+  readonly bytes: number;
+  readonly peakBytes: number;
+  readonly tensors: number;
+}
+
+export interface Engine {
+  readonly adapter: AdapterReport;
+  build(graph: Graph, weights: Weights, options: NetworkOptions): Promise<Network>;
+  memory(): EngineMemory;
+  /** Resolves with a reason once the device is gone; never rejects. */
+  readonly lost: Promise<string>;
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,105 @@
+import type { ErrorReport } from '../errors.ts';
+import type { AdapterReport } from '../engine/types.ts';
+import type { EvaluationReport } from '../evaluation/types.ts';
+import type { Split } from '../dataset/types.ts';
+import type { ArchitectureName } from '../architectures/settings.ts';
+
+/** Where a run's first weights came from. */
+export type WeightsOrigin =
+  | { readonly kind: 'random'; readonly seed: number }
+  | { readonly kind: 'pretrained'; readonly name: string; readonly sha256: string; readonly verified: boolean }
+  | { readonly kind: 'file'; readonly name: string; readonly sha256: string }
+  | { readonly kind: 'checkpoint'; readonly epoch: number };
+
+export interface EpochMetrics {
+  readonly n: number;
+  readonly loss: number;
+  readonly accuracy: number;
+  /** Mean over the classes that were predicted at all. */
+  readonly precision: number;
+}
+
+/** A measured forecast for one way to train. */
+export interface TrainingOption {
+  readonly architecture: ArchitectureName;
+  readonly layers: 'all' | 'head';
+  readonly batchSize: number;
+  /** Images that BatchNorm sees at once; equals batchSize where the batch fits whole. */
+  readonly batchnormBatch: number;
+  readonly secondsPerStep: number;
+  /** Whole run, validation included, with its epochs. */
+  readonly totalSeconds: number;
+  readonly peakBytes: number;
+  readonly fits: boolean;
+  /** True if timed here; false if scaled from a timed one by FLOPs. */
+  readonly measured: boolean;
+}
+
+/**
+ * Everything that happens to a run, in order. The log is stored; state is a fold over it (`foldRun`). `at` is ms since the epoch.
+ * Epochs and steps count from 1.
+ */
+export type RunEvent = { readonly at: number } & (
+  | {
+      readonly type: 'runStarted';
+      readonly runId: string;
+      /** Effective configuration: `Config` of src/config (kept opaque here; training sees its own sections). */
+      readonly config: unknown;
+      readonly dataset: {
+        readonly id: string;
+        readonly name: string;
+        readonly hash: string;
+        readonly synthetic: boolean;
+        readonly classes: readonly string[];
+        readonly counts: Readonly<Record<Split, number>>;
+      };
+      readonly parameters: number;
+      readonly epochs: number;
+      readonly stepsPerEpoch: number;
+    }
+  | { readonly type: 'deviceReady'; readonly adapter: AdapterReport }
+  | { readonly type: 'weightsReady'; readonly origin: WeightsOrigin; readonly warnings: readonly string[] }
+  | {
+      readonly type: 'progress';
+      readonly what: 'device' | 'weights' | 'first step';
+      readonly done: number;
+      readonly total: number | null;
+    }
+  | { readonly type: 'estimated'; readonly options: readonly TrainingOption[] }
+  | { readonly type: 'epochStarted'; readonly epoch: number }
+  | {
+      readonly type: 'step';
+      readonly epoch: number;
+      readonly step: number;
+      readonly loss: number;
+      /** Share of this batch that was right. */
+      readonly accuracy: number;
+      readonly learningRate: number;
+      readonly secondsPerStep: number;
+      readonly imagesPerSecond: number;
+      /** To the end of the run; null until it can be honest. */
+      readonly etaSeconds: number | null;
+    }
+  | { readonly type: 'evaluating'; readonly split: Split; readonly done: number; readonly total: number }
+  | {
+      readonly type: 'epochEnded';
+      readonly epoch: number;
+      readonly train: EpochMetrics;
+      /** Null where there is no validation split. */
+      readonly validation: EpochMetrics | null;
+      readonly seconds: number;
+      readonly best: boolean;
+    }
+  | { readonly type: 'checkpointSaved'; readonly epoch: number; readonly best: boolean; readonly bytes: number }
+  | { readonly type: 'batchSplit'; readonly batchnormBatch: number; readonly reason: string }
+  | { readonly type: 'paused' }
+  | { readonly type: 'continued' }
+  | { readonly type: 'resumed'; readonly fromEpoch: number }
+  | { readonly type: 'deviceLost'; readonly reason: string }
+  | { readonly type: 'workerLost'; readonly reason: string }
+  | { readonly type: 'testEvaluated'; readonly epoch: number; readonly report: EvaluationReport }
+  | { readonly type: 'finished'; readonly reason: 'completed' | 'stopped'; readonly bestEpoch: number | null }
+  | { readonly type: 'failed'; readonly error: ErrorReport }
+);
+
+export type RunEventType = RunEvent['type'];

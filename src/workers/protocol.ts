@@ -1,0 +1,144 @@
+import type { Config } from '../config/schema.ts';
+import type { ArchitectureName } from '../architectures/settings.ts';
+import type { SampleSettings } from '../dataset/settings.ts';
+import type { Dataset, RgbImage, Split } from '../dataset/types.ts';
+import type { AdapterReport } from '../engine/types.ts';
+import type { ErrorReport } from '../errors.ts';
+import type { EvaluationReport } from '../evaluation/types.ts';
+import type { RunEvent, TrainingOption } from '../training/events.ts';
+
+/**
+ * All that page and workers share. Each worker exposes `WorkerEndpoint` through Comlink and nothing else; no tensor crosses.
+ * A command answers with its result or with an `ErrorReport`; events come batched, at most ten times a second.
+ */
+export interface WorkerEndpoint<Commands extends CommandMap, Event> {
+  dispatch<T extends keyof Commands & string>(
+    type: T,
+    payload: Commands[T]['payload'],
+  ): Promise<Outcome<Commands[T]['result']>>;
+  subscribe(listener: (events: Event[]) => void): Promise<void>;
+}
+export type CommandMap = Record<string, { payload: unknown; result: unknown }>;
+export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: ErrorReport };
+
+// ---- dataset worker ------------------------------------------------------------------------------------------------------
+
+/** A file with its path in the folder it came from (a zip: its own name). */
+export interface NamedFile {
+  readonly path: string;
+  readonly file: Blob;
+}
+
+export interface DatasetCommands extends CommandMap {
+  /** One `.zip`, or the files of a folder. Emits `importProgress`. */
+  importFiles: {
+    payload: { files: readonly NamedFile[]; name: string; source: 'zip' | 'folder'; imgSize: number; decoders: number };
+    result: Dataset;
+  };
+  importSample: { payload: { sample: SampleSettings; imgSize: number }; result: Dataset };
+  /** The import under way ends with `ImportCancelledError`; nothing of it is kept. */
+  cancelImport: { payload: null; result: null };
+  list: { payload: null; result: Dataset[] };
+  delete: { payload: { id: string }; result: null };
+  /** Uncropped, at most `side` pixels on the long side; in the order asked for. */
+  thumbnails: { payload: { id: string; indices: readonly number[]; side: number }; result: RgbImage[] };
+  /** The file as it was imported. */
+  original: { payload: { id: string; index: number }; result: Blob };
+  sampleZip: { payload: { sample: SampleSettings }; result: Blob };
+}
+export type DatasetEvent =
+  | {
+      readonly type: 'importProgress';
+      readonly stage: 'reading' | 'drawing' | 'storing';
+      readonly done: number;
+      readonly total: number;
+      readonly secondsLeft: number | null;
+      readonly skipped: number;
+    }
+  | { readonly type: 'log'; readonly message: string };
+
+// ---- trainer worker ------------------------------------------------------------------------------------------------------
+
+export interface RunSummary {
+  readonly schema: 1;
+  readonly id: string;
+  readonly createdAt: number;
+  readonly config: Config;
+  readonly dataset: {
+    readonly id: string;
+    readonly name: string;
+    readonly hash: string;
+    readonly synthetic: boolean;
+    readonly classes: readonly string[];
+  };
+  readonly state: 'running' | 'stopped' | 'completed' | 'failed';
+  /** Newest whole checkpoint; null before the first. */
+  readonly latestEpoch: number | null;
+  readonly bestEpoch: number | null;
+  readonly storedBytes: number;
+}
+
+export interface TrainerCommands extends CommandMap {
+  /** Looks at this computer: what `training.device` would take. Starts nothing that stays. */
+  probe: { payload: { device: Config['training']['device'] }; result: AdapterReport };
+  /** Times a step or two of each sensible way to train. Cancelled by `stop`. */
+  estimate: { payload: { config: Config; datasetId: string; weightsId: string | null }; result: TrainingOption[] };
+  /** Answers once the run has ended. `weightsId`: a file imported before; null: as `model.pretrained` says. */
+  start: { payload: { config: Config; datasetId: string; weightsId: string | null }; result: { runId: string } };
+  /** Goes on from the newest checkpoint. */
+  resume: { payload: { runId: string }; result: { runId: string } };
+  pause: { payload: null; result: null };
+  continue: { payload: null; result: null };
+  /** Ends after the current micro-batch; what has been learnt is kept as a checkpoint and judged. */
+  stop: { payload: null; result: null };
+  runs: { payload: null; result: RunSummary[] };
+  /** The stored log. */
+  events: { payload: { runId: string }; result: RunEvent[] };
+  deleteRun: { payload: { runId: string }; result: null };
+}
+export type TrainerEvent = { readonly runId: string; readonly event: RunEvent };
+
+// ---- model worker --------------------------------------------------------------------------------------------------------
+
+export interface StoredWeights {
+  readonly id: string;
+  readonly name: string;
+  readonly sha256: string;
+  readonly architecture: ArchitectureName;
+  readonly classes: number;
+  readonly bytes: number;
+  readonly warnings: readonly string[];
+}
+
+export interface Prediction {
+  /** All classes, most probable first. */
+  readonly classes: readonly { readonly label: string; readonly probability: number }[];
+  /** What the network saw: the crop, `[size, size, 3]`. */
+  readonly seen: RgbImage;
+  readonly milliseconds: number;
+}
+
+export interface ExportedFile {
+  readonly fileName: string;
+  readonly blob: Blob;
+  readonly sha256: string;
+}
+
+export interface ModelCommands extends CommandMap {
+  evaluate: { payload: { runId: string; split: Split }; result: EvaluationReport };
+  predict: { payload: { runId: string; file: Blob }; result: Prediction };
+  exportModel: {
+    payload: { runId: string; format: 'mlpackage' | 'safetensors'; precision: 'float16' | 'float32' };
+    result: ExportedFile;
+  };
+  /** Reads, checks and keeps a weights file. Throws if it belongs to another architecture. */
+  importWeights: { payload: { file: Blob; name: string; architecture: ArchitectureName }; result: StoredWeights };
+  weights: { payload: null; result: StoredWeights[] };
+  deleteWeights: { payload: { id: string }; result: null };
+}
+export type ModelEvent = {
+  readonly type: 'modelProgress';
+  readonly what: string;
+  readonly done: number;
+  readonly total: number;
+};
