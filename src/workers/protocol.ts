@@ -5,7 +5,23 @@ import type { Dataset, RgbImage, Split } from '../dataset/types.ts';
 import type { AdapterReport } from '../engine/types.ts';
 import type { ErrorReport } from '../errors.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
-import type { RunEvent, TrainingOption } from '../training/events.ts';
+import type { EpochMetrics, RunEvent, TrainingOption, WeightsOrigin } from '../training/events.ts';
+
+/** What crosses the border, so that the page needs no other room's files. */
+export type {
+  AdapterReport,
+  ArchitectureName,
+  Config,
+  Dataset,
+  EpochMetrics,
+  ErrorReport,
+  EvaluationReport,
+  RgbImage,
+  RunEvent,
+  Split,
+  TrainingOption,
+  WeightsOrigin,
+};
 
 /**
  * All that page and workers share. Each worker exposes `WorkerEndpoint` through Comlink and nothing else; no tensor crosses.
