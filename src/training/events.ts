@@ -37,7 +37,7 @@ export interface TrainingOption {
 
 /**
  * Everything that happens to a run, in order. The log is stored; state is a fold over it (`foldRun`). `at` is ms since the epoch.
- * Epochs and steps count from 1.
+ * Epochs count from 1, and so do steps, within their epoch.
  */
 export type RunEvent = { readonly at: number } & (
   | {
@@ -92,6 +92,8 @@ export type RunEvent = { readonly at: number } & (
     }
   | { readonly type: 'checkpointSaved'; readonly epoch: number; readonly best: boolean; readonly bytes: number }
   | { readonly type: 'batchSplit'; readonly batchnormBatch: number; readonly reason: string }
+  /** A sentence for the user that no other event carries. */
+  | { readonly type: 'notice'; readonly text: string }
   | { readonly type: 'paused' }
   | { readonly type: 'continued' }
   | { readonly type: 'resumed'; readonly fromEpoch: number }

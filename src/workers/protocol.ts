@@ -87,7 +87,8 @@ export interface RunSummary {
     readonly synthetic: boolean;
     readonly classes: readonly string[];
   };
-  readonly state: 'running' | 'stopped' | 'completed' | 'failed';
+  /** `interrupted`: its worker or tab ended in mid-run; `resume` goes on from the newest checkpoint. */
+  readonly state: 'running' | 'interrupted' | 'stopped' | 'completed' | 'failed';
   /** Newest whole checkpoint; null before the first. */
   readonly latestEpoch: number | null;
   readonly bestEpoch: number | null;

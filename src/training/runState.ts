@@ -1,0 +1,244 @@
+import type { AdapterReport } from '../engine/types.ts';
+import type { ErrorReport } from '../errors.ts';
+import type { EvaluationReport } from '../evaluation/types.ts';
+import type { Split } from '../dataset/types.ts';
+import type { RunEvent, TrainingOption, WeightsOrigin } from './events.ts';
+import type { EpochRecord } from './types.ts';
+
+export type RunStatus =
+  | 'idle'
+  | 'preparing'
+  | 'training'
+  | 'validating'
+  | 'testing'
+  | 'paused'
+  | 'finished'
+  | 'failed'
+  /** The worker or the tab ended in mid-run: the run can be resumed. */
+  | 'lost';
+
+export interface StepPoint {
+  readonly epoch: number;
+  /** Counted over the whole run, from 1. */
+  readonly step: number;
+  readonly loss: number;
+  readonly accuracy: number;
+}
+
+export interface Notice {
+  readonly at: number;
+  readonly kind: 'info' | 'warning';
+  readonly text: string;
+}
+
+/** What the log says about a run, now. All figures as in `RunEvent`. */
+export interface RunState {
+  readonly runId: string | null;
+  readonly status: RunStatus;
+  readonly config: unknown;
+  readonly dataset: Extract<RunEvent, { type: 'runStarted' }>['dataset'] | null;
+  readonly parameters: number;
+  readonly epochs: number;
+  readonly stepsPerEpoch: number;
+  readonly adapter: AdapterReport | null;
+  readonly weights: { readonly origin: WeightsOrigin; readonly warnings: readonly string[] } | null;
+  readonly preparing: { readonly what: string; readonly done: number; readonly total: number | null } | null;
+  readonly options: readonly TrainingOption[];
+  /** The epoch under way (or the last one), and the step in it; 0 before the first. */
+  readonly epoch: number;
+  readonly step: number;
+  /** One point a step, for the curves. */
+  readonly steps: readonly StepPoint[];
+  /** One row an epoch, for the table and the validation curve. */
+  readonly history: readonly EpochRecord[];
+  readonly learningRate: number | null;
+  readonly secondsPerStep: number | null;
+  readonly imagesPerSecond: number | null;
+  readonly etaSeconds: number | null;
+  readonly evaluating: { readonly split: Split; readonly done: number; readonly total: number } | null;
+  readonly bestEpoch: number | null;
+  readonly latestCheckpoint: number | null;
+  /** Images that BatchNorm sees at once; null: the whole batch. */
+  readonly batchnormBatch: number | null;
+  readonly test: { readonly epoch: number; readonly report: EvaluationReport } | null;
+  readonly notices: readonly Notice[];
+  readonly error: ErrorReport | null;
+  readonly reason: 'completed' | 'stopped' | null;
+  /** ms since the epoch. */
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+}
+
+export const emptyRun: RunState = {
+  runId: null,
+  status: 'idle',
+  config: null,
+  dataset: null,
+  parameters: 0,
+  epochs: 0,
+  stepsPerEpoch: 0,
+  adapter: null,
+  weights: null,
+  preparing: null,
+  options: [],
+  epoch: 0,
+  step: 0,
+  steps: [],
+  history: [],
+  learningRate: null,
+  secondsPerStep: null,
+  imagesPerSecond: null,
+  etaSeconds: null,
+  evaluating: null,
+  bestEpoch: null,
+  latestCheckpoint: null,
+  batchnormBatch: null,
+  test: null,
+  notices: [],
+  error: null,
+  reason: null,
+  startedAt: null,
+  endedAt: null,
+};
+
+type Draft = { -readonly [K in keyof RunState]: RunState[K] } & {
+  steps: StepPoint[];
+  history: EpochRecord[];
+  notices: Notice[];
+};
+
+/**
+ * State as a fold over the log. `from` is not changed: the arrays are copied once a call, so that folding each batch of live
+ * events (ten a second at most) stays cheap for a run of any length.
+ */
+export function foldRun(events: readonly RunEvent[], from: RunState = emptyRun): RunState {
+  const state: Draft = { ...from, steps: [...from.steps], history: [...from.history], notices: [...from.notices] };
+  for (const event of events) apply(state, event);
+  return state;
+}
+
+function apply(state: Draft, event: RunEvent): void {
+  const notice = (text: string, kind: Notice['kind'] = 'info') => state.notices.push({ at: event.at, kind, text });
+  switch (event.type) {
+    case 'runStarted':
+      Object.assign(state, emptyRun, { steps: [], history: [], notices: [], status: 'preparing', startedAt: event.at });
+      state.runId = event.runId;
+      state.config = event.config;
+      state.dataset = event.dataset;
+      state.parameters = event.parameters;
+      state.epochs = event.epochs;
+      state.stepsPerEpoch = event.stepsPerEpoch;
+      return;
+    case 'deviceReady':
+      state.adapter = event.adapter;
+      if (event.adapter.notice !== null) notice(event.adapter.notice);
+      return;
+    case 'weightsReady':
+      state.weights = { origin: event.origin, warnings: event.warnings };
+      for (const warning of event.warnings) notice(warning, 'warning');
+      return;
+    case 'progress':
+      state.preparing = { what: event.what, done: event.done, total: event.total };
+      return;
+    case 'estimated':
+      state.options = event.options;
+      return;
+    case 'epochStarted':
+      state.status = 'training';
+      state.preparing = null;
+      state.epoch = event.epoch;
+      state.step = 0;
+      return;
+    case 'step':
+      if (state.status !== 'paused') state.status = 'training';
+      state.evaluating = null;
+      state.epoch = event.epoch;
+      state.step = event.step;
+      state.learningRate = event.learningRate;
+      state.secondsPerStep = event.secondsPerStep;
+      state.imagesPerSecond = event.imagesPerSecond;
+      state.etaSeconds = event.etaSeconds;
+      state.steps.push({
+        epoch: event.epoch,
+        step: (event.epoch - 1) * state.stepsPerEpoch + event.step,
+        loss: event.loss,
+        accuracy: event.accuracy,
+      });
+      return;
+    case 'evaluating':
+      if (state.status !== 'paused') state.status = event.split === 'test' ? 'testing' : 'validating';
+      state.evaluating = { split: event.split, done: event.done, total: event.total };
+      return;
+    case 'epochEnded':
+      state.evaluating = null;
+      state.history.push({
+        epoch: event.epoch,
+        train: event.train,
+        validation: event.validation,
+        seconds: event.seconds,
+        best: event.best,
+      });
+      if (event.best) state.bestEpoch = event.epoch;
+      return;
+    case 'checkpointSaved':
+      state.latestCheckpoint = event.epoch;
+      if (event.best) state.bestEpoch = event.epoch;
+      return;
+    case 'batchSplit':
+      state.batchnormBatch = event.batchnormBatch;
+      notice(event.reason);
+      return;
+    case 'notice':
+      notice(event.text);
+      return;
+    case 'paused':
+      state.status = 'paused';
+      return;
+    case 'continued':
+      state.status = 'training';
+      return;
+    case 'resumed':
+      state.status = 'preparing';
+      state.error = null;
+      state.endedAt = null;
+      state.evaluating = null;
+      state.epoch = event.fromEpoch;
+      state.step = 0;
+      state.steps = state.steps.filter((point) => point.epoch <= event.fromEpoch);
+      state.history = state.history.filter((row) => row.epoch <= event.fromEpoch);
+      notice(
+        event.fromEpoch === 0
+          ? 'Started again from the first epoch.'
+          : `Resumed from the checkpoint of epoch ${event.fromEpoch}.`,
+      );
+      return;
+    case 'deviceLost':
+      state.status = 'preparing';
+      notice(`The graphics device was lost (${event.reason}). Going on from the last checkpoint.`, 'warning');
+      return;
+    case 'workerLost':
+      state.status = 'lost';
+      state.evaluating = null;
+      state.endedAt = event.at;
+      notice(`The training worker ended: ${event.reason}`, 'warning');
+      return;
+    case 'testEvaluated':
+      state.evaluating = null;
+      state.test = { epoch: event.epoch, report: event.report };
+      return;
+    case 'finished':
+      state.status = 'finished';
+      state.reason = event.reason;
+      state.bestEpoch = event.bestEpoch;
+      state.etaSeconds = 0;
+      state.evaluating = null;
+      state.endedAt = event.at;
+      return;
+    case 'failed':
+      state.status = 'failed';
+      state.error = event.error;
+      state.evaluating = null;
+      state.endedAt = event.at;
+      return;
+  }
+}

@@ -1,0 +1,86 @@
+import type { ModelSettings } from '../architectures/settings.ts';
+import type { DataSettings } from '../dataset/settings.ts';
+import type { OutputSettings } from '../export/settings.ts';
+import type { Weights } from '../graph/types.ts';
+import type { EpochMetrics, RunEvent, WeightsOrigin } from './events.ts';
+import type { TrainingSettings } from './settings.ts';
+
+/** The effective configuration, by each room's own settings: what `src/config` assembles. */
+export interface RunConfig {
+  readonly data: DataSettings;
+  readonly model: ModelSettings;
+  readonly training: TrainingSettings;
+  readonly output: OutputSettings;
+}
+
+export interface RunDataset {
+  readonly id: string;
+  readonly name: string;
+  readonly hash: string;
+  readonly synthetic: boolean;
+  readonly classes: readonly string[];
+}
+
+/** What a list of runs needs to know of one; kept beside its log and checkpoints. */
+export interface RunRecord {
+  readonly schema: 1;
+  readonly id: string;
+  /** ms since the epoch. */
+  readonly createdAt: number;
+  readonly config: RunConfig;
+  readonly dataset: RunDataset;
+  /** An imported weights file that the run starts from; null: as `model.pretrained` says. */
+  readonly weightsId: string | null;
+  readonly state: 'running' | 'stopped' | 'completed' | 'failed';
+  /** Epochs of the checkpoints that are kept: the newest, and the one with the lowest validation loss. */
+  readonly latestEpoch: number | null;
+  readonly bestEpoch: number | null;
+  /** Bytes of the kept checkpoints. */
+  readonly storedBytes: number;
+}
+
+/** Where runs are kept. Implemented on IndexedDB by `platform/browser`, in memory by `platform/node`. */
+export interface RunStore {
+  /** Newest first. */
+  list(): Promise<RunRecord[]>;
+  read(id: string): Promise<RunRecord | undefined>;
+  write(record: RunRecord): Promise<void>;
+  events(id: string): Promise<RunEvent[]>;
+  appendEvents(id: string, events: readonly RunEvent[]): Promise<void>;
+  /**
+   * Keeps the checkpoint of `epoch` and the record that points to it in one transaction, then removes checkpoints that the
+   * record no longer points to. `storedBytes` of the record is counted here; returns the record as written.
+   */
+  writeCheckpoint(record: RunRecord, epoch: number, bytes: Uint8Array): Promise<RunRecord>;
+  readCheckpoint(id: string, which: 'latest' | 'best'): Promise<Uint8Array | undefined>;
+  delete(id: string): Promise<void>;
+}
+
+export interface EpochRecord {
+  readonly epoch: number;
+  readonly train: EpochMetrics;
+  /** Null where there is no validation split. */
+  readonly validation: EpochMetrics | null;
+  readonly seconds: number;
+  readonly best: boolean;
+}
+
+/** All that it takes to go on as if nothing had happened, or to use the model. */
+export interface Checkpoint {
+  readonly schema: 1;
+  readonly runId: string;
+  /** Epochs that are complete; where a run was stopped in an epoch, that epoch. */
+  readonly epoch: number;
+  /** False where a run was stopped in mid-epoch: good for use, and a resumed run repeats the epoch. */
+  readonly whole: boolean;
+  readonly config: RunConfig;
+  readonly dataset: RunDataset;
+  readonly architecture: string;
+  readonly origin: WeightsOrigin;
+  /** Images that BatchNorm saw at once. */
+  readonly batchnormBatch: number;
+  readonly history: readonly EpochRecord[];
+  readonly bestEpoch: number | null;
+  readonly weights: Weights;
+  readonly optimiser: { readonly step: number; readonly moments: Weights };
+}
