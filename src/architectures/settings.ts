@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '../zod.ts';
 
 export const architectureNames = ['densenet121', 'resnet50', 'mobilenet_v3_small', 'tiny'] as const;
 export type ArchitectureName = (typeof architectureNames)[number];

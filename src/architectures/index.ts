@@ -1,0 +1,22 @@
+import type { Graph } from '../graph/types.ts';
+import { architecture as densenet121 } from './densenet121/index.ts';
+import { architecture as mobilenetV3Small } from './mobilenet_v3_small/index.ts';
+import { architecture as resnet50 } from './resnet50/index.ts';
+import type { ArchitectureName } from './settings.ts';
+import { architecture as tiny } from './tiny/index.ts';
+import type { Architecture } from './types.ts';
+
+export type { Architecture } from './types.ts';
+
+/** Every backbone, by its name in the configuration, in the order in which the page offers them. */
+export const architectures: Readonly<Record<ArchitectureName, Architecture>> = {
+  densenet121,
+  resnet50,
+  mobilenet_v3_small: mobilenetV3Small,
+  tiny,
+};
+
+/** The training graph of a backbone with a head for `classes` classes. */
+export function buildGraph(name: ArchitectureName, classes: number): Graph {
+  return architectures[name].build(classes);
+}
