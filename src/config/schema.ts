@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '../zod.ts';
 import { modelSettings } from '../architectures/settings.ts';
 import { dataSettings } from '../dataset/settings.ts';
 import { outputSettings } from '../export/settings.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '../zod.ts';
 
 /** Half-open ranges are written out in the message of a failed check, so that the page can say what is allowed. */
 const share = z.number().min(0).max(0.5);

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '../zod.ts';
 
 /** `output` in configs/base.yaml. */
 export const outputSettings = z.strictObject({

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { z } from '../zod.ts';
 
 const strength = z.number().min(0).max(1);
 const range = (low: number, high: number) =>

@@ -1,0 +1,48 @@
+import { allowedAt, isSectionPath, nearestPath, valueInWords } from './describe.ts';
+import type { ConfigIssue } from './errors.ts';
+import type { Place } from './layer.ts';
+import { configSchema } from './schema.ts';
+import { valueAt, type ConfigTree } from './tree.ts';
+
+/**
+ * What is wrong with a tree of settings. With `partial`, missing settings are no fault.
+ * `originOf` says where a value comes from: source and, in a file, its place.
+ */
+export function issuesOf(
+  tree: ConfigTree,
+  options: { partial: boolean; originOf: (path: string) => { source: string; place: Place | null } },
+): ConfigIssue[] {
+  const result = configSchema.safeParse(tree);
+  if (result.success) return [];
+  const issues = new Map<string, ConfigIssue>();
+  const add = (path: string, message: string) => {
+    if (issues.has(path)) return;
+    const { source, place } = options.originOf(path);
+    issues.set(path, { path, source, line: place?.line ?? null, column: place?.column ?? null, message });
+  };
+  for (const issue of result.error.issues) {
+    // Numbers in the path are places in a list: the setting is the list.
+    const path = issue.path.filter((key) => typeof key === 'string').join('.');
+    if (issue.code === 'unrecognized_keys') {
+      for (const key of issue.keys) {
+        const unknown = path ? `${path}.${key}` : key;
+        add(unknown, unknownKeyMessage(unknown));
+      }
+      continue;
+    }
+    const found = valueAt(tree, path);
+    if (found === undefined) {
+      if (!options.partial) add(path, `${path} is missing; allowed: ${allowedAt(path)}.`);
+    } else {
+      add(path, `${path} is ${valueInWords(found)}; allowed: ${allowedAt(path)}.`);
+    }
+  }
+  return [...issues.values()];
+}
+
+/** `training.epoch is no setting; did you mean training.epochs?` */
+export function unknownKeyMessage(path: string): string {
+  if (isSectionPath(path)) return `${path} is a section; give one of its settings.`;
+  const meant = nearestPath(path);
+  return `${path} is no setting${meant ? `; did you mean ${meant}?` : ', and nothing has a similar name.'}`;
+}
