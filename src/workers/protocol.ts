@@ -145,7 +145,13 @@ export interface ModelCommands extends CommandMap {
   evaluate: { payload: { runId: string; split: Split }; result: EvaluationReport };
   predict: { payload: { runId: string; file: Blob }; result: Prediction };
   exportModel: {
-    payload: { runId: string; format: 'mlpackage' | 'safetensors'; precision: 'float16' | 'float32' };
+    payload: {
+      runId: string;
+      format: 'mlpackage' | 'safetensors';
+      precision: 'float16' | 'float32';
+      /** Name and metadata as they stand on the page now; without it, as the run was configured. */
+      output?: Config['output'];
+    };
     result: ExportedFile;
   };
   /** Reads, checks and keeps a weights file. Throws if it belongs to another architecture. */
