@@ -1,0 +1,34 @@
+import { reportOf, type ErrorReport } from '../../errors.ts';
+import { announce } from './announce.svelte.ts';
+
+/** A failure that the user has met and not yet dismissed. */
+export interface Problem {
+  readonly id: number;
+  readonly report: ErrorReport;
+  /** A button that does what the remedy says, where the page can. */
+  readonly action: { readonly label: string; readonly run: () => void } | null;
+}
+
+let nextId = 1;
+let list = $state.raw<readonly Problem[]>([]);
+
+export const problems = {
+  get list(): readonly Problem[] {
+    return list;
+  },
+  /** Shows a panel and reads it out. The same failure twice is one panel. */
+  show(report: ErrorReport, action: Problem['action'] = null): void {
+    list = [
+      ...list.filter((other) => other.report.name !== report.name || other.report.message !== report.message),
+      { id: nextId++, report, action },
+    ];
+    announce(`${report.message} ${report.remedy}`, 'assertive');
+  },
+  /** For what is thrown on the page itself. */
+  showError(error: unknown): void {
+    problems.show(reportOf(error));
+  },
+  dismiss(id: number): void {
+    list = list.filter((problem) => problem.id !== id);
+  },
+};

@@ -1,0 +1,272 @@
+import { emptyRun, foldRun, type RunState } from '../../workers/clients.ts';
+import type { ErrorReport, RunEvent, RunSummary, TrainerEvent, TrainingOption } from '../../workers/protocol.ts';
+import { percent } from '../format.ts';
+import { announce } from './announce.svelte.ts';
+import { config } from './config.svelte.ts';
+import { datasets } from './datasets.svelte.ts';
+import { keepAwake } from './keepAwake.svelte.ts';
+import { problems } from './problems.svelte.ts';
+import { provideStep } from './steps.svelte.ts';
+import { weights } from './weights.svelte.ts';
+import { ask, onEvents, request } from './workers.svelte.ts';
+
+/** Failures that the Train view answers in place, with the ways out beside them. */
+const answeredInPlace = new Set(['WeightsUnavailableError']);
+
+let summaries = $state.raw<readonly RunSummary[]>([]);
+/** The run that is under way in this tab, or that was last. */
+let live = $state.raw<RunState>(emptyRun);
+/** An older run that is looked at; null: `live`. */
+let opened = $state.raw<RunState | null>(null);
+/** What the trainer is doing for this tab. */
+let busy = $state<'starting' | 'running' | 'estimating' | null>(null);
+let stopping = $state(false);
+let failure = $state.raw<ErrorReport | null>(null);
+let options = $state.raw<readonly TrainingOption[]>([]);
+let estimating = $state.raw<Extract<RunEvent, { type: 'progress' }> | null>(null);
+let loaded = $state(false);
+let listening: (() => void) | undefined;
+/** What runs to do once a run has ended: the model's state takes the new one. */
+const ended = new Set<(runId: string) => void>();
+
+const shown = $derived(opened ?? live);
+const interrupted = $derived(
+  summaries.find((run) => run.state === 'running' && !(busy === 'running' && run.id === live.runId)) ?? null,
+);
+
+export const run = {
+  /** The run that the Train view shows. */
+  get shown(): RunState {
+    return shown;
+  },
+  /** The run under way or last, whatever is looked at. */
+  get live(): RunState {
+    return live;
+  },
+  /** Stored on this computer, newest first. */
+  get summaries(): readonly RunSummary[] {
+    return summaries;
+  },
+  get loaded(): boolean {
+    return loaded;
+  },
+  /** A run whose tab or worker ended before it did. */
+  get interrupted(): RunSummary | null {
+    return interrupted;
+  },
+  get active(): boolean {
+    return busy === 'starting' || busy === 'running';
+  },
+  get stopping(): boolean {
+    return stopping;
+  },
+  /** Why the last start did not come about, where the view answers it itself. */
+  get failure(): ErrorReport | null {
+    return failure;
+  },
+  /** Measured ways to train, for the settings that were in effect then. */
+  get options(): readonly TrainingOption[] {
+    return options;
+  },
+  /** Null: nothing is measured now. */
+  get estimating(): { readonly progress: Extract<RunEvent, { type: 'progress' }> | null } | null {
+    return busy === 'estimating' ? { progress: estimating } : null;
+  },
+
+  async load(): Promise<void> {
+    listen();
+    summaries = ((await ask('trainer', 'runs', null)) ?? summaries).toSorted((a, b) => b.createdAt - a.createdAt);
+    loaded = true;
+    const last = summaries[0];
+    if (last && live.runId === null && busy === null) live = settled(await storedLog(last.id), last);
+  },
+
+  async start(): Promise<void> {
+    const dataset = datasets.current;
+    if (!dataset || run.active) return;
+    if (busy === 'estimating') await run.cancelEstimate();
+    const payload = {
+      config: $state.snapshot(config.effective),
+      datasetId: dataset.id,
+      weightsId: weights.chosen?.id ?? null,
+    };
+    await carry(() => request('trainer', 'start', payload));
+  },
+
+  async resume(runId: string): Promise<void> {
+    if (run.active) return;
+    if (busy === 'estimating') await run.cancelEstimate();
+    const events = await storedLog(runId);
+    if (busy === null) live = foldRun(events);
+    await carry(() => request('trainer', 'resume', { runId }));
+  },
+
+  async pause(): Promise<void> {
+    await ask('trainer', 'pause', null);
+  },
+  async continue(): Promise<void> {
+    await ask('trainer', 'continue', null);
+  },
+  /** What has been learnt is kept and judged. */
+  async stop(): Promise<void> {
+    stopping = true;
+    await ask('trainer', 'stop', null, { quiet: (error) => error.name === 'WorkerLostError' });
+  },
+
+  async estimate(): Promise<void> {
+    const dataset = datasets.current;
+    if (!dataset || busy !== null) return;
+    listen();
+    busy = 'estimating';
+    estimating = null;
+    options = [];
+    const outcome = await request('trainer', 'estimate', {
+      config: $state.snapshot(config.effective),
+      datasetId: dataset.id,
+      weightsId: weights.chosen?.id ?? null,
+    });
+    const cancelled = busy !== 'estimating';
+    busy = cancelled ? busy : null;
+    if (outcome.ok) options = outcome.value;
+    else if (!cancelled) problems.show(outcome.error);
+  },
+  async cancelEstimate(): Promise<void> {
+    if (busy !== 'estimating') return;
+    busy = null;
+    await request('trainer', 'stop', null);
+  },
+  forgetEstimate(): void {
+    options = [];
+  },
+
+  /** Shows a stored run in the Train view. */
+  async open(runId: string): Promise<void> {
+    if (runId === live.runId) opened = null;
+    else
+      opened = settled(
+        await storedLog(runId),
+        summaries.find((one) => one.id === runId),
+      );
+  },
+  /** Clears the view for a new run; what was trained stays stored. */
+  close(): void {
+    opened = null;
+    failure = null;
+    if (!run.active) live = emptyRun;
+  },
+  /** Marks an interrupted run as one that is kept as it is. */
+  async delete(runId: string): Promise<void> {
+    await ask('trainer', 'deleteRun', { runId });
+    if (opened?.runId === runId) opened = null;
+    if (live.runId === runId && !run.active) live = emptyRun;
+    summaries = summaries.filter((one) => one.id !== runId);
+    announce('The run was deleted from this computer.');
+    await run.load();
+  },
+  forgetFailure(): void {
+    failure = null;
+  },
+  /** The whole log of a run; empty where it cannot be read. */
+  log: storedLog,
+  /** Calls `then` with the id of each run that ended here. */
+  onEnded(then: (runId: string) => void): void {
+    ended.add(then);
+  },
+};
+
+async function storedLog(runId: string): Promise<readonly RunEvent[]> {
+  return (await ask('trainer', 'events', { runId })) ?? [];
+}
+
+/** A log without an end belongs to a run that was cut off: nothing is under way. */
+function settled(events: readonly RunEvent[], summary: RunSummary | undefined): RunState {
+  const state = foldRun(events);
+  const over = state.status === 'finished' || state.status === 'failed' || state.status === 'idle';
+  return over || summary === undefined ? state : { ...state, status: 'lost', evaluating: null, etaSeconds: null };
+}
+
+/** From the first command to the run's end: the computer stays awake, the view shows what happens. */
+async function carry(command: () => ReturnType<typeof request<'trainer', 'start'>>): Promise<void> {
+  listen();
+  busy = 'starting';
+  opened = null;
+  failure = null;
+  stopping = false;
+  keepAwake(true);
+  const outcome = await command();
+  keepAwake(false);
+  busy = null;
+  stopping = false;
+  if (!outcome.ok) {
+    // A failure in mid-run is in the log and shown with it; one before it has no other place.
+    const told = live.status === 'failed' && live.error?.name === outcome.error.name;
+    if (answeredInPlace.has(outcome.error.name)) {
+      failure = outcome.error;
+      announce(`${outcome.error.message} ${outcome.error.remedy}`, 'assertive');
+    } else if (!told && outcome.error.name !== 'WorkerLostError') problems.show(outcome.error);
+    if (live.status !== 'failed' && live.status !== 'lost' && live.status !== 'finished') live = emptyRun;
+  }
+  await run.load();
+  if (outcome.ok) for (const then of ended) then(outcome.value.runId);
+}
+
+function listen(): void {
+  listening ??= onEvents('trainer', onTrainerEvents);
+}
+
+function onTrainerEvents(batch: readonly TrainerEvent[]): void {
+  const events: RunEvent[] = [];
+  for (const { event } of batch) {
+    if (busy === 'estimating') {
+      if (event.type === 'progress') estimating = event;
+      if (event.type === 'estimated') options = event.options;
+      continue;
+    }
+    events.push(event);
+    if (event.type === 'runStarted') busy = 'running';
+    speak(event);
+  }
+  if (events.length > 0) live = foldRun(events, live);
+}
+
+/** Epoch ends, failures and the run's end; never every step. */
+function speak(event: RunEvent): void {
+  if (event.type === 'epochEnded') {
+    const judged = event.validation ?? event.train;
+    const where = event.validation ? 'on validation' : 'on training images';
+    announce(
+      `Epoch ${event.epoch} is over: ${percent(judged.accuracy)} right ${where}${event.best ? ', the best so far' : ''}.`,
+    );
+  } else if (event.type === 'testEvaluated') {
+    announce(`On the Test split ${percent(event.report.accuracy)} of ${event.report.n} images are right.`);
+  } else if (event.type === 'failed') {
+    announce(`Training failed. ${event.error.message} ${event.error.remedy}`, 'assertive');
+  } else if (event.type === 'deviceLost') {
+    announce('The graphics device was lost. Training goes on from the last checkpoint.', 'assertive');
+  } else if (event.type === 'workerLost') {
+    announce('The training worker ended. The run can be resumed.', 'assertive');
+  } else if (event.type === 'finished') {
+    announce(event.reason === 'completed' ? 'Training is complete.' : 'Training was stopped; what was learnt is kept.');
+  }
+}
+
+/** 0–1 over the whole run; null before the first step. */
+export function runProgress(state: RunState): number | null {
+  const total = state.epochs * state.stepsPerEpoch;
+  if (total === 0) return null;
+  const done = Math.max(0, state.epoch - 1) * state.stepsPerEpoch + state.step;
+  return Math.min(1, done / total);
+}
+
+provideStep('train', () => {
+  if (run.active) {
+    if (live.epoch === 0) return { state: 'working', progress: null, note: 'starting' };
+    const doing = live.status === 'paused' ? 'paused, ' : live.status === 'testing' ? 'testing, ' : '';
+    return { state: 'working', progress: runProgress(live), note: `${doing}epoch ${live.epoch} of ${live.epochs}` };
+  }
+  if (live.status === 'failed') return { state: 'failed', note: 'training failed' };
+  if (interrupted) return { state: 'failed', note: 'interrupted' };
+  if (live.status === 'finished') return { state: 'done', note: `${live.history.length} epochs` };
+  if (!datasets.current) return { state: 'empty', note: 'needs a data set' };
+  return { state: 'ready', note: 'ready' };
+});

@@ -1,0 +1,45 @@
+import type { StoredWeights } from '../../workers/protocol.ts';
+import { announce } from './announce.svelte.ts';
+import { config } from './config.svelte.ts';
+import { ask } from './workers.svelte.ts';
+
+let list = $state.raw<readonly StoredWeights[]>([]);
+let chosenId = $state<string | null>(null);
+let importing = $state<string | null>(null);
+
+/** Weights files kept on this computer; `chosen` is what the next run starts from (null: as `model.pretrained` says). */
+export const weights = {
+  get list(): readonly StoredWeights[] {
+    return list;
+  },
+  get chosen(): StoredWeights | null {
+    return (
+      list.find((item) => item.id === chosenId && item.architecture === config.effective.model.architecture) ?? null
+    );
+  },
+  /** Name of the file that is being read; null when idle. */
+  get importing(): string | null {
+    return importing;
+  },
+  choose(id: string | null): void {
+    chosenId = id;
+  },
+  async refresh(): Promise<void> {
+    list = (await ask('model', 'weights', null)) ?? list;
+  },
+  async importFile(file: File): Promise<void> {
+    importing = file.name;
+    const architecture = config.effective.model.architecture;
+    const stored = await ask('model', 'importWeights', { file, name: file.name, architecture });
+    importing = null;
+    if (!stored) return;
+    await weights.refresh();
+    chosenId = stored.id;
+    announce(`Weights from ${stored.name} are ready for ${stored.architecture}.`);
+  },
+  async delete(id: string): Promise<void> {
+    await ask('model', 'deleteWeights', { id });
+    if (chosenId === id) chosenId = null;
+    await weights.refresh();
+  },
+};
