@@ -83,3 +83,10 @@ export function random(seed: number, ...stream: [number?, number?, number?]): Ra
     },
   };
 }
+
+/** FNV-1a over UTF-8, 32 bits: a stream for everything that has a name (a parameter, a file). */
+export function fnv1a32(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}

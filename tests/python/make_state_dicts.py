@@ -1,0 +1,32 @@
+"""tests/fixtures/state_dicts.json: names and shapes of torchvision's own state_dicts, in order, without num_batches_tracked.
+
+For 1000 classes in full; for 45 the entries whose shape differs. Also the number of trainable parameters.
+"""
+
+import torchvision
+
+import fixture
+
+NAMES = ["densenet121", "resnet50", "mobilenet_v3_small"]
+
+
+def entries(name, classes):
+    model = getattr(torchvision.models, name)(num_classes=classes)
+    shapes = {k: list(v.shape) for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    return shapes, sum(p.numel() for p in model.parameters())
+
+
+def run(name):
+    shapes, parameters = entries(name, 1000)
+    shapes45, parameters45 = entries(name, 45)
+    assert list(shapes) == list(shapes45)
+    return {
+        "parameters": parameters,
+        "parametersWith45Classes": parameters45,
+        "entries": list(shapes.items()),
+        "otherwiseWith45Classes": {k: v for k, v in shapes45.items() if v != shapes[k]},
+    }
+
+
+if __name__ == "__main__":
+    fixture.finish("state_dicts.json", {name: run(name) for name in NAMES})
