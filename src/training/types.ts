@@ -69,10 +69,8 @@ export interface EpochRecord {
 export interface Checkpoint {
   readonly schema: 1;
   readonly runId: string;
-  /** Epochs that are complete; where a run was stopped in an epoch, that epoch. */
+  /** The last epoch that was trained; a stop may have cut it short. */
   readonly epoch: number;
-  /** False where a run was stopped in mid-epoch: good for use, and a resumed run repeats the epoch. */
-  readonly whole: boolean;
   readonly config: RunConfig;
   readonly dataset: RunDataset;
   readonly architecture: string;

@@ -1,0 +1,72 @@
+import { normalisedBatch, type ChannelStatistics, type Geometry } from './pixels.ts';
+import { accuracyOf, argmaxRows, classMetrics, confusionMatrix, crossEntropy, macro, softmax } from './metrics.ts';
+import { wilsonInterval } from './metrics.ts';
+import type { EvaluationReport } from './types.ts';
+import type { ImageEntry, ImageSource, Split } from '../dataset/types.ts';
+import type { Network } from '../engine/types.ts';
+
+export interface EvaluationOptions extends ChannelStatistics {
+  readonly split: Split;
+  /** Side of the network's input, pixels. */
+  readonly size: number;
+  readonly geometry: Geometry;
+  /** Images that go through the network at once. */
+  readonly batch: number;
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Called between batches: gives commands a turn, may wait, may throw. */
+  readonly between?: () => Promise<void>;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * One pass over `indices` in eval mode. `images` gives each index its label, `labels` the classes' names in index order.
+ * Throws what the source, the network or `signal` throws.
+ */
+export async function evaluate(
+  network: Network,
+  source: ImageSource,
+  indices: readonly number[],
+  images: readonly ImageEntry[],
+  labels: readonly string[],
+  options: EvaluationOptions,
+): Promise<EvaluationReport> {
+  const classes = labels.length;
+  const logits = new Float32Array(indices.length * classes);
+  for (let from = 0; from < indices.length; from += options.batch) {
+    options.signal?.throwIfAborted();
+    const some = indices.slice(from, from + options.batch);
+    const batch = normalisedBatch(await source.read(some), options.size, options.geometry, options);
+    logits.set(await network.predict(batch), from * classes);
+    options.onProgress?.(from + some.length, indices.length);
+    await options.between?.();
+  }
+  const truth = indices.map((index) => (images[index] as ImageEntry).label);
+  return report(logits, truth, labels, indices, options.split);
+}
+
+/** The report on logits `[n × classes]` whose truth is known. */
+export function report(
+  logits: Float32Array,
+  truth: readonly number[],
+  labels: readonly string[],
+  indices: readonly number[],
+  split: Split,
+): EvaluationReport {
+  const classes = labels.length;
+  const confusion = confusionMatrix(truth, argmaxRows(logits, classes), classes);
+  const perClass = classMetrics(confusion, labels);
+  const accuracy = accuracyOf(confusion);
+  return {
+    split,
+    n: truth.length,
+    loss: crossEntropy(logits, truth, classes),
+    accuracy,
+    accuracyInterval: wilsonInterval(Math.round(accuracy * truth.length), truth.length),
+    precision: macro(perClass.map((one) => one.precision)),
+    recall: macro(perClass.map((one) => one.recall)),
+    perClass,
+    confusion,
+    indices: [...indices],
+    probabilities: softmax(logits, classes),
+  };
+}

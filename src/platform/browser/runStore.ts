@@ -1,0 +1,68 @@
+import type { RunEvent } from '../../training/events.ts';
+import type { RunRecord, RunStore } from '../../training/types.ts';
+import { keyValue, type KeyValue } from './keyValue.ts';
+
+/**
+ * Records under `run/ID`, the log in bunches under `events/ID/N`, checkpoints under `checkpoint/ID/EPOCH`. A checkpoint and the
+ * record that points to it are one transaction. Checkpoints that no record points to (superseded, or left by a
+ * crash between the two steps) are removed at the next write.
+ */
+export function runStore(records: KeyValue = keyValue('pacerid-runs', 'this training run')): RunStore {
+  const padded = (n: number): string => String(n).padStart(8, '0');
+  const recordKey = (id: string): string => `run/${id}`;
+  const checkpointKey = (id: string, epoch: number): string => `checkpoint/${id}/${padded(epoch)}`;
+  /** Next number of a bunch of events, by run: two appends in one tick must not take the same. */
+  const nextBunch = new Map<string, number>();
+
+  const read = (id: string): Promise<RunRecord | undefined> => records.get<RunRecord>(recordKey(id));
+  return {
+    list: async () =>
+      (await records.entries<RunRecord>('run/')).map(([, record]) => record).sort((a, b) => b.createdAt - a.createdAt),
+    read,
+    write: (record) => records.set(recordKey(record.id), record),
+    events: async (id) => {
+      const bunches = await records.entries<RunEvent[]>(`events/${id}/`);
+      return bunches.sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, events]) => events);
+    },
+    appendEvents: async (id, events) => {
+      if (!nextBunch.has(id)) {
+        const last = (await records.keys(`events/${id}/`)).at(-1);
+        // Another append may have looked at the same time: the first one's answer stands.
+        if (!nextBunch.has(id)) nextBunch.set(id, last === undefined ? 0 : Number(last.split('/').at(-1)) + 1);
+      }
+      const bunch = nextBunch.get(id) as number;
+      nextBunch.set(id, bunch + 1);
+      await records.set(`events/${id}/${padded(bunch)}`, events);
+    },
+    writeCheckpoint: async (record, epoch, bytes) => {
+      const wanted = new Set([record.latestEpoch, record.bestEpoch]);
+      const before = await read(record.id);
+      const kept = before === undefined ? [] : [before.latestEpoch, before.bestEpoch];
+      let storedBytes = bytes.length;
+      for (const other of new Set(kept)) {
+        if (other === null || other === epoch || !wanted.has(other)) continue;
+        storedBytes += (await records.get<Uint8Array>(checkpointKey(record.id, other)))?.length ?? 0;
+      }
+      const written = { ...record, storedBytes };
+      await records.setMany([
+        [checkpointKey(record.id, epoch), bytes],
+        [recordKey(record.id), written],
+      ]);
+      const keys = await records.keys(`checkpoint/${record.id}/`);
+      const stale = keys.filter((key) => !wanted.has(Number(key.split('/').at(-1))));
+      if (stale.length > 0) await records.delMany(stale);
+      return written;
+    },
+    readCheckpoint: async (id, which) => {
+      const record = await read(id);
+      const epoch = which === 'latest' ? record?.latestEpoch : record?.bestEpoch;
+      if (epoch === null || epoch === undefined) return undefined;
+      return records.get<Uint8Array>(checkpointKey(id, epoch));
+    },
+    delete: async (id) => {
+      const keys = await Promise.all([records.keys(`events/${id}/`), records.keys(`checkpoint/${id}/`)]);
+      await records.delMany([recordKey(id), ...keys.flat()]);
+      nextBunch.delete(id);
+    },
+  };
+}

@@ -1,0 +1,185 @@
+import type { Dataset, ImageSource, Split } from '../dataset/types.ts';
+import { DeviceLostError } from '../engine/errors.ts';
+import type { Engine, Network, NetworkOptions } from '../engine/types.ts';
+import { evaluate } from '../evaluation/evaluate.ts';
+import type { EvaluationReport } from '../evaluation/types.ts';
+import type { Graph } from '../graph/types.ts';
+import { partMomentum, trainingBatches } from './batches.ts';
+import { readCheckpoint } from './checkpoint.ts';
+import type { Emit } from './emit.ts';
+import { NoCheckpointError } from './errors.ts';
+import { checkpoints } from './handlers/checkpoint.ts';
+import { metrics, type Progress } from './handlers/metrics.ts';
+import { nanGuard } from './handlers/nanGuard.ts';
+import { createPace } from './handlers/pace.ts';
+import { planPart } from './memory.ts';
+import type { RunInputs } from './run.ts';
+import { train } from './trainer.ts';
+import type { Checkpoint, RunConfig, RunRecord } from './types.ts';
+
+export interface Attempt extends Omit<RunInputs, 'emit' | 'record'> {
+  readonly split: Readonly<Record<Split, readonly number[]>>;
+  readonly stepsPerEpoch: number;
+  /** Where to go on from; null: from the first weights. */
+  readonly from: Checkpoint | null;
+  /** Images that may go through at once; null: as many as memory allows. */
+  readonly partLimit: number | null;
+  readonly emit: Emit;
+  readonly record: () => RunRecord;
+  readonly saved: (record: RunRecord) => void;
+}
+
+/** One device's worth of a run: from the checkpoint (or the beginning) to the Test split. Throws `DeviceLostError`. */
+export async function attemptRun(attempt: Attempt): Promise<'completed' | 'stopped'> {
+  attempt.emit({ type: 'progress', what: 'device', done: 0, total: null });
+  const engine = await attempt.openEngine();
+  let over = false;
+  // What still trickles in from a device that is gone must not reach the log.
+  const emit: Emit = (event) => {
+    if (!over) attempt.emit(event);
+  };
+  try {
+    emit({ type: 'deviceReady', adapter: engine.adapter });
+    const gone = engine.lost.then((reason): never => {
+      throw new DeviceLostError(reason);
+    });
+    gone.catch(() => undefined);
+    return await Promise.race([trainAndTest({ ...attempt, emit }, engine), gone]);
+  } finally {
+    over = true;
+    await engine.dispose();
+  }
+}
+
+async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'completed' | 'stopped'> {
+  const { emit, from, split, graph, control, store, stepsPerEpoch } = attempt;
+  const { config } = attempt.record();
+  const { training, data } = config;
+
+  const first = from ?? (await firstWeights(attempt));
+  const partSize =
+    attempt.partLimit ?? planPart(graph, data.img_size, data.batch_size, training.layers, engine.adapter);
+  const batchnormBatch = Math.min(partSize, data.batch_size);
+  if (batchnormBatch < data.batch_size && from === null) {
+    const reason = `Batches of ${data.batch_size} go through in parts of ${batchnormBatch} images; BatchNorm sees a part at a time.`;
+    emit({ type: 'batchSplit', batchnormBatch, reason });
+  }
+  const network = await engine.build(graph, first.weights, networkOptions(graph, config, batchnormBatch));
+  if (from !== null) {
+    await network.writeOptimiser(from.optimiser);
+    emit({ type: 'weightsReady', origin: { kind: 'checkpoint', epoch: from.epoch }, warnings: [] });
+  }
+
+  const progress: Progress = { history: [...(from?.history ?? [])], bestEpoch: from?.bestEpoch ?? null };
+  const judge = (which: 'val' | 'test'): Promise<EvaluationReport> =>
+    judgeSplit(network, which, { ...attempt, config });
+  control.onPause = () => emit({ type: 'paused' });
+  control.onContinue = () => emit({ type: 'continued' });
+  emit({ type: 'progress', what: 'first step', done: 0, total: 1 });
+  const reason = await train({
+    network,
+    firstEpoch: (from?.epoch ?? 0) + 1,
+    epochs: training.epochs,
+    learningRate: training.learning_rate,
+    partSize,
+    gate: () => control.gate(),
+    batches: (epoch) =>
+      trainingBatches(attempt.source, attempt.dataset.images, split.train, epoch, {
+        seed: training.seed,
+        batchSize: data.batch_size,
+        size: data.img_size,
+        geometry: data.geometry,
+        augmentation: training.augmentation,
+        ...attempt.statistics,
+      }),
+    handlers: [
+      nanGuard(training.learning_rate, () => attempt.record().bestEpoch),
+      metrics({
+        emit,
+        progress,
+        pace: createPace(split.val.length / data.batch_size / 3),
+        classes: attempt.dataset.classes,
+        epochs: training.epochs,
+        stepsPerEpoch,
+        learningRate: training.learning_rate,
+        validate: split.val.length === 0 ? null : () => judge('val'),
+      }),
+      checkpoints({
+        network,
+        store,
+        emit,
+        progress,
+        record: attempt.record,
+        saved: attempt.saved,
+        describe: {
+          architecture: graph.architecture,
+          origin: 'origin' in first ? first.origin : { kind: 'checkpoint', epoch: 0 },
+          batchnormBatch,
+        },
+      }),
+    ],
+  });
+
+  const best = await store.readCheckpoint(attempt.record().id, 'best');
+  if (best === undefined) throw new NoCheckpointError();
+  if (split.test.length > 0) {
+    const { epoch, weights } = readCheckpoint(best);
+    await network.writeWeights(weights);
+    emit({ type: 'testEvaluated', epoch, report: await judge('test') });
+  } else {
+    emit({
+      type: 'notice',
+      text: 'The data set has no Test split: the model was judged on the validation split alone.',
+    });
+  }
+  network.dispose();
+  return reason;
+}
+
+async function firstWeights({ firstWeights, emit }: Attempt) {
+  emit({ type: 'progress', what: 'weights', done: 0, total: null });
+  const first = await firstWeights((done, total) => emit({ type: 'progress', what: 'weights', done, total }));
+  emit({ type: 'weightsReady', origin: first.origin, warnings: first.warnings });
+  return first;
+}
+
+/** Torch's Adam; BatchNorm's momentum as the configuration or the architecture says, adapted to the parts of a batch. */
+export function networkOptions(graph: Graph, config: RunConfig, partSize: number): NetworkOptions {
+  const own = graph.nodes.find((node) => node.op === 'batchNorm2d')?.momentum ?? 0.1;
+  const momentum = config.training.batchnorm_momentum ?? own;
+  const split = partSize < config.data.batch_size;
+  return {
+    trainable: config.training.layers,
+    optimiser: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    batchNormMomentum: split
+      ? partMomentum(momentum, config.data.batch_size, partSize)
+      : config.training.batchnorm_momentum,
+    seed: config.training.seed,
+  };
+}
+
+function judgeSplit(
+  network: Network,
+  which: 'val' | 'test',
+  run: {
+    readonly source: ImageSource;
+    readonly dataset: Dataset;
+    readonly split: Attempt['split'];
+    readonly config: RunConfig;
+    readonly statistics: RunInputs['statistics'];
+    readonly control: RunInputs['control'];
+    readonly emit: Emit;
+  },
+): Promise<EvaluationReport> {
+  const { data } = run.config;
+  return evaluate(network, run.source, run.split[which], run.dataset.images, run.dataset.classes, {
+    split: which,
+    size: data.img_size,
+    geometry: data.geometry,
+    ...run.statistics,
+    batch: Math.min(data.batch_size, 32),
+    onProgress: (done, total) => run.emit({ type: 'evaluating', split: which, done, total }),
+    // Commands are heard here too; a stop ends the run after this pass, so that what is kept is judged.
+    between: async () => void (await run.control.gate()),
+  });
+}

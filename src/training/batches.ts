@@ -1,0 +1,103 @@
+import { normaliseInto, type ChannelStatistics } from '../evaluation/pixels.ts';
+import type { DataSettings } from '../dataset/settings.ts';
+import type { ImageEntry, ImageSource } from '../dataset/types.ts';
+import type { LabelledBatch } from '../engine/types.ts';
+import { random } from '../random.ts';
+import { trainingPixels } from './augmentation.ts';
+import type { AugmentationSettings } from './settings.ts';
+
+/** First stream number of each use of a run's seed. */
+const ORDER = 1;
+const AUGMENTATION = 2;
+
+export interface BatchSettings extends ChannelStatistics {
+  readonly seed: number;
+  readonly batchSize: number;
+  /** Side of the network's input, pixels. */
+  readonly size: number;
+  readonly geometry: DataSettings['geometry'];
+  readonly augmentation: AugmentationSettings;
+}
+
+/** The images of one epoch in the order in which they are seen: a shuffle that (seed, epoch) alone decide. */
+export function epochOrder(indices: readonly number[], seed: number, epoch: number): number[] {
+  return random(seed, ORDER, epoch).shuffle([...indices]);
+}
+
+/**
+ * Where each batch of an epoch begins and ends. The last, smaller batch is trained on too, unless it has one image: BatchNorm
+ * over one image knows no variance of the batch (torch refuses it), and its statistics would be that image's own.
+ */
+export function batchRanges(n: number, batchSize: number): [number, number][] {
+  const ranges: [number, number][] = [];
+  for (let from = 0; from < n; from += batchSize) {
+    const to = Math.min(n, from + batchSize);
+    if (to - from > 1 || batchSize === 1) ranges.push([from, to]);
+  }
+  return ranges;
+}
+
+/**
+ * The batches of one epoch. The next one is read and augmented while the network works on this one. Augmentation is drawn per
+ * (seed, epoch, image), so it depends neither on the order nor on where a run was resumed.
+ */
+export async function* trainingBatches(
+  source: ImageSource,
+  images: readonly ImageEntry[],
+  indices: readonly number[],
+  epoch: number,
+  settings: BatchSettings,
+): AsyncGenerator<LabelledBatch> {
+  const order = epochOrder(indices, settings.seed, epoch);
+  const ranges = batchRanges(order.length, settings.batchSize);
+  const make = async (range: [number, number] | undefined): Promise<LabelledBatch | null> => {
+    if (range === undefined) return null;
+    const some = order.slice(...range);
+    const pixels = await source.read(some);
+    const { size } = settings;
+    const batch = new Float32Array(some.length * size * size * 3);
+    pixels.forEach((image, i) => {
+      const draw = random(settings.seed, AUGMENTATION, epoch, some[i]);
+      const rgb = trainingPixels(image, size, settings.geometry, settings.augmentation, draw);
+      normaliseInto(batch, i * size * size * 3, rgb, settings);
+    });
+    const labels = Int32Array.from(some, (index) => (images[index] as ImageEntry).label);
+    return { images: batch, labels, n: some.length, size };
+  };
+  let next = make(ranges[0]);
+  for (let i = 1; ; i++) {
+    const batch = await next;
+    if (batch === null) return;
+    next = make(ranges[i]);
+    // A consumer that stops here never asks for it; its failure is then nobody's.
+    next.catch(() => undefined);
+    yield batch;
+  }
+}
+
+/**
+ * A batch as micro-batches of at most `partSize` images and as equal as can be, in the order of the batch; views, no copies.
+ */
+export function splitBatch(batch: LabelledBatch, partSize: number): LabelledBatch[] {
+  const count = Math.ceil(batch.n / partSize);
+  const pixels = batch.size * batch.size * 3;
+  return Array.from({ length: count }, (_, part) => {
+    const from = Math.floor((part * batch.n) / count);
+    const to = Math.floor(((part + 1) * batch.n) / count);
+    return {
+      images: batch.images.subarray(from * pixels, to * pixels),
+      labels: batch.labels.subarray(from, to),
+      n: to - from,
+      size: batch.size,
+    };
+  });
+}
+
+/**
+ * Momentum for k micro-batches a step, so that running statistics forget as fast as with one whole batch:
+ * 1 − (1 − m)^(1/k).
+ */
+export function partMomentum(momentum: number, batchSize: number, partSize: number): number {
+  const parts = Math.ceil(batchSize / partSize);
+  return parts <= 1 ? momentum : 1 - (1 - momentum) ** (1 / parts);
+}

@@ -1,0 +1,69 @@
+/** What the loop asks between micro-batches, and what commands set. */
+export interface Control {
+  pause(): void;
+  continue(): void;
+  stop(): void;
+  readonly stopping: boolean;
+  readonly paused: boolean;
+  /**
+   * Gives the event loop a turn, so that commands are heard, and waits while paused. `onPause` and `onContinue` are told
+   * when a pause begins and ends.
+   */
+  gate(): Promise<'go' | 'stop'>;
+  onPause: () => void;
+  onContinue: () => void;
+}
+
+export function createControl(): Control {
+  let paused = false;
+  let stopping = false;
+  let wake: (() => void) | null = null;
+  const control: Control = {
+    onPause: () => undefined,
+    onContinue: () => undefined,
+    get stopping() {
+      return stopping;
+    },
+    get paused() {
+      return paused;
+    },
+    pause: () => {
+      if (!stopping) paused = true;
+    },
+    continue: () => {
+      paused = false;
+      wake?.();
+    },
+    stop: () => {
+      stopping = true;
+      paused = false;
+      wake?.();
+    },
+    gate: async () => {
+      await turn();
+      if (paused) {
+        control.onPause();
+        await new Promise<void>((resolve) => (wake = resolve));
+        wake = null;
+        if (!stopping) control.onContinue();
+      }
+      return stopping ? 'stop' : 'go';
+    },
+  };
+  return control;
+}
+
+/**
+ * One turn of the event loop. A message channel, as `setTimeout` waits 4 ms when nested and a second or more in a hidden tab,
+ * and `requestAnimationFrame` doesn't come there at all.
+ */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}

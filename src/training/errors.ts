@@ -1,0 +1,86 @@
+import { UserError } from '../errors.ts';
+
+const stored = 'The data set and earlier runs are still on this computer.';
+
+/** Fewer than two images are left to train on: BatchNorm and a gradient need two. */
+export class NoTrainingImagesError extends UserError {
+  constructor(count: number) {
+    super(count === 0 ? 'The data set has no image to train on.' : 'The data set has a single image to train on.', {
+      kept: stored,
+      remedy: 'Use a data set with several images for each class in Train, or lower data.validation_split.',
+    });
+  }
+}
+
+/** The loss became NaN or infinite. */
+export class NotANumberError extends UserError {
+  constructor(epoch: number, step: number, learningRate: number, lastGood: number | null) {
+    super(`The loss is no longer a number (epoch ${epoch}, step ${step}): training has diverged.`, {
+      kept:
+        lastGood === null
+          ? 'No epoch had finished yet, so there is no model to keep.'
+          : `The last good weights, those of epoch ${lastGood}, are kept and can be evaluated and exported.`,
+      remedy: `Lower training.learning_rate (it is ${learningRate}), to a tenth for example, and start again.`,
+    });
+  }
+}
+
+/** A run's data set was deleted, or another one is stored under its name. */
+export class DatasetChangedError extends UserError {
+  constructor(name: string) {
+    super(`The data set “${name}” that this run was trained on is not on this computer any more.`, {
+      kept: 'The run and its checkpoints are still here: its model can be exported and tried.',
+      remedy: 'Drop the same data set again to resume or evaluate the run.',
+    });
+  }
+}
+
+/** There is no such run, or it ended before its first checkpoint. */
+export class NoCheckpointError extends UserError {
+  constructor() {
+    super('This run has no model yet: it ended before its first epoch did.', {
+      kept: stored,
+      remedy: 'Start the run again, or choose another one.',
+    });
+  }
+}
+
+/** A stored checkpoint that can't be used. */
+export class CheckpointUnreadableError extends UserError {
+  constructor(reason: string) {
+    super(`A stored checkpoint can't be read: ${reason}.`, {
+      kept: 'It was left as it is.',
+      remedy: 'Open it with the version of the app that wrote it, or start a new run.',
+    });
+  }
+}
+
+/** Another tab or window holds the trainer's lock. */
+export class TrainingElsewhereError extends UserError {
+  constructor() {
+    super('Another tab of this browser is training.', {
+      kept: 'Nothing was changed there or here.',
+      remedy: 'Wait until it has finished, or stop it there; two runs at once would only slow each other down.',
+    });
+  }
+}
+
+/** The device was lost again and again. */
+export class DeviceKeepsFailingError extends UserError {
+  constructor(times: number, reason: string, lastGood: number | null) {
+    super(`The graphics device was lost ${times} times (${reason}).`, {
+      kept: lastGood === null ? stored : `The checkpoint of epoch ${lastGood} is kept; the run can be resumed.`,
+      remedy: 'Close other programs that use the graphics card, lower data.batch_size, or set training.device: wasm.',
+    });
+  }
+}
+
+/** A command came while a run is on. */
+export class AlreadyTrainingError extends UserError {
+  constructor() {
+    super('A run is already on.', {
+      kept: 'It goes on.',
+      remedy: 'Stop it first, or wait until it has finished.',
+    });
+  }
+}

@@ -1,0 +1,41 @@
+import type { Network } from '../../engine/types.ts';
+import { writeCheckpoint } from '../checkpoint.ts';
+import type { Emit } from '../emit.ts';
+import type { Handler } from '../trainer.ts';
+import type { Checkpoint, RunRecord, RunStore } from '../types.ts';
+import type { Progress } from './metrics.ts';
+
+/** A checkpoint an epoch: the newest and the best are kept. Attach after `metrics`, which decides what is best. */
+export function checkpoints(options: {
+  readonly network: Network;
+  readonly store: RunStore;
+  readonly emit: Emit;
+  readonly progress: Progress;
+  readonly record: () => RunRecord;
+  readonly saved: (record: RunRecord) => void;
+  /** Everything but what the network and the progress know. */
+  readonly describe: Pick<Checkpoint, 'architecture' | 'origin' | 'batchnormBatch'>;
+}): Handler {
+  return {
+    epochEnded: async (epoch) => {
+      const { network, progress, store } = options;
+      const before = options.record();
+      const best = progress.bestEpoch === epoch;
+      const bytes = writeCheckpoint({
+        schema: 1,
+        runId: before.id,
+        epoch,
+        config: before.config,
+        dataset: before.dataset,
+        ...options.describe,
+        history: progress.history,
+        bestEpoch: progress.bestEpoch,
+        weights: await network.readWeights(),
+        optimiser: await network.readOptimiser(),
+      });
+      const record = { ...before, latestEpoch: epoch, bestEpoch: progress.bestEpoch };
+      options.saved(await store.writeCheckpoint(record, epoch, bytes));
+      options.emit({ type: 'checkpointSaved', epoch, best, bytes: bytes.length });
+    },
+  };
+}

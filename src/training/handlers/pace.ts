@@ -1,0 +1,48 @@
+/** How fast steps go, and how long the rest will take. The first step (compiling, first allocations) is not counted. */
+export interface Pace {
+  step(seconds: number, images: number): void;
+  /** One pass over the validation split took this long. */
+  validation(seconds: number): void;
+  readonly secondsPerStep: number;
+  readonly imagesPerSecond: number;
+  /** To the end of the run; null until three steps were timed. */
+  eta(stepsLeft: number, validationsLeft: number): number | null;
+}
+
+/** Steps that the mean looks back on: long enough to be steady, short enough to see the laptop slow down. */
+const WINDOW = 20;
+
+/**
+ * `forwardShare`: a guess, until a validation was timed, of its seconds in training steps (a forward pass is about a third of
+ * a step).
+ */
+export function createPace(validationStepsGuess: number): Pace {
+  const recent: { seconds: number; images: number }[] = [];
+  let seen = 0;
+  let validationSeconds: number | null = null;
+  const mean = (): number => recent.reduce((sum, one) => sum + one.seconds, 0) / Math.max(1, recent.length);
+  return {
+    step: (seconds, images) => {
+      seen += 1;
+      if (seen === 2) recent.length = 0;
+      recent.push({ seconds, images });
+      if (recent.length > WINDOW) recent.shift();
+    },
+    validation: (seconds) => {
+      validationSeconds = seconds;
+    },
+    get secondsPerStep() {
+      return mean();
+    },
+    get imagesPerSecond() {
+      const images = recent.reduce((sum, one) => sum + one.images, 0);
+      const seconds = recent.reduce((sum, one) => sum + one.seconds, 0);
+      return seconds > 0 ? images / seconds : 0;
+    },
+    eta: (stepsLeft, validationsLeft) => {
+      if (seen < 4) return null;
+      const validation = validationSeconds ?? validationStepsGuess * mean();
+      return stepsLeft * mean() + validationsLeft * validation;
+    },
+  };
+}

@@ -1,0 +1,158 @@
+import { assignSplits } from '../dataset/split.ts';
+import type { Dataset, ImageSource } from '../dataset/types.ts';
+import { DeviceLostError, GpuError } from '../engine/errors.ts';
+import type { Engine } from '../engine/types.ts';
+import { reportOf } from '../errors.ts';
+import type { ChannelStatistics } from '../evaluation/pixels.ts';
+import { parametersOf, sizeOf } from '../graph/parameters.ts';
+import type { Graph, Weights } from '../graph/types.ts';
+import { attemptRun } from './attempt.ts';
+import { batchRanges } from './batches.ts';
+import { readCheckpoint } from './checkpoint.ts';
+import type { Control } from './control.ts';
+import { DeviceKeepsFailingError, NoTrainingImagesError } from './errors.ts';
+import type { RunEvent, WeightsOrigin } from './events.ts';
+import { createRunLog } from './runLog.ts';
+import type { RunDataset, RunRecord, RunStore } from './types.ts';
+
+export interface FirstWeights {
+  readonly weights: Weights;
+  readonly origin: WeightsOrigin;
+  readonly warnings: readonly string[];
+}
+
+export interface RunInputs {
+  /** A new run's record (`newRun`), or a stored one to go on with. */
+  readonly record: RunRecord;
+  readonly dataset: Dataset;
+  readonly source: ImageSource;
+  /** The training graph for the data set's classes. */
+  readonly graph: Graph;
+  /** The architecture's normalisation. */
+  readonly statistics: ChannelStatistics;
+  openEngine(): Promise<Engine>;
+  /** Pretrained, from a file, or random; with a new head. Called for a run that has no checkpoint. */
+  firstWeights(progress: (done: number, total: number | null) => void): Promise<FirstWeights>;
+  readonly store: RunStore;
+  /** Live events; the log is stored beside. */
+  readonly emit: (event: RunEvent) => void;
+  readonly control: Control;
+}
+
+/** How often a lost device is replaced before the run gives up. */
+const MAX_LOSSES = 3;
+/** BatchNorm over fewer images than this learns statistics that are too noisy: the batch isn't split further. */
+export const MIN_PART = 8;
+
+export function newRun(
+  id: string,
+  config: RunRecord['config'],
+  dataset: RunDataset,
+  weightsId: string | null,
+  createdAt = Date.now(),
+): RunRecord {
+  const { name, hash, synthetic, classes } = dataset;
+  return {
+    schema: 1,
+    id,
+    createdAt,
+    config,
+    dataset: { id: dataset.id, name, hash, synthetic, classes },
+    weightsId,
+    state: 'running',
+    latestEpoch: null,
+    bestEpoch: null,
+    storedBytes: 0,
+  };
+}
+
+/**
+ * The whole life of a run: split, device, weights, epochs, a lost device replaced and the run taken up from its checkpoint, the
+ * Test split judged once by the best epoch. Ends with `finished` or, throwing the same named error, with `failed`.
+ */
+export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
+  const { store, dataset } = inputs;
+  const { config } = inputs.record;
+  let record: RunRecord = { ...inputs.record, state: 'running' };
+  const log = createRunLog(store, record.id, inputs.emit);
+  const save = async (change: Partial<RunRecord>): Promise<void> => {
+    record = { ...record, ...change };
+    await store.write(record);
+  };
+  try {
+    const split = assignSplits(dataset, config.data);
+    if (split.train.length < 2) throw new NoTrainingImagesError(split.train.length);
+    await save({});
+    const stepsPerEpoch = batchRanges(split.train.length, config.data.batch_size).length;
+    const stored = await store.readCheckpoint(record.id, 'latest');
+    if (inputs.record.latestEpoch !== null || (await store.events(record.id)).length > 0) {
+      log.emit({ type: 'resumed', fromEpoch: record.latestEpoch ?? 0 });
+    } else {
+      log.emit({
+        type: 'runStarted',
+        runId: record.id,
+        config,
+        dataset: { ...record.dataset, counts: countsOf(split) },
+        parameters: parametersOf(inputs.graph)
+          .filter((one) => one.trainable)
+          .reduce((sum, one) => sum + sizeOf(one.shape), 0),
+        epochs: config.training.epochs,
+        stepsPerEpoch,
+      });
+    }
+
+    let from = stored === undefined ? null : readCheckpoint(stored);
+    let partLimit = from?.batchnormBatch ?? config.training.batchnorm_batch;
+    let losses = 0;
+    for (;;) {
+      try {
+        const reason = await attemptRun({
+          ...inputs,
+          split,
+          stepsPerEpoch,
+          from,
+          partLimit,
+          emit: log.emit,
+          record: () => record,
+          saved: (next) => (record = next),
+        });
+        await save({ state: reason });
+        log.emit({ type: 'finished', reason, bestEpoch: record.bestEpoch });
+        await log.flush();
+        return record;
+      } catch (error) {
+        const smaller = smallerPart(error, partLimit ?? config.data.batch_size);
+        if (error instanceof DeviceLostError) {
+          losses += 1;
+          if (losses > MAX_LOSSES) throw new DeviceKeepsFailingError(losses, error.message, record.latestEpoch);
+          log.emit({ type: 'deviceLost', reason: error.message });
+        } else if (smaller !== null) {
+          partLimit = smaller;
+          const reason = `The batch did not fit into the device's memory; it now goes through in parts of ${smaller} images.`;
+          log.emit({ type: 'batchSplit', batchnormBatch: smaller, reason });
+        } else {
+          throw error;
+        }
+        const bytes = await store.readCheckpoint(record.id, 'latest');
+        from = bytes === undefined ? null : readCheckpoint(bytes);
+        log.emit({ type: 'resumed', fromEpoch: record.latestEpoch ?? 0 });
+      }
+    }
+  } catch (error) {
+    log.emit({ type: 'failed', error: reportOf(error) });
+    await save({ state: 'failed' });
+    await log.flush();
+    throw error;
+  }
+}
+
+/** Half of the part, if the device refused the step and BatchNorm can still be given enough images; else null. */
+function smallerPart(error: unknown, part: number): number | null {
+  if (!(error instanceof GpuError) || error instanceof DeviceLostError) return null;
+  const half = Math.ceil(part / 2);
+  return half >= MIN_PART && half < part ? half : null;
+}
+
+function countsOf(split: { train: readonly number[]; val: readonly number[]; test: readonly number[] }) {
+  return { train: split.train.length, val: split.val.length, test: split.test.length };
+}
