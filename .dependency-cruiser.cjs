@@ -1,0 +1,111 @@
+/** Who may import whom (docs/architecture.md). Leaves that everyone may import: errors.ts, random.ts, zod.ts, any settings.ts. */
+const leaves = '^src/(errors|random|zod)\\.ts$|^src/[^/]+/settings\\.ts$';
+
+/** Room → the rooms of ours that it may look into, beside itself and the leaves. */
+const allowed = {
+  app: ['workers', 'config'],
+  workers: ['[^/]+'],
+  cli: ['[^/]+'],
+  registry: ['export', 'parity', 'training'],
+  training: ['evaluation', 'dataset', 'engine', 'weights', 'graph'],
+  evaluation: ['dataset', 'engine', 'graph/types'],
+  export: ['weights', 'graph'],
+  engine: ['graph'],
+  weights: ['graph'],
+  architectures: ['graph'],
+  dataset: [],
+  parity: [],
+  graph: [],
+  config: [],
+};
+
+const rooms = Object.entries(allowed)
+  .filter(([, into]) => !into.includes('[^/]+'))
+  .map(([room, into]) => ({
+    name: `${room}-imports`,
+    comment: `${room}/ may import ${into.length > 0 ? into.join(', ') : 'no other room'} and the leaves (docs/architecture.md).`,
+    severity: 'error',
+    from: { path: `^src/${room}/` },
+    to: { path: '^src/', pathNot: [leaves, ...[room, ...into].map((name) => `^src/${name}(/|\\.ts$)`)] },
+  }));
+
+module.exports = {
+  forbidden: [
+    ...rooms,
+    {
+      name: 'platform-knows-interfaces-only',
+      comment:
+        'platform/ fulfils interfaces that rooms declare: it may import their types and their named errors, no code.',
+      severity: 'error',
+      from: { path: '^src/platform/' },
+      to: {
+        path: '^src/',
+        pathNot: [leaves, '^src/platform/', '/(types|errors|events|protocol)\\.ts$'],
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
+      name: 'platform-browser-or-node',
+      comment: 'What runs in the browser and what runs in Node share nothing but files directly in platform/.',
+      severity: 'error',
+      from: { path: '^src/platform/(browser|node)/' },
+      to: { path: '^src/platform/(browser|node)/', pathNot: '^src/platform/$1/' },
+    },
+    {
+      name: 'page-imports-no-node-code',
+      severity: 'error',
+      from: { path: '^src/(app|workers)/' },
+      to: { path: '^src/(platform/node|cli)/' },
+    },
+    {
+      name: 'no-one-imports-the-roots',
+      comment: 'app, workers and cli are roots; only app knows workers, and of them the clients and the protocol.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(app|workers|cli)/' },
+      to: { path: '^src/(app|workers|cli)/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'node-only-where-node-is',
+      comment: 'Rooms run in a worker too: Node’s modules are for platform/node and cli.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(platform/node|cli)/' },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'one-zod',
+      comment: 'Import z from src/zod.ts: it tells zod to do without eval before the first schema is made.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/zod\\.ts$' },
+      to: { path: '^node_modules/zod/' },
+    },
+    {
+      name: 'svelte-in-app-only',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/app/' },
+      to: { path: '^node_modules/(svelte|bits-ui|uplot)/' },
+    },
+    {
+      name: 'no-tests-in-the-product',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(tests|scripts)/' },
+    },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true, pathNot: '\\?(raw|url|worker)$' } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'browser', 'svelte', 'default', 'types'],
+      extensions: ['.ts', '.js', '.mjs', '.svelte'],
+    },
+  },
+};
