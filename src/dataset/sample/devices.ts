@@ -48,16 +48,16 @@ function ports(count: number, y: number, width: number, side: 1 | -1): (readonly
 
 function can(shape: Shape): Part[] {
   return [
-    { shape, mass: 0.62 },
-    { shape: stroke(shape, 0.035), mass: 0.3 },
+    { shape, mass: 0.5 },
+    { shape: stroke(shape, 0.04), mass: 0.5 },
   ];
 }
 
 /** A wound coil seen from its end: rings. */
 function coil(x: number, y: number, radius: number, turns: number): Part[] {
   return Array.from({ length: turns }, (_, i) => ({
-    shape: moved(stroke(circle((radius * (i + 1)) / turns), 0.03), x, y),
-    mass: 0.75,
+    shape: moved(stroke(circle((radius * (i + 1)) / turns), (0.22 * radius) / turns), x, y),
+    mass: 1.6,
   }));
 }
 
@@ -65,17 +65,21 @@ function coil(x: number, y: number, radius: number, turns: number): Part[] {
 function bars(x: number, y: number, w: number, h: number, count: number): Part[] {
   return Array.from({ length: count }, (_, i) => {
     const bx = x - w + (2 * w * (i + 0.5)) / count;
-    return { shape: segment(bx, y - h, bx, y + h, (0.5 * w) / count), mass: 0.8 };
+    return { shape: segment(bx, y - h, bx, y + h, (0.5 * w) / count), mass: 1.6 };
   });
 }
 
 function dots(points: readonly (readonly [number, number])[], r: number): Part[] {
-  return points.map(([x, y]) => ({ shape: moved(circle(r), x, y), mass: 0.9 }));
+  return points.map(([x, y]) => ({ shape: moved(circle(r), x, y), mass: 1.8 }));
+}
+
+function blocks(points: readonly (readonly [number, number])[], r: number): Part[] {
+  return points.map(([x, y]) => ({ shape: moved(roundedBox(r, r, 0.03), x, y), mass: 1.5 }));
 }
 
 /** Holes and gaps let the X-rays through: negative mass. */
 function window(shape: Shape): Part {
-  return { shape, mass: -0.45 };
+  return { shape, mass: -0.5 };
 }
 
 /**
@@ -88,8 +92,8 @@ export const devices: readonly Device[] = [
     parts: [
       ...can(ellipse(0.98, 0.78)),
       ...header(1, -0.72, 0.5, 1),
-      ...coil(0.25, 0.1, 0.42, 4),
-      { shape: moved(roundedBox(0.16, 0.4, 0.05), -0.5, 0.05), mass: 0.5 },
+      ...coil(0.22, 0.06, 0.6, 3),
+      { shape: moved(roundedBox(0.12, 0.34, 0.05), -0.64, 0.05), mass: 1.2 },
     ],
     ports: ports(1, -0.72, 0.5, 1),
   },
@@ -98,8 +102,8 @@ export const devices: readonly Device[] = [
     parts: [
       ...can(roundedBox(0.72, 0.95, 0.2)),
       ...header(2, -1.0, 0.62, 1),
-      ...bars(0, 0.35, 0.52, 0.34, 5),
-      window(moved(roundedBox(0.5, 0.2, 0.05), 0, -0.4)),
+      ...bars(0, 0.3, 0.58, 0.46, 4),
+      window(moved(roundedBox(0.55, 0.2, 0.05), 0, -0.46)),
     ],
     ports: ports(2, -1.0, 0.62, 1),
   },
@@ -108,15 +112,14 @@ export const devices: readonly Device[] = [
     parts: [
       ...can(union(circle(0.82), moved(roundedBox(0.82, 0.42, 0.1), 0, -0.42))),
       ...header(2, -0.88, 0.68, -1),
-      { shape: intersection(circle(0.66), moved(roundedBox(1, 1, 0), 0, 1.12)), mass: 0.75 },
+      { shape: intersection(circle(0.66), moved(roundedBox(1, 1, 0), 0, 1.0)), mass: 1.4 },
       ...dots(
         [
-          [-0.42, -0.3],
-          [-0.14, -0.3],
-          [0.14, -0.3],
-          [0.42, -0.3],
+          [-0.46, -0.38],
+          [0, -0.38],
+          [0.46, -0.38],
         ],
-        0.085,
+        0.14,
       ),
     ],
     ports: ports(2, -0.88, 0.68, -1),
@@ -126,8 +129,8 @@ export const devices: readonly Device[] = [
     parts: [
       ...can(taperedBox(0.98, 0.5, 0.78, 0.22)),
       ...header(2, -0.9, 0.8, 1),
-      { shape: segment(-0.62, -0.4, 0.42, 0.5, 0.075), mass: 0.9 },
-      { shape: segment(0.62, -0.4, -0.42, 0.5, 0.075), mass: 0.9 },
+      { shape: segment(-0.68, -0.5, 0.4, 0.56, 0.12), mass: 1.5 },
+      { shape: segment(0.68, -0.5, -0.4, 0.56, 0.12), mass: 1.5 },
     ],
     ports: ports(2, -0.9, 0.8, 1),
   },
@@ -136,7 +139,7 @@ export const devices: readonly Device[] = [
     parts: [
       ...can(roundedBox(0.42, 1.05, 0.42)),
       ...header(1, -1.05, 0.36, 1),
-      ...[-0.55, -0.2, 0.15, 0.5].map((y) => ({ shape: segment(-0.24, y + 0.12, 0.24, y - 0.12, 0.06), mass: 0.9 })),
+      ...[-0.55, -0.2, 0.15, 0.5].map((y) => ({ shape: segment(-0.22, y + 0.12, 0.22, y - 0.12, 0.1), mass: 1.6 })),
     ],
     ports: ports(1, -1.05, 0.36, 1),
   },
@@ -145,9 +148,9 @@ export const devices: readonly Device[] = [
     parts: [
       ...can(circle(0.88)),
       ...header(3, -0.82, 0.66, -1),
-      window(moved(circle(0.34), 0, 0.16)),
-      { shape: moved(stroke(circle(0.36), 0.05), 0, 0.16), mass: 0.8 },
-      ...dots([[0, 0.16]], 0.13),
+      window(moved(circle(0.46), 0, 0.12)),
+      { shape: moved(stroke(circle(0.5), 0.08), 0, 0.12), mass: 1.5 },
+      ...dots([[0, 0.12]], 0.2),
     ],
     ports: ports(3, -0.82, 0.66, -1),
   },
@@ -156,8 +159,19 @@ export const devices: readonly Device[] = [
     parts: [
       ...can(chamferedBox(0.95, 0.8, 0.45)),
       ...header(3, -0.92, 0.6, 1),
-      ...coil(-0.4, 0.05, 0.26, 2),
-      ...coil(0.4, 0.05, 0.26, 2),
+      ...blocks(
+        [
+          [-0.52, -0.3],
+          [0, -0.3],
+          [0.52, -0.3],
+          [-0.26, 0.06],
+          [0.26, 0.06],
+          [-0.52, 0.42],
+          [0, 0.42],
+          [0.52, 0.42],
+        ],
+        0.15,
+      ),
     ],
     ports: ports(3, -0.92, 0.6, 1),
   },
@@ -166,8 +180,8 @@ export const devices: readonly Device[] = [
     parts: [
       ...can(intersection(circle(0.95), moved(roundedBox(1, 1, 0.12), 0.55, 0))),
       ...header(2, -0.86, 0.5, 1),
-      window(moved(roundedBox(0.13, 0.5, 0.1), -0.22, 0.12)),
-      { shape: moved(roundedBox(0.24, 0.38, 0.04), 0.36, 0.08), mass: 0.9 },
+      window(moved(roundedBox(0.15, 0.55, 0.1), -0.2, 0.1)),
+      { shape: moved(roundedBox(0.28, 0.5, 0.04), 0.4, 0.05), mass: 1.6 },
     ],
     ports: ports(2, -0.86, 0.5, 1),
   },

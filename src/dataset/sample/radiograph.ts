@@ -22,16 +22,16 @@ export function drawRadiograph(device: Device, subject: Subject, side: number): 
 
 function drawChest(film: Film, rng: Random): void {
   const { side, mass } = film;
-  const level = rng.between(0.25, 0.6);
-  const tiltX = rng.between(-0.35, 0.35);
-  const tiltY = rng.between(-0.35, 0.35);
+  const level = rng.between(0.2, 0.45);
+  const tiltX = rng.between(-0.2, 0.2);
+  const tiltY = rng.between(-0.2, 0.2);
   for (let i = 0; i < mass.length; i++) {
     const x = (i % side) / side - 0.5;
     const y = Math.floor(i / side) / side - 0.5;
     mass[i] = level + tiltX * x + tiltY * y;
   }
-  addClouds(film, 3, 0.16, rng);
-  addClouds(film, 9, 0.05, rng);
+  addClouds(film, 3, 0.1, rng);
+  addClouds(film, 9, 0.03, rng);
   drawMediastinum(film, rng);
   drawRibs(film, rng);
 }
@@ -41,7 +41,7 @@ function drawMediastinum(film: Film, rng: Random): void {
   const { side, mass } = film;
   const fromLeft = rng.uniform() < 0.5;
   const reach = rng.between(-0.1, 0.35);
-  const density = rng.between(0.1, 0.5);
+  const density = rng.between(0.05, 0.3);
   for (let i = 0; i < mass.length; i++) {
     const x = (i % side) / side;
     mass[i] = at(mass, i) + density * smooth((reach - (fromLeft ? x : 1 - x)) / 0.2 + 0.5);
@@ -56,7 +56,7 @@ function drawRibs(film: Film, rng: Random): void {
   const half = rng.between(0.035, 0.06);
   const slope = rng.between(-0.5, 0.5);
   const bend = rng.between(-0.5, 0.5);
-  const density = rng.between(0.06, 0.2);
+  const density = rng.between(0.05, 0.14);
   for (let i = 0; i < mass.length; i++) {
     const x = (i % side) / side - 0.5;
     const y = Math.floor(i / side) / side - slope * x - bend * x * x - first;
@@ -67,12 +67,12 @@ function drawRibs(film: Film, rng: Random): void {
 
 function drawDevice(film: Film, device: Device, rng: Random): void {
   const { side } = film;
-  // A random tan(θ/2) gives cos θ and sin θ without trigonometry; ±0.75 is about ±74°.
-  const t = rng.between(-0.75, 0.75);
+  // A random tan(θ/2) gives cos θ and sin θ without trigonometry; ±0.45 is about ±48°.
+  const t = rng.between(-0.45, 0.45);
   const cos = (1 - t * t) / (1 + t * t);
   const sin = (2 * t) / (1 + t * t);
   const mirror = rng.uniform() < 0.5 ? -1 : 1;
-  const unit = side * rng.between(0.24, 0.36);
+  const unit = side * rng.between(0.27, 0.36);
   const cx = side * rng.between(0.38, 0.62);
   const cy = side * rng.between(0.38, 0.62);
   const squeeze = rng.between(0.9, 1.1);
@@ -92,7 +92,7 @@ function drawDevice(film: Film, device: Device, rng: Random): void {
     const sv = v / squeeze;
     drawLead(film, cx + (cos * su - sin * sv) * unit, cy + (sin * su + cos * sv) * unit, rng);
   }
-  const density = rng.between(0.75, 1.25);
+  const density = rng.between(0.85, 1.2);
   for (const part of device.parts) add(film, part.shape, part.mass * density, placement, box);
 }
 
@@ -138,11 +138,11 @@ function drawLead(film: Film, px: number, py: number, rng: Random): void {
 /** Attenuation → grey: a saturating film curve, exposure, contrast, focus and noise of its own for each image. */
 function expose(film: Film, rng: Random): Uint8Array {
   const { side } = film;
-  const exposure = rng.between(0.5, 1.5);
-  const contrast = rng.between(0.75, 1.15);
-  const lift = rng.between(-0.06, 0.12);
+  const exposure = rng.between(0.8, 1.3);
+  const contrast = rng.between(0.85, 1.15);
+  const lift = rng.between(-0.05, 0.08);
   const focused = rng.uniform() < 0.5 ? film.mass : blur(film.mass, side);
-  const grain = rng.between(0.01, 0.05) / 147.8;
+  const grain = rng.between(0.01, 0.03) / 147.8;
   const speckle = byteNoise(rng.integer(0x100000000));
   const grey = new Uint8Array(side * side);
   for (let i = 0; i < grey.length; i++) {
