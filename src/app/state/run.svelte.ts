@@ -13,6 +13,8 @@ import { ask, onEvents, request } from './workers.svelte.ts';
 /** Failures that the Train view answers in place, with the ways out beside them. */
 const answeredInPlace = new Set(['WeightsUnavailableError']);
 
+const KEPT_KEY = 'pacerid.runs.kept';
+
 let summaries = $state.raw<readonly RunSummary[]>([]);
 /** The run that is under way in this tab, or that was last. */
 let live = $state.raw<RunState>(emptyRun);
@@ -26,12 +28,16 @@ let options = $state.raw<readonly TrainingOption[]>([]);
 let estimating = $state.raw<Extract<RunEvent, { type: 'progress' }> | null>(null);
 let loaded = $state(false);
 let listening: (() => void) | undefined;
+/** Interrupted runs that are to stay as they are; the offer is not made again. */
+let kept = $state.raw<readonly string[]>(recallKept());
 /** What runs to do once a run has ended: the model's state takes the new one. */
 const ended = new Set<(runId: string) => void>();
 
 const shown = $derived(opened ?? live);
 const interrupted = $derived(
-  summaries.find((run) => run.state === 'running' && !(busy === 'running' && run.id === live.runId)) ?? null,
+  summaries.find(
+    (one) => one.state === 'running' && !kept.includes(one.id) && !(busy === 'running' && one.id === live.runId),
+  ) ?? null,
 );
 
 export const run = {
@@ -154,7 +160,15 @@ export const run = {
     failure = null;
     if (!run.active) live = emptyRun;
   },
-  /** Marks an interrupted run as one that is kept as it is. */
+  /** Makes no more offer to resume this one; its checkpoint stays and can be used. */
+  keepAsItIs(runId: string): void {
+    kept = [...kept, runId];
+    try {
+      localStorage.setItem(KEPT_KEY, JSON.stringify(kept));
+    } catch {
+      // Storage is blocked: the offer comes back with the next visit.
+    }
+  },
   async delete(runId: string): Promise<void> {
     await ask('trainer', 'deleteRun', { runId });
     if (opened?.runId === runId) opened = null;
@@ -173,6 +187,15 @@ export const run = {
     ended.add(then);
   },
 };
+
+function recallKept(): readonly string[] {
+  try {
+    const stored: unknown = JSON.parse(localStorage.getItem(KEPT_KEY) ?? '[]');
+    return Array.isArray(stored) ? stored.filter((id) => typeof id === 'string') : [];
+  } catch {
+    return [];
+  }
+}
 
 async function storedLog(runId: string): Promise<readonly RunEvent[]> {
   return (await ask('trainer', 'events', { runId })) ?? [];
@@ -223,7 +246,7 @@ function onTrainerEvents(batch: readonly TrainerEvent[]): void {
       continue;
     }
     events.push(event);
-    if (event.type === 'runStarted') busy = 'running';
+    if (event.type === 'runStarted' || event.type === 'resumed') busy = 'running';
     speak(event);
   }
   if (events.length > 0) live = foldRun(events, live);

@@ -1,0 +1,157 @@
+import { emptyRun, foldRun, type RunState } from '../../workers/clients.ts';
+import type {
+  Config,
+  Dataset,
+  EvaluationReport,
+  ExportedFile,
+  ModelEvent,
+  Prediction,
+  RunSummary,
+  Split,
+} from '../../workers/protocol.ts';
+import { percent } from '../format.ts';
+import { announce } from './announce.svelte.ts';
+import { datasets } from './datasets.svelte.ts';
+import { run } from './run.svelte.ts';
+import { provideStep } from './steps.svelte.ts';
+import { ask, onEvents } from './workers.svelte.ts';
+
+export type ExportFormat = 'mlpackage' | 'safetensors';
+export type Precision = Config['output']['precision'];
+export interface Exported extends ExportedFile {
+  readonly runId: string;
+  readonly format: ExportFormat;
+  readonly precision: Precision;
+}
+
+/** The run whose model Evaluate, Export and Try use; null: the newest with a checkpoint. */
+let chosenId = $state<string | null>(null);
+let log = $state.raw<RunState>(emptyRun);
+let reports = $state.raw<Readonly<Partial<Record<Split, EvaluationReport>>>>({});
+let exported = $state.raw<readonly Exported[]>([]);
+let prediction = $state.raw<Prediction | null>(null);
+/** What the model worker is doing, and how far it is. */
+let working = $state.raw<{ readonly what: string; readonly done: number; readonly total: number } | null>(null);
+let listening: (() => void) | undefined;
+
+const usable = $derived(
+  run.summaries.filter((one) => (one.bestEpoch ?? one.latestEpoch) !== null && !(run.active && one.id === run.live.runId)),
+);
+const summary = $derived(usable.find((one) => one.id === chosenId) ?? usable[0] ?? null);
+const dataset = $derived(datasets.list.find((one) => one.id === summary?.dataset.id) ?? null);
+
+export const model = {
+  /** Runs with a checkpoint, newest first. */
+  get usable(): readonly RunSummary[] {
+    return usable;
+  },
+  /** The run whose model is used; null where there is none. */
+  get summary(): RunSummary | null {
+    return summary;
+  },
+  /** What its log says. */
+  get log(): RunState {
+    return log;
+  },
+  /** Its data set; null if it was deleted since. */
+  get dataset(): Dataset | null {
+    return dataset;
+  },
+  get test(): EvaluationReport | null {
+    return reports.test ?? null;
+  },
+  get validation(): EvaluationReport | null {
+    return reports.val ?? null;
+  },
+  get exported(): readonly Exported[] {
+    return exported.filter((one) => one.runId === summary?.id);
+  },
+  get prediction(): Prediction | null {
+    return prediction;
+  },
+  get working(): { readonly what: string; readonly done: number; readonly total: number } | null {
+    return working;
+  },
+  choose(runId: string): void {
+    chosenId = runId;
+  },
+
+  /** Reads the chosen run's log; its Test report is in it. Called by the views that show a model. */
+  async read(): Promise<void> {
+    const id = summary?.id;
+    if (id === undefined || log.runId === id) return;
+    reports = {};
+    prediction = null;
+    log = emptyRun;
+    const state = foldRun(await run.log(id));
+    if (summary?.id !== id) return;
+    log = { ...state, runId: id };
+    if (state.test) reports = { ...reports, test: state.test.report };
+  },
+  /** A pass over a split with the best checkpoint. */
+  async evaluate(split: Split): Promise<void> {
+    const id = summary?.id;
+    if (id === undefined || reports[split]) return;
+    const name = split === 'val' ? 'validation' : split;
+    const report = await during(`evaluating ${name}`, () => ask('model', 'evaluate', { runId: id, split }));
+    if (report && summary?.id === id) reports = { ...reports, [split]: report };
+  },
+  async predict(file: Blob): Promise<void> {
+    const id = summary?.id;
+    if (id === undefined) return;
+    const answer = await during('looking at the image', () => ask('model', 'predict', { runId: id, file }));
+    if (!answer || summary?.id !== id) return;
+    prediction = answer;
+    const first = answer.classes[0];
+    if (first) announce(`Most probable: ${first.label}, ${percent(first.probability)}.`);
+  },
+  forgetPrediction(): void {
+    prediction = null;
+  },
+  async export(format: ExportFormat, precision: Precision, output: Config['output']): Promise<Exported | null> {
+    const id = summary?.id;
+    if (id === undefined) return null;
+    const file = await during('writing the package', () =>
+      ask('model', 'exportModel', { runId: id, format, precision, output }),
+    );
+    if (!file) return null;
+    const made: Exported = { ...file, runId: id, format, precision };
+    exported = [made, ...exported.filter((one) => one.runId !== id || one.fileName !== file.fileName)];
+    announce(`${file.fileName} is written.`);
+    return made;
+  },
+};
+
+async function during<T>(what: string, work: () => Promise<T>): Promise<T> {
+  listening ??= onEvents('model', (events: readonly ModelEvent[]) => {
+    const last = events.findLast((event) => event.type === 'modelProgress');
+    if (last && working) working = { what: working.what, done: last.done, total: last.total };
+  });
+  const mine = { what, done: 0, total: 0 };
+  working = mine;
+  try {
+    return await work();
+  } finally {
+    working = null;
+  }
+}
+
+/** The newest model is the one that was just trained. */
+run.onEnded((runId) => {
+  chosenId = runId;
+  void model.read();
+});
+
+provideStep('evaluate', () => {
+  if (!summary) return { state: 'empty', note: 'needs a trained model' };
+  const test = reports.test;
+  return test ? { state: 'done', note: `${percent(test.accuracy)} on Test` } : { state: 'ready', note: 'ready' };
+});
+provideStep('export', () => {
+  if (!summary) return { state: 'empty', note: 'needs a trained model' };
+  return model.exported.length > 0 ? { state: 'done', note: 'downloaded' } : { state: 'ready', note: 'ready' };
+});
+provideStep('try', () => {
+  if (!summary) return { state: 'empty', note: 'needs a trained model' };
+  return prediction ? { state: 'done', note: 'ready' } : { state: 'ready', note: 'ready' };
+});
