@@ -1,0 +1,42 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { addPreprocessing } from '../../graph/passes/addPreprocessing.ts';
+import { addSoftmax } from '../../graph/passes/addSoftmax.ts';
+import { dropDropout } from '../../graph/passes/dropDropout.ts';
+import { foldBatchNorms } from '../../graph/passes/foldBatchNorms.ts';
+import type { ExportedBytes, ExportFormat, ExportInput } from '../types.ts';
+import { modelDescription } from './description.ts';
+import { ModelSchema } from './generated/Model_pb.ts';
+import { writeMilProgram } from './milProgram.ts';
+import { zipPackage } from './package.ts';
+
+/** ML Programs came with it: iOS 15, macOS 12. */
+const specificationVersion = 6;
+
+/**
+ * An image classifier for Core ML: `image` (RGB, 0–255) in, `classLabel` and `classLabel_probs` out; preprocessing and softmax
+ * inside, batch norms folded. Throws `Float16RangeError` where a weight doesn't fit into float16.
+ */
+export async function exportCoreML(input: ExportInput): Promise<ExportedBytes> {
+  const folded = foldBatchNorms(dropDropout(input.graph), input.weights);
+  const graph = addSoftmax(addPreprocessing(folded.graph, input.mean, input.std));
+  const { program, weightFile } = writeMilProgram({ ...input, graph, weights: folded.weights });
+  const model = create(ModelSchema, {
+    specificationVersion,
+    description: modelDescription(input),
+    Type: { case: 'mlProgram', value: program },
+  });
+  return {
+    fileName: `${input.name}.mlpackage.zip`,
+    bytes: await zipPackage(input.name, toBinary(ModelSchema, model), weightFile),
+  };
+}
+
+export const coreml: ExportFormat = {
+  id: 'mlpackage',
+  label: 'Core ML package',
+  summary: 'For the iPhone app and Xcode: unzip it and drag the folder in.',
+  extension: '.mlpackage.zip',
+  mediaType: 'application/zip',
+  precisions: ['float16', 'float32'],
+  write: exportCoreML,
+};

@@ -1,0 +1,159 @@
+import { create } from '@bufbuild/protobuf';
+import { inferShapes, type NodeShape } from '../../graph/shapes.ts';
+import type { Graph, Weights } from '../../graph/types.ts';
+import { ProgramSchema, type Operation, type Program } from './generated/MIL_pb.ts';
+import * as mil from './milValues.ts';
+import type { MilArgument, MilConstant, MilFloat } from './milValues.ts';
+import { operationsOf } from './operations.ts';
+import { weightBlobWriter } from './weightBlob.ts';
+
+/**
+ * Graph → ML Program (MIL), opset CoreML5 (iOS 15), in the form in which coremltools 9 writes it: NCHW, one function `main`, every
+ * argument a named const, floats of ten values or more in the weight file, the rest inline.
+ *
+ * Where numbers are delicate the program stays in float32 whatever `precision` says: preprocessing (0–255 → normalised) and
+ * softmax. Casts are put in where a value is needed in another type.
+ */
+export interface MilProgram {
+  readonly program: Program;
+  /** `weights/weight.bin`. */
+  readonly weightFile: Uint8Array<ArrayBuffer>;
+}
+
+export const inputName = 'image';
+export const labelName = 'classLabel';
+export const probabilitiesName = 'classLabel_probs';
+const opset = 'CoreML5';
+const inlineBelow = 10;
+
+/** What the writing of one node may use. */
+export interface ProgramWriter {
+  readonly precision: MilFloat;
+  readonly weights: Weights;
+  /** MIL's shape of a node's output: `[1,C,H,W]` or `[1,C]`. */
+  shapeOf(node: string): readonly number[];
+  /** MIL's name of a node's output in the given type (default: the program's); casts where needed. */
+  operand(node: string, type?: MilFloat): string;
+  /** Name of a const; equal small values share one. */
+  constant(hint: string, value: MilConstant): string;
+  /** Name of a const that holds `values`; in the weight file from ten values on. */
+  floats(hint: string, values: Float32Array | readonly number[], shape: readonly number[], type?: MilFloat): string;
+  /** Parameter `${node}.${kind}` as a const. */
+  parameter(node: string, kind: 'weight' | 'bias'): string;
+  /** Appends an operation whose output is an intermediate value. */
+  emit(type: string, name: string, inputs: Readonly<Record<string, MilArgument>>, shape: readonly number[], as?: MilFloat): string;
+  /** Says under which MIL name, in which type, a node's output is to be found. */
+  bind(node: string, name: string, type?: MilFloat): void;
+}
+
+export function writeMilProgram(options: {
+  /** Ends in a softmax over `labels.length` classes. */
+  readonly graph: Graph;
+  readonly weights: Weights;
+  readonly labels: readonly string[];
+  readonly imageSize: number;
+  readonly precision: MilFloat;
+}): MilProgram {
+  const { graph, weights, labels, imageSize, precision } = options;
+  if (labels.length !== graph.classes) throw new RangeError(`${labels.length} labels for ${graph.classes} classes`);
+  const [first] = graph.nodes;
+  const last = graph.nodes.at(-1);
+  if (first?.op !== 'input' || last?.op !== 'softmax') throw new Error('An export graph goes from an input to a softmax.');
+
+  const shapes = inferShapes(graph, imageSize);
+  const operations: Operation[] = [];
+  const blob = weightBlobWriter();
+  const identifier = uniqueIdentifiers([inputName, labelName, probabilitiesName]);
+  const bound = new Map<string, { name: string; type: MilFloat; casts: Map<MilFloat, string> }>();
+  const shared = new Map<string, string>();
+
+  const writer: ProgramWriter = {
+    precision,
+    weights,
+    shapeOf: (node) => milShape(shapes.get(node) as NodeShape),
+    operand(node, type = precision) {
+      const value = bound.get(node);
+      if (!value) throw new Error(`${node} has no value yet`);
+      if (value.type === type) return value.name;
+      const known = value.casts.get(type);
+      if (known !== undefined) return known;
+      const dtype = writer.constant('dtype', mil.stringConstant(mil.castName[type]));
+      const hint = `${value.name}_to_${mil.castName[type]}`;
+      const name = writer.emit('cast', hint, { x: value.name, dtype }, writer.shapeOf(node), type);
+      value.casts.set(type, name);
+      return name;
+    },
+    constant(hint, value) {
+      const key = JSON.stringify(value.value, (_, part: unknown) =>
+        typeof part === 'bigint' ? Number(part) : part instanceof Uint8Array ? [...part] : part,
+      );
+      const known = shared.get(key);
+      if (known !== undefined) return known;
+      const name = identifier(hint);
+      operations.push(mil.constOperation(name, value));
+      shared.set(key, name);
+      return name;
+    },
+    floats(hint, values, shape, type = precision) {
+      const data = values instanceof Float32Array ? values : Float32Array.from(values);
+      if (data.length < inlineBelow) return writer.constant(hint, mil.floatConstant(hint, data, shape, type));
+      const name = identifier(hint);
+      operations.push(mil.constOperation(name, mil.blobConstant(blob.add(hint, data, type), shape, type)));
+      return name;
+    },
+    parameter(node, kind) {
+      const tensor = weights.get(`${node}.${kind}`);
+      if (!tensor) throw new Error(`There are no weights named ${node}.${kind}`);
+      return writer.floats(`${node}.${kind}`, tensor.data, tensor.shape);
+    },
+    emit(type, hint, inputs, shape, as = precision) {
+      const name = identifier(hint);
+      operations.push(mil.operation(type, name, inputs, [{ name, type: mil.floatTensorType(as, shape) }]));
+      return name;
+    },
+    bind: (node, name, type = precision) => bound.set(node, { name, type, casts: new Map() }),
+  };
+
+  writer.bind(first.name, inputName, 'float32');
+  for (const node of graph.nodes.slice(1)) operationsOf(node, writer);
+  operations.push(
+    mil.operation(
+      'classify',
+      'classify',
+      { probabilities: writer.operand(last.name, 'float32'), classes: mil.stringListValue(labels) },
+      [
+        { name: labelName, type: mil.stringType() },
+        { name: probabilitiesName, type: mil.probabilitiesType() },
+      ],
+    ),
+  );
+  const program = create(ProgramSchema, {
+    version: 1n,
+    functions: {
+      main: {
+        inputs: [{ name: inputName, type: mil.floatTensorType('float32', [1, first.channels, imageSize, imageSize]) }],
+        opset,
+        blockSpecializations: { [opset]: { outputs: [labelName, probabilitiesName], operations } },
+      },
+    },
+  });
+  return { program, weightFile: blob.finish() };
+}
+
+function milShape(shape: NodeShape): readonly number[] {
+  if (shape.length === 1) return [1, shape[0]];
+  const [height, width, channels] = shape;
+  return [1, channels, height, width];
+}
+
+/** MIL's identifiers are `[A-Za-z_][A-Za-z0-9_@]*` and unique: `features.0.conv` becomes `features_0_conv`. */
+function uniqueIdentifiers(reserved: readonly string[]): (hint: string) => string {
+  const used = new Set(reserved);
+  return (hint) => {
+    const plain = hint.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_');
+    let name = plain;
+    for (let n = 2; used.has(name); n++) name = `${plain}_${n}`;
+    used.add(name);
+    return name;
+  };
+}

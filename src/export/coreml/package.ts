@@ -1,0 +1,62 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import JSZip from 'jszip';
+
+/**
+ * The `.mlpackage` folder, zipped with the folder itself at the top. Layout: apple/coremltools, modelpackage/src/ModelPackage.cpp.
+ * The same content gives the same bytes: identifiers come from the content, and every entry bears the zip format's first date.
+ */
+export async function zipPackage(
+  name: string,
+  model: Uint8Array<ArrayBuffer>,
+  weightFile: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const top = `${name}.mlpackage/`;
+  const data = `${top}Data/com.apple.CoreML/`;
+  const date = new Date(Date.UTC(1980, 0, 1));
+  const zip = new JSZip();
+  // Folders by hand: those that JSZip makes by itself bear the current time.
+  for (const folder of [top, `${top}Data/`, data, `${data}weights/`]) {
+    zip.file(folder, null, { dir: true, date, createFolders: false });
+  }
+  // float16 weights hardly shrink; the program, repetitive text, does.
+  const file = (path: string, bytes: Uint8Array | string, compression: 'STORE' | 'DEFLATE') =>
+    zip.file(path, bytes, { date, createFolders: false, compression });
+  file(`${top}Manifest.json`, manifestText(model, weightFile), 'DEFLATE');
+  file(`${data}model.mlmodel`, model, 'DEFLATE');
+  file(`${data}weights/weight.bin`, weightFile, 'STORE');
+  return zip.generateAsync({ type: 'uint8array', platform: 'DOS' }) as Promise<Uint8Array<ArrayBuffer>>;
+}
+
+function manifestText(model: Uint8Array, weightFile: Uint8Array): string {
+  const content = `${bytesToHex(sha256(model))}${bytesToHex(sha256(weightFile))}`;
+  const author = 'com.apple.CoreML';
+  const modelId = identifier(`model ${content}`);
+  const weightsId = identifier(`weights ${content}`);
+  const entries = {
+    [modelId]: {
+      author,
+      description: 'CoreML Model Specification',
+      name: 'model.mlmodel',
+      path: 'com.apple.CoreML/model.mlmodel',
+    },
+    [weightsId]: {
+      author,
+      description: 'CoreML Model Weights',
+      name: 'weights',
+      path: 'com.apple.CoreML/weights',
+    },
+  };
+  const manifest = { fileFormatVersion: '1.0.0', itemInfoEntries: entries, rootModelIdentifier: modelId };
+  return `${JSON.stringify(manifest, null, 4)}\n`;
+}
+
+/** A version 8 UUID (RFC 9562: custom, here a hash), in upper case as Apple's tools write them. */
+function identifier(text: string): string {
+  const bytes = sha256(new TextEncoder().encode(text)).slice(0, 16);
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x80;
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  return bytesToHex(bytes)
+    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+    .toUpperCase();
+}

@@ -1,0 +1,71 @@
+import { toFloat16 } from '../../weights/float16.ts';
+import { UserError } from '../../errors.ts';
+
+/**
+ * `weights/weight.bin`: MIL's blob storage, version 2, little-endian, everything aligned to 64 bytes. A 64-byte header (count,
+ * version), then for each blob 64 bytes of metadata and its data. Source: apple/coremltools, mlmodel/src/MILBlob/Blob/
+ * StorageFormat.hpp and BlobDataType.hpp.
+ */
+const alignment = 64;
+const sentinel = 0xdeadbeef;
+const version = 2;
+const dataTypeCode = { float16: 1, float32: 2 } as const;
+export type BlobPrecision = keyof typeof dataTypeCode;
+
+/** A weight is too large for float16. */
+export class Float16RangeError extends UserError {
+  constructor(name: string, value: number) {
+    super(`${name} holds ${value}, which float16 cannot (its largest number is 65504).`, {
+      kept: 'The trained model is untouched.',
+      remedy: 'Export with precision float32.',
+    });
+  }
+}
+
+export interface WeightBlobWriter {
+  /** Returns the offset of the blob's metadata, which is what a const in the program points at. */
+  add(name: string, values: Float32Array, precision: BlobPrecision): number;
+  /** The whole file. */
+  finish(): Uint8Array<ArrayBuffer>;
+}
+
+export function weightBlobWriter(): WeightBlobWriter {
+  const blobs: { offset: number; precision: BlobPrecision; bytes: Uint8Array }[] = [];
+  let end = alignment;
+  return {
+    add(name, values, precision) {
+      const bytes = encode(name, values, precision);
+      const offset = end;
+      blobs.push({ offset, precision, bytes });
+      end = aligned(offset + alignment + bytes.length);
+      return offset;
+    },
+    finish() {
+      const file = new Uint8Array(end);
+      const view = new DataView(file.buffer);
+      view.setUint32(0, blobs.length, true);
+      view.setUint32(4, version, true);
+      for (const { offset, precision, bytes } of blobs) {
+        view.setUint32(offset, sentinel, true);
+        view.setUint32(offset + 4, dataTypeCode[precision], true);
+        view.setBigUint64(offset + 8, BigInt(bytes.length), true);
+        view.setBigUint64(offset + 16, BigInt(offset + alignment), true);
+        file.set(bytes, offset + alignment);
+      }
+      return file;
+    },
+  };
+}
+
+/** Little-endian bytes of `values`; not a copy for float32. Throws `Float16RangeError`. */
+export function encode(name: string, values: Float32Array, precision: BlobPrecision): Uint8Array {
+  if (precision === 'float32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  const halves = toFloat16(values);
+  const infinite = halves.findIndex((bits) => (bits & 0x7fff) === 0x7c00);
+  if (infinite >= 0) throw new Float16RangeError(name, values[infinite] as number);
+  return new Uint8Array(halves.buffer);
+}
+
+function aligned(position: number): number {
+  return Math.ceil(position / alignment) * alignment;
+}

@@ -1,0 +1,56 @@
+/**
+ * Exports a weights file without the page, for the judges in tests/python:
+ *
+ *     node scripts/run.mjs tests/tools/exportFixture.ts WEIGHTS.safetensors OPTIONS.json OUT
+ *
+ * OPTIONS.json: {"architecture", "labels": [...], "imageSize", "precision", "format"?: "mlpackage"|"safetensors"}.
+ * Prints one line of JSON: seconds, bytes, and the most memory held beyond what was held before, in MiB.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { architectures } from '../../src/architectures/index.ts';
+import type { ArchitectureName } from '../../src/architectures/settings.ts';
+import { exportFormats, type ExportFormatId, type Precision } from '../../src/export/index.ts';
+import { readSafetensors } from '../../src/weights/safetensors.ts';
+
+interface Options {
+  readonly architecture: ArchitectureName;
+  readonly labels: readonly string[];
+  readonly imageSize: number;
+  readonly precision: Precision;
+  readonly format?: ExportFormatId;
+}
+
+const [weightsPath, optionsPath, outPath] = process.argv.slice(-3) as [string, string, string];
+const options = JSON.parse(readFileSync(optionsPath, 'utf8')) as Options;
+const architecture = architectures[options.architecture];
+const { tensors } = readSafetensors(readFileSync(weightsPath));
+const graph = architecture.build(options.labels.length);
+
+globalThis.gc?.();
+const before = process.memoryUsage();
+const started = performance.now();
+const { fileName, bytes } = await exportFormats[options.format ?? 'mlpackage'].write({
+  name: 'PacerIDClassifier',
+  graph,
+  weights: tensors,
+  labels: options.labels,
+  imageSize: options.imageSize,
+  mean: architecture.mean,
+  std: architecture.std,
+  precision: options.precision,
+  metadata: {
+    author: 'tests',
+    description: 'A fixture.',
+    intendedUse: 'Tests only. Not a medical device.',
+    version: '1.0.0',
+    config: JSON.stringify({ model: { architecture: options.architecture } }),
+    dataset: { name: 'none', hash: '0'.repeat(64), synthetic: true },
+    test: { n: 10, accuracy: 0.9, interval: [0.6, 0.98] },
+    geometry: 'center_crop',
+  },
+});
+const seconds = (performance.now() - started) / 1000;
+const held = (memory: NodeJS.MemoryUsage) => memory.heapUsed + memory.arrayBuffers;
+const peakMiB = (held(process.memoryUsage()) - held(before)) / 2 ** 20;
+writeFileSync(outPath, bytes);
+console.log(JSON.stringify({ fileName, seconds, bytes: bytes.length, heldMiB: peakMiB }));
