@@ -13,6 +13,7 @@ import type { Control } from './control.ts';
 import { DeviceKeepsFailingError, NoTrainingImagesError } from './errors.ts';
 import type { RunEvent, WeightsOrigin } from './events.ts';
 import { createRunLog } from './runLog.ts';
+import { MIN_PART } from './settings.ts';
 import type { RunDataset, RunRecord, RunStore } from './types.ts';
 
 export interface FirstWeights {
@@ -41,8 +42,6 @@ export interface RunInputs {
 
 /** How often a lost device is replaced before the run gives up. */
 const MAX_LOSSES = 3;
-/** BatchNorm over fewer images than this learns statistics that are too noisy: the batch isn't split further. */
-export const MIN_PART = 8;
 
 export function newRun(
   id: string,

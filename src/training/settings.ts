@@ -26,6 +26,9 @@ export const augmentationSettings = z.strictObject({
 });
 export type AugmentationSettings = z.infer<typeof augmentationSettings>;
 
+/** BatchNorm over fewer images than this learns statistics that are too noisy: a batch is split no further. */
+export const MIN_PART = 8;
+
 /** `training` in configs/base.yaml. */
 export const trainingSettings = z.strictObject({
   epochs: z.int().min(1).max(10_000),

@@ -1,0 +1,44 @@
+import type { AdapterReport } from '../engine/types.ts';
+import { countsOf } from '../graph/counts.ts';
+import type { Graph } from '../graph/types.ts';
+import { MIN_PART } from './settings.ts';
+
+const GIB = 2 ** 30;
+
+/**
+ * Bytes that training may take. WebGPU doesn't tell how much memory there is: 4 GiB is what an integrated GPU of an 8 GiB
+ * laptop can give; a device that has less refuses, and the batch is then split further. A wasm heap ends at 4 GiB and
+ * fragments before.
+ */
+export function memoryBudget(adapter: AdapterReport): number {
+  return adapter.backend === 'wasm' ? 2 * GIB : 4 * GIB;
+}
+
+/**
+ * Peak bytes of a training step of n images. Weights, gradients and Adam's moments are four times the parameters; the reference
+ * engine keeps each node's output until its gradient is made, and makes gradients of about half as much again on the way.
+ * With a frozen backbone a forward pass keeps only the live outputs: four of the largest.
+ */
+export function stepBytes(graph: Graph, size: number, n: number, layers: 'all' | 'head'): number {
+  const { weightBytes, activationBytes, largestActivationBytes } = countsOf(graph, size);
+  return layers === 'all'
+    ? 4 * weightBytes + 1.5 * n * activationBytes
+    : 1.1 * weightBytes + 4 * n * largestActivationBytes;
+}
+
+/** Images that can go through at once: the batch, or the largest even part of it that fits, 8 at least. */
+export function planPart(
+  graph: Graph,
+  size: number,
+  batchSize: number,
+  layers: 'all' | 'head',
+  adapter: AdapterReport,
+): number {
+  const largest = countsOf(graph, size).largestActivationBytes;
+  const binding = adapter.limits['maxStorageBufferBindingSize'] ?? Infinity;
+  const fits = (n: number): boolean =>
+    stepBytes(graph, size, n, layers) <= memoryBudget(adapter) && n * largest <= binding;
+  let part = batchSize;
+  for (let parts = 2; part > MIN_PART && !fits(part); parts++) part = Math.max(MIN_PART, Math.ceil(batchSize / parts));
+  return part;
+}

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { emptyRun, foldRun } from '../../../src/training/runState.ts';
+import type { RunEvent } from '../../../src/training/events.ts';
+
+const started: RunEvent = {
+  at: 1,
+  type: 'runStarted',
+  runId: 'r',
+  config: {},
+  dataset: {
+    id: 'd',
+    name: 'd',
+    hash: 'h',
+    synthetic: true,
+    classes: ['a', 'b'],
+    counts: { train: 20, val: 4, test: 4 },
+  },
+  parameters: 10,
+  epochs: 3,
+  stepsPerEpoch: 2,
+};
+const step = (epoch: number, n: number, loss: number): RunEvent => ({
+  at: 2,
+  type: 'step',
+  epoch,
+  step: n,
+  loss,
+  accuracy: 0.5,
+  learningRate: 0.1,
+  secondsPerStep: 1,
+  imagesPerSecond: 10,
+  etaSeconds: 5,
+});
+const epoch = (n: number, best: boolean): RunEvent => {
+  const figures = { n: 20, loss: 1 / n, accuracy: 0.5, precision: 0.5 };
+  return { at: 3, type: 'epochEnded', epoch: n, train: figures, validation: figures, seconds: 2, best };
+};
+const saved = (n: number, best: boolean): RunEvent => ({ at: 4, type: 'checkpointSaved', epoch: n, best, bytes: 8 });
+
+describe('folding a log', () => {
+  const two = [started, step(1, 1, 2), step(1, 2, 1.5), epoch(1, true), saved(1, true), step(2, 1, 1)];
+
+  it('counts steps over the whole run and keeps the rows of the epoch table', () => {
+    const state = foldRun(two);
+    expect(state.steps.map((point) => point.step)).toEqual([1, 2, 3]);
+    expect(state.history.map((row) => row.epoch)).toEqual([1]);
+    expect([state.status, state.epoch, state.step, state.bestEpoch]).toEqual(['training', 2, 1, 1]);
+  });
+
+  it('gives the same state at once and in bunches, and leaves what it was given alone', () => {
+    const first = foldRun(two.slice(0, 3));
+    const frozen = structuredClone(first);
+    expect(foldRun(two.slice(3), first)).toEqual(foldRun(two));
+    expect(first).toEqual(frozen);
+  });
+
+  it('drops the steps of an epoch that is trained again after a resume', () => {
+    const state = foldRun([...two, { at: 5, type: 'resumed', fromEpoch: 1 }, step(2, 1, 0.9)]);
+    expect(state.steps.map((point) => [point.step, point.loss])).toEqual([
+      [1, 2],
+      [2, 1.5],
+      [3, 0.9],
+    ]);
+  });
+
+  it('shows a dead worker as lost, and the resumed run as under way again', () => {
+    const lost = foldRun([...two, { at: 6, type: 'workerLost', reason: 'out of memory' }]);
+    expect(lost.status).toBe('lost');
+    expect(lost.notices.at(-1)?.text).toContain('out of memory');
+    expect(foldRun([{ at: 7, type: 'resumed', fromEpoch: 1 }, step(2, 1, 1)], lost).status).toBe('training');
+  });
+
+  it('stays paused through the step that was under way', () => {
+    expect(foldRun([...two, { at: 5, type: 'paused' }, step(2, 2, 1)]).status).toBe('paused');
+  });
+
+  it('keeps the named error of a failed run', () => {
+    const error = { name: 'NotANumberError', message: 'm', kept: 'k', remedy: 'r' };
+    expect(foldRun([...two, { at: 9, type: 'failed', error }])).toMatchObject({ status: 'failed', error, endedAt: 9 });
+  });
+
+  it('starts from nothing with a new run', () => {
+    expect(foldRun([started], foldRun(two))).toEqual({ ...foldRun([started]), startedAt: 1 });
+    expect(foldRun([])).toEqual(emptyRun);
+  });
+});
