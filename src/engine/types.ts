@@ -98,3 +98,23 @@ export interface Engine {
   readonly lost: Promise<string>;
   dispose(): Promise<void>;
 }
+
+/** What the browser or Node gives; the roots (workers, cli) hand it in. */
+export interface EngineEnvironment {
+  /** `navigator.gpu`; undefined where there is none. */
+  readonly gpu: GPU | undefined;
+  /** `isSecureContext`; true in Node. */
+  readonly secureContext: boolean;
+  /** `crossOriginIsolated`: whether wasm may have threads. */
+  readonly crossOriginIsolated: boolean;
+  /** Logical processors. */
+  readonly processors: number;
+  /** URLs or paths of the three binaries of tfjs's wasm backend, by file name. */
+  readonly wasmPaths: WasmPaths;
+}
+
+export interface WasmPaths {
+  readonly 'tfjs-backend-wasm.wasm': string;
+  readonly 'tfjs-backend-wasm-simd.wasm': string;
+  readonly 'tfjs-backend-wasm-threaded-simd.wasm': string;
+}

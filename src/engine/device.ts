@@ -1,0 +1,93 @@
+import * as tf from '@tensorflow/tfjs';
+import { describeAdapter, describeProcessor, wasmThreads } from './adapter.ts';
+import { BackendUnavailableError, NoWebGpuError, type NoWebGpuReason } from './errors.ts';
+import { createEngine, type OpenDevice } from './reference/engine.ts';
+import { openGpuDevice } from './reference/gpuDevice.ts';
+import { inPlaceOnWasm } from './reference/wasmGradients/inPlace.ts';
+import { registerWasmGradients } from './reference/wasmGradients/index.ts';
+import type { AdapterReport, DeviceSetting, Engine, EngineEnvironment } from './types.ts';
+
+interface Choice {
+  readonly report: AdapterReport;
+  readonly adapter: GPUAdapter | null;
+}
+
+/**
+ * Which device a setting means here. `auto` (and the seed's `cuda`): a real GPU through WebGPU, else wasm, with a notice. The
+ * others force a backend; `webgpu` takes any adapter, software ones too.
+ * @throws NoWebGpuError for `webgpu` where there is no adapter.
+ */
+async function choose(setting: DeviceSetting, environment: EngineEnvironment): Promise<Choice> {
+  if (setting === 'wasm' || setting === 'webgl' || setting === 'cpu') {
+    return { report: describeProcessor(setting, environment, null), adapter: null };
+  }
+  const found = await requestAdapter(environment);
+  if (setting === 'webgpu') {
+    if (typeof found === 'string') throw new NoWebGpuError(found);
+    return { report: describeAdapter(found, null), adapter: found };
+  }
+  if (typeof found === 'string') {
+    const { message } = new NoWebGpuError(found);
+    const notice = `${message} Training runs on the processor (WebAssembly): slower, with the same results.`;
+    return { report: describeProcessor('wasm', environment, notice), adapter: null };
+  }
+  const report = describeAdapter(found, null);
+  if (!report.software) return { report, adapter: found };
+  const notice =
+    `The only graphics processor found is an imitation in software (${report.label}), which is slower than ` +
+    'WebAssembly; training runs on the processor (WebAssembly), with the same results.';
+  return { report: describeProcessor('wasm', environment, notice), adapter: null };
+}
+
+async function requestAdapter(environment: EngineEnvironment): Promise<GPUAdapter | NoWebGpuReason> {
+  if (!environment.gpu) return environment.secureContext ? 'absent' : 'insecure';
+  try {
+    return (await environment.gpu.requestAdapter({ powerPreference: 'high-performance' })) ?? 'noAdapter';
+  } catch {
+    return 'noAdapter';
+  }
+}
+
+/** What `openEngine` would take, without opening it. Throws as it does. */
+export async function probe(setting: DeviceSetting, environment: EngineEnvironment): Promise<AdapterReport> {
+  return (await choose(setting, environment)).report;
+}
+
+/**
+ * Opens the device and an engine on it. One engine a worker: tfjs's registry is global, and opening a backend anew takes the
+ * old one's tensors with it. After a loss, call it again.
+ * @throws NoWebGpuError, BackendUnavailableError
+ */
+export async function openEngine(setting: DeviceSetting, environment: EngineEnvironment): Promise<Engine> {
+  const { report, adapter } = await choose(setting, environment);
+  tf.enableProdMode();
+  try {
+    if (adapter) return createEngine(report, await openGpuDevice(adapter));
+    if (report.backend === 'wasm') return createEngine(report, await openWasm(environment));
+    return createEngine(report, await openPlain(report.backend));
+  } catch (error) {
+    throw new BackendUnavailableError(report.label, error);
+  }
+}
+
+async function openWasm(environment: EngineEnvironment): Promise<OpenDevice> {
+  const wasm = await import('@tensorflow/tfjs-backend-wasm');
+  const threads = wasmThreads(environment);
+  if (!tf.findBackend('wasm')) {
+    tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', threads > 1);
+    if (threads > 1) wasm.setThreadsCount(threads);
+    wasm.setWasmPaths({ ...environment.wasmPaths });
+  }
+  await use('wasm');
+  registerWasmGradients();
+  return { name: 'wasm', inPlace: inPlaceOnWasm(), device: null };
+}
+
+async function openPlain(name: string): Promise<OpenDevice> {
+  await use(name);
+  return { name, inPlace: null, device: null };
+}
+
+async function use(name: string): Promise<void> {
+  if (!(await tf.setBackend(name))) throw new Error(`tfjs could not start its ${name} backend.`);
+}

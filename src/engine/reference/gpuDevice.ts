@@ -1,0 +1,22 @@
+import * as tf from '@tensorflow/tfjs';
+import { limitsOf } from '../adapter.ts';
+import type { OpenDevice } from './engine.ts';
+
+/** Features that kernels may use where the adapter has them. */
+const wanted = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+
+/**
+ * A device with all the limits that the adapter has (tfjs asks for six of them), handed over to tfjs's backend.
+ */
+export async function openGpuDevice(adapter: GPUAdapter): Promise<OpenDevice> {
+  const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
+  const device = await adapter.requestDevice({
+    requiredLimits: limitsOf(adapter.limits),
+    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[],
+  });
+  tf.removeBackend('webgpu');
+  // tfjs pins an older @webgpu/types of its own.
+  tf.registerBackend('webgpu', () => new WebGPUBackend(device as never, adapter.info as never), 3);
+  if (!(await tf.setBackend('webgpu'))) throw new Error('tfjs could not start its WebGPU backend.');
+  return { name: 'webgpu', inPlace: null, device };
+}

@@ -1,0 +1,32 @@
+import type { GraphNode } from '../../../graph/types.ts';
+import { activation } from './activation.ts';
+import { batchNorm2d } from './batchNorm.ts';
+import { conv2d } from './conv2d.ts';
+import { channelAffine, dropout, input, linear, softmax } from './dense.ts';
+import { avgPool2d, globalAvgPool, maxPool2d } from './pooling.ts';
+import { add, concat, flatten, mul } from './structure.ts';
+import type { Op } from './types.ts';
+
+type OpTable = { readonly [K in GraphNode['op']]: Op<Extract<GraphNode, { op: K }>> };
+
+const table: OpTable = {
+  input,
+  conv2d,
+  batchNorm2d,
+  activation,
+  maxPool2d,
+  avgPool2d,
+  globalAvgPool,
+  flatten,
+  linear,
+  add,
+  mul,
+  concat,
+  dropout,
+  softmax,
+  channelAffine,
+};
+
+export function opOf(node: GraphNode): Op<GraphNode> {
+  return table[node.op] as Op<GraphNode>;
+}

@@ -1,0 +1,42 @@
+import * as tf from '@tensorflow/tfjs';
+import type { AvgPool2dNode, GlobalAvgPoolNode, MaxPool2dNode } from '../../../graph/types.ts';
+import { run } from './kernel.ts';
+import type { Op } from './types.ts';
+
+/** torch.nn.MaxPool2d: what lies outside counts as −∞ (tfjs leaves it out of the window, which is the same). */
+export const maxPool2d: Op<MaxPool2dNode> = {
+  forward({ node, inputs }) {
+    const x = inputs[0] as tf.Tensor4D;
+    const output = tf.maxPool(x, node.kernel, node.stride, node.padding);
+    return { output, saved: [x, output] };
+  },
+  backward({ node, dy, saved }) {
+    const [input, output] = saved as [tf.Tensor, tf.Tensor];
+    return { inputs: [run('MaxPoolGrad', { dy, input, output }, windowOf(node, node.padding))] };
+  },
+};
+
+/** torch.nn.AvgPool2d without padding. */
+export const avgPool2d: Op<AvgPool2dNode> = {
+  forward({ node, inputs }) {
+    const x = inputs[0] as tf.Tensor4D;
+    return { output: tf.avgPool(x, node.kernel, node.stride, 0), saved: [x] };
+  },
+  backward({ node, dy, saved }) {
+    return { inputs: [run('AvgPoolGrad', { dy, input: saved[0]! }, windowOf(node, 0))] };
+  },
+};
+
+/** AdaptiveAvgPool2d(1): `[N,H,W,C] → [N,1,1,C]`. */
+export const globalAvgPool: Op<GlobalAvgPoolNode> = {
+  forward: ({ inputs }) => ({ output: tf.mean(inputs[0]!, [1, 2], true), saved: [] }),
+  backward({ dy, inputShapes }) {
+    const [, height, width] = inputShapes[0] as [number, number, number, number];
+    return { inputs: [tf.tile(tf.div(dy, height * width), [1, height, width, 1])] };
+  },
+};
+
+function windowOf(node: MaxPool2dNode | AvgPool2dNode, pad: number) {
+  const { kernel, stride } = node;
+  return { filterSize: [kernel, kernel], strides: [stride, stride], pad, dimRoundingMode: undefined };
+}

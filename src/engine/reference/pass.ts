@@ -1,0 +1,158 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Graph, GraphNode } from '../../graph/types.ts';
+import { createLedger, type Ledger } from './ledger.ts';
+import { opOf } from './ops/index.ts';
+import type { NodeParameters } from './ops/types.ts';
+
+/** What is known of a graph before any image comes. */
+export interface Plan {
+  readonly graph: Graph;
+  /** How many nodes read each node's output. */
+  readonly consumers: ReadonlyMap<string, number>;
+  /** Nodes whose output's gradient is wanted: those with trainable parameters, and all that follow them. */
+  readonly differentiated: ReadonlySet<string>;
+}
+
+export function planOf(graph: Graph, trainableNodes: ReadonlySet<string>): Plan {
+  const consumers = new Map<string, number>();
+  const differentiated = new Set<string>();
+  for (const node of graph.nodes) {
+    for (const name of node.inputs) consumers.set(name, (consumers.get(name) ?? 0) + 1);
+    if (trainableNodes.has(node.name) || node.inputs.some((name) => differentiated.has(name))) {
+      differentiated.add(node.name);
+    }
+  }
+  return { graph, consumers, differentiated };
+}
+
+export interface Statistics {
+  readonly node: string;
+  readonly mean: tf.Tensor;
+  /** Biased. */
+  readonly variance: tf.Tensor;
+  readonly count: number;
+}
+
+interface TapeEntry {
+  readonly node: GraphNode;
+  readonly saved: readonly tf.Tensor[];
+  readonly inputShapes: readonly (readonly number[])[];
+}
+
+export interface ForwardPass {
+  readonly output: tf.Tensor;
+  readonly tape: readonly TapeEntry[];
+  readonly statistics: readonly Statistics[];
+  /** Holds all of the above; `ledger.disposeAll()` is the way out. */
+  readonly ledger: Ledger;
+}
+
+export interface ForwardOptions {
+  readonly training: boolean;
+  /** Keep what the backward pass reads. */
+  readonly record: boolean;
+  readonly parameters: (node: string) => NodeParameters;
+  readonly uniform: (node: string) => () => number;
+  /** Called after each node, where memory is about to be highest. */
+  readonly onNode?: () => void;
+}
+
+/**
+ * Runs the graph on `x` `[N,H,W,C]` (which it frees). An activation lives until its last consumer has run, or, where a backward
+ * step reads it, until that step has run. In head-only mode nothing but the head is differentiated, so nothing is kept.
+ */
+export function forward(plan: Plan, x: tf.Tensor, options: ForwardOptions): ForwardPass {
+  const ledger = createLedger();
+  const values = new Map<string, tf.Tensor>();
+  const tape: TapeEntry[] = [];
+  const statistics: Statistics[] = [];
+  const { nodes } = plan.graph;
+  const last = nodes[nodes.length - 1]!.name;
+  try {
+    for (const node of nodes) {
+      const uses = (plan.consumers.get(node.name) ?? 0) + (node.name === last ? 1 : 0);
+      if (node.op === 'input') {
+        values.set(node.name, x);
+        ledger.hold(x, uses);
+        continue;
+      }
+      const inputs = node.inputs.map((name) => values.get(name)!);
+      const parameters = options.parameters(node.name);
+      const { training } = options;
+      const result = tf.tidy(
+        () => opOf(node).forward({ node, inputs, parameters, training, uniform: options.uniform(node.name) }) as never,
+      ) as ReturnType<ReturnType<typeof opOf>['forward']>;
+      values.set(node.name, result.output);
+      ledger.hold(result.output, uses);
+      if (options.record && plan.differentiated.has(node.name)) {
+        tape.push({ node, saved: result.saved, inputShapes: inputs.map((input) => input.shape) });
+        for (const tensor of result.saved) ledger.hold(tensor);
+      } else {
+        const known = new Set<tf.Tensor>([...inputs, result.output]);
+        for (const tensor of result.saved) if (!known.has(tensor)) tensor.dispose();
+      }
+      if (result.statistics) {
+        const { mean, variance, count } = result.statistics;
+        ledger.hold(mean);
+        ledger.hold(variance);
+        statistics.push({ node: node.name, mean, variance, count });
+      }
+      options.onNode?.();
+      for (const input of inputs) ledger.release(input);
+    }
+  } catch (error) {
+    ledger.disposeAll();
+    throw error;
+  }
+  return { output: values.get(last)!, tape, statistics, ledger };
+}
+
+/** Gradients by parameter name, in the engine's layouts. */
+export type Gradients = Map<string, tf.Tensor>;
+
+/**
+ * Walks the tape backwards from `dy`, the gradient of the output (which it frees). Frees each saved activation as soon as its
+ * step has run. The caller owns the gradients returned.
+ */
+export function backward(
+  plan: Plan,
+  pass: ForwardPass,
+  dy: tf.Tensor,
+  parameters: (node: string) => NodeParameters,
+  onNode?: () => void,
+): Gradients {
+  const { nodes } = plan.graph;
+  const pending = new Map<string, tf.Tensor>([[nodes[nodes.length - 1]!.name, dy]]);
+  const gradients: Gradients = new Map();
+  try {
+    for (const { node, saved, inputShapes } of pass.tape.toReversed()) {
+      const gradient = pending.get(node.name);
+      if (!gradient) throw new Error(`No gradient reaches ${node.name}.`);
+      const step = opOf(node).backward;
+      if (!step) throw new Error(`${node.op} (${node.name}) has no backward step: it belongs to export graphs.`);
+      const wanted = node.inputs.map((name) => plan.differentiated.has(name));
+      const result = tf.tidy(
+        () => step({ node, dy: gradient, saved, inputShapes, parameters: parameters(node.name), wanted }) as never,
+      ) as ReturnType<typeof step>;
+      if (result.weight) gradients.set(`${node.name}.weight`, result.weight);
+      if (result.bias) gradients.set(`${node.name}.bias`, result.bias);
+      node.inputs.forEach((name, i) => {
+        const part = result.inputs[i];
+        if (!part) return;
+        const sofar = pending.get(name);
+        if (!sofar) return void pending.set(name, part);
+        pending.set(name, tf.add(sofar, part));
+        sofar.dispose();
+        part.dispose();
+      });
+      onNode?.();
+      pending.delete(node.name);
+      gradient.dispose();
+      for (const tensor of saved) pass.ledger.release(tensor);
+    }
+  } catch (error) {
+    for (const tensor of [...pending.values(), ...gradients.values()]) tensor.dispose();
+    throw error;
+  }
+  return gradients;
+}

@@ -1,0 +1,43 @@
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
+import { engine } from '@tensorflow/tfjs';
+
+/**
+ * The wasm backend's heap, on which tfjs's own JavaScript kernels (Slice, Concat) work too. A view dies when the heap grows: take
+ * views only after the last `allocate`.
+ */
+interface WasmBackend {
+  readonly wasm: {
+    readonly tfjs: { disposeData(id: number): void; registerTensor(id: number, size: number, offset: number): void };
+  };
+  readonly dataIdMap: { get(dataId: object): { readonly id: number; readonly memoryOffset: number } };
+  makeOutput(shape: readonly number[], dtype: 'float32'): TensorInfo;
+  typedArrayFromHeap(info: TensorInfo): Float32Array;
+  disposeData(dataId: object): boolean;
+}
+
+export function heap(): WasmBackend {
+  return engine().backend as unknown as WasmBackend;
+}
+
+export function allocate(shape: readonly number[]): TensorInfo {
+  return heap().makeOutput([...shape], 'float32');
+}
+
+export function view(tensor: TensorInfo): Float32Array {
+  return heap().typedArrayFromHeap(tensor);
+}
+
+export function free(...tensors: readonly TensorInfo[]): void {
+  for (const { dataId } of tensors) heap().disposeData(dataId);
+}
+
+/**
+ * To be called after a tensor's bytes were changed in place: the backend keeps packed copies of the weights of convolutions and
+ * matrix products by tensor id, and would go on using the old ones.
+ */
+export function touched(tensor: Tensor): void {
+  const { wasm, dataIdMap } = heap();
+  const { id, memoryOffset } = dataIdMap.get(tensor.dataId);
+  wasm.tfjs.disposeData(id);
+  wasm.tfjs.registerTensor(id, tensor.size, memoryOffset);
+}

@@ -1,0 +1,26 @@
+import { getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs';
+import { activation, activationGradient } from './activation.ts';
+import { batchNormGradient, batchNormStatistics } from './batchNorm.ts';
+import { conv2dBackpropFilter } from './conv2dBackpropFilter.ts';
+import { conv2dBackpropInput } from './conv2dBackpropInput.ts';
+import { depthwiseBackpropFilter, depthwiseBackpropInput } from './depthwiseBackprop.ts';
+
+const kernels = [
+  activation,
+  activationGradient,
+  batchNormGradient,
+  batchNormStatistics,
+  conv2dBackpropFilter,
+  conv2dBackpropInput,
+  depthwiseBackpropFilter,
+  depthwiseBackpropInput,
+];
+
+/** Gives the wasm backend what training needs: gradients that tfjs lacks there, or has in a slow form, and fused batch norm. */
+export function registerWasmGradients(): void {
+  for (const kernel of kernels) {
+    if (getKernel(kernel.kernelName, 'wasm') === kernel) continue;
+    if (getKernel(kernel.kernelName, 'wasm')) unregisterKernel(kernel.kernelName, 'wasm');
+    registerKernel(kernel);
+  }
+}

@@ -1,0 +1,30 @@
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const drivers = '/usr/share/vulkan/icd.d';
+
+/**
+ * WebGPU in Node: Dawn, from npm's `webgpu`. Puts WebGPU's globals (GPUBufferUsage …), which tfjs reads, where a browser has them.
+ * Where there is no GPU device file, Mesa's lavapipe is named to the Vulkan loader, so that it isn't asked for hardware.
+ * Undefined where Dawn cannot start. A process that has used it must end with `process.exit()`.
+ */
+export async function openNodeGpu(): Promise<GPU | undefined> {
+  preferLavapipe();
+  try {
+    const { create, globals } = await import('webgpu');
+    Object.assign(globalThis, globals);
+    return create([]);
+  } catch {
+    return undefined;
+  }
+}
+
+function preferLavapipe(): void {
+  if (process.platform !== 'linux' || existsSync('/dev/dri') || existsSync('/dev/nvidia0')) return;
+  // Vulkan's loader complains without it.
+  process.env.XDG_RUNTIME_DIR ??= mkdtempSync(join(tmpdir(), 'runtime-'));
+  if (process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES || !existsSync(drivers)) return;
+  const lavapipe = readdirSync(drivers).find((file) => file.startsWith('lvp_icd'));
+  if (lavapipe) process.env.VK_ICD_FILENAMES = join(drivers, lavapipe);
+}
