@@ -8,12 +8,12 @@ FOLDER = Path(__file__).resolve().parent.parent / "fixtures"
 TOLERANCE = 1e-6
 
 
-def difference(a, b, where=""):
-    """The first place where two JSON values differ, or None."""
+def difference(a, b, tolerance, where=""):
+    """The first place where two JSON values differ by more than tolerance (relative above 1), or None."""
     if isinstance(a, bool) or isinstance(b, bool) or isinstance(a, str) or a is None:
         return None if a == b else f"{where}: {a!r} is not {b!r}"
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
-        return None if abs(a - b) <= TOLERANCE * max(1, abs(b)) else f"{where}: {a!r} is not {b!r}"
+        return None if abs(a - b) <= tolerance * max(1, abs(b)) else f"{where}: {a!r} is not {b!r}"
     if type(a) is not type(b) or len(a) != len(b):
         return f"{where}: another type or length"
     if isinstance(a, dict):
@@ -22,13 +22,13 @@ def difference(a, b, where=""):
         pairs = [(a[key], b[key], f"{where}.{key}") for key in a]
     else:
         pairs = [(x, y, f"{where}[{i}]") for i, (x, y) in enumerate(zip(a, b))]
-    return next((found for found in (difference(*pair) for pair in pairs) if found), None)
+    return next((found for found in (difference(x, y, tolerance, at) for x, y, at in pairs) if found), None)
 
 
-def finish(name, value):
+def finish(name, value, tolerance=TOLERANCE):
     path = FOLDER / name
     if "--check" in sys.argv[1:]:
-        found = difference(value, json.loads(path.read_text()), name)
+        found = difference(value, json.loads(path.read_text()), tolerance, name)
         if found:
             sys.exit(f"{found} (regenerated, committed)")
         print(f"{name}: as committed")

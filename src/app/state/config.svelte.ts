@@ -82,6 +82,17 @@ export const config = {
     file = layer;
     edits = {};
   },
+  /** The text view: what differs from the layers below becomes edits on the page. Throws `ConfigError`; then nothing changes. */
+  applyText(text: string): void {
+    const under = resolveConfig(below(sampleLoaded())).config as unknown as ConfigTree;
+    const { values, ...layer } = parseLayer(text, { file: 'this text' });
+    const changed = leafPaths(values).filter(
+      (path) => JSON.stringify(at(values, path)) !== JSON.stringify(at(under, path)),
+    );
+    const next = changed.reduce<ConfigTree>((tree, path) => mergeTrees(tree, treeOf(path, at(values, path))), {});
+    resolveConfig([...below(sampleLoaded()), { ...layer, values: next }]);
+    edits = next;
+  },
   /** A dropped YAML file; a wrong one is shown as a problem. */
   async useFile(dropped: File): Promise<void> {
     try {

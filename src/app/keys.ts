@@ -1,0 +1,27 @@
+import { panels } from './state/panels.svelte.ts';
+import { go, stepNames, stepTitles } from './state/navigation.svelte.ts';
+
+/** For the list that `?` shows. */
+export const keyList: readonly { readonly keys: string; readonly does: string }[] = [
+  ...stepNames.map((step, index) => ({ keys: String(index + 1), does: `Go to ${stepTitles[step]}` })),
+  { keys: 'S', does: 'Settings' },
+  { keys: 'C', does: 'This computer' },
+  { keys: '?', does: 'This list' },
+  { keys: 'Esc', does: 'Close what lies on top' },
+  { keys: '← ↑ → ↓', does: 'Move in the gallery; Enter opens the image, + and − zoom it' },
+  { keys: 'L', does: 'Train: loss on a logarithmic scale' },
+];
+
+/** Single keys count only where no text is being typed and nothing lies on top. */
+export function onPageKey(event: KeyboardEvent): void {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.target instanceof Element && event.target.closest('input, select, textarea, dialog, [contenteditable]'))
+    return;
+  const step = stepNames[Number(event.key) - 1];
+  if (step) go(step);
+  else if (event.key === '?') panels.show('keys');
+  else if (event.key === 's' || event.key === 'S') panels.show('settings');
+  else if (event.key === 'c' || event.key === 'C') panels.show('computer');
+  else return;
+  event.preventDefault();
+}
