@@ -35,7 +35,9 @@ let working = $state.raw<{ readonly what: string; readonly done: number; readonl
 let listening: (() => void) | undefined;
 
 const usable = $derived(
-  run.summaries.filter((one) => (one.bestEpoch ?? one.latestEpoch) !== null && !(run.active && one.id === run.live.runId)),
+  run.summaries.filter(
+    (one) => (one.bestEpoch ?? one.latestEpoch) !== null && !(run.active && one.id === run.live.runId),
+  ),
 );
 const summary = $derived(usable.find((one) => one.id === chosenId) ?? usable[0] ?? null);
 const dataset = $derived(datasets.list.find((one) => one.id === summary?.dataset.id) ?? null);

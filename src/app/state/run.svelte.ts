@@ -34,11 +34,7 @@ let kept = $state.raw<readonly string[]>(recallKept());
 const ended = new Set<(runId: string) => void>();
 
 const shown = $derived(opened ?? live);
-const interrupted = $derived(
-  summaries.find(
-    (one) => one.state === 'running' && !kept.includes(one.id) && !(busy === 'running' && one.id === live.runId),
-  ) ?? null,
-);
+const interrupted = $derived(summaries.find((one) => one.state === 'interrupted' && !kept.includes(one.id)) ?? null);
 
 export const run = {
   /** The run that the Train view shows. */
@@ -204,8 +200,8 @@ async function storedLog(runId: string): Promise<readonly RunEvent[]> {
 /** A log without an end belongs to a run that was cut off: nothing is under way. */
 function settled(events: readonly RunEvent[], summary: RunSummary | undefined): RunState {
   const state = foldRun(events);
-  const over = state.status === 'finished' || state.status === 'failed' || state.status === 'idle';
-  return over || summary === undefined ? state : { ...state, status: 'lost', evaluating: null, etaSeconds: null };
+  if (summary?.state !== 'interrupted') return state;
+  return { ...state, status: 'lost', evaluating: null, etaSeconds: null };
 }
 
 /** From the first command to the run's end: the computer stays awake, the view shows what happens. */

@@ -40,7 +40,7 @@ export function drawMatrix(
   const ctx = canvas.getContext('2d');
   if (!ctx) return;
   ctx.scale(ratio, ratio);
-  ctx.fillStyle = colours['--raised'];
+  ctx.fillStyle = colours.raised;
   ctx.fillRect(0, 0, n * side, n * side);
   ctx.textAlign = 'center';
   ctx.textBaseline = 'middle';
@@ -53,22 +53,22 @@ export function drawMatrix(
         const share = value / Math.max(1, support);
         // A single mistake must still be seen, hence the floor.
         ctx.globalAlpha = 0.18 + 0.82 * share;
-        ctx.fillStyle = truth === predicted ? colours['--accent'] : colours['--bad'];
+        ctx.fillStyle = truth === predicted ? colours.accent : colours.bad;
         ctx.fillRect(x + 0.5, y + 0.5, side - 1, side - 1);
         ctx.globalAlpha = 1;
         if (side >= 9 * String(value).length + 8) {
-          ctx.fillStyle = share > 0.45 ? colours['--surface'] : colours['--text'];
+          ctx.fillStyle = share > 0.45 ? colours.surface : colours.text;
           ctx.fillText(String(value), x + side / 2, y + side / 2 + 1);
         }
       } else if (truth === predicted) {
         ctx.globalAlpha = 0.5;
-        ctx.strokeStyle = colours['--line'];
+        ctx.strokeStyle = colours.line;
         ctx.strokeRect(x + 1, y + 1, side - 2, side - 2);
         ctx.globalAlpha = 1;
       }
     });
   });
-  ctx.strokeStyle = colours['--line'];
+  ctx.strokeStyle = colours.line;
   ctx.lineWidth = 1;
   ctx.globalAlpha = 0.35;
   ctx.beginPath();
@@ -83,11 +83,11 @@ export function drawMatrix(
   ctx.globalAlpha = 1;
   if (active) {
     ctx.globalAlpha = 0.09;
-    ctx.fillStyle = colours['--text'];
+    ctx.fillStyle = colours.text;
     ctx.fillRect(0, active.truth * side, n * side, side);
     ctx.fillRect(active.predicted * side, 0, side, n * side);
     ctx.globalAlpha = 1;
-    ctx.strokeStyle = colours['--text'];
+    ctx.strokeStyle = colours.text;
     ctx.lineWidth = 2;
     ctx.strokeRect(active.predicted * side + 1, active.truth * side + 1, side - 2, side - 2);
   }

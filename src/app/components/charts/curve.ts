@@ -5,7 +5,7 @@ export interface CurveSeries {
   readonly label: string;
   /** Parallel to the chart's x; null where there is no value. */
   readonly values: readonly (number | null)[];
-  readonly token: '--accent' | '--text' | '--muted' | '--warn';
+  readonly token: 'accent' | 'text' | 'muted' | 'warn';
   readonly dashed: boolean;
   /** Thin and pale, without a label: the single steps behind the curve of epochs. */
   readonly faint: boolean;
@@ -34,9 +34,9 @@ export function curveOptions(
   syncKey: string,
   moved: (index: number | null) => void,
 ): uPlot.Options {
-  const grid = { stroke: () => colours()['--line'], width: 1 };
+  const grid = { stroke: () => colours().line, width: 1 };
   const axis = {
-    stroke: () => colours()['--muted'],
+    stroke: () => colours().muted,
     font: `13px ${colours().font}`,
     grid,
     ticks: { show: false },
@@ -74,7 +74,7 @@ export function curveOptions(
       {},
       ...first.series.map((one, i): uPlot.Series => ({
         label: one.label,
-        stroke: () => fade(colours()[spec().series[i]?.token ?? '--text'], one.faint ? 0.35 : 1),
+        stroke: () => fade(colours()[spec().series[i]?.token ?? 'text'], one.faint ? 0.35 : 1),
         width: one.faint ? 1 : 2,
         ...(one.dashed ? { dash: [6, 4] } : {}),
         spanGaps: true,
@@ -111,14 +111,14 @@ function drawBest(chart: uPlot, spec: CurveSpec, colours: ChartColours): void {
   const ratio = uPlot.pxRatio;
   const x = Math.round(chart.valToPos(spec.bestEpoch, 'x', true));
   ctx.save();
-  ctx.strokeStyle = colours['--good'];
+  ctx.strokeStyle = colours.good;
   ctx.lineWidth = ratio;
   ctx.setLineDash([2 * ratio, 3 * ratio]);
   ctx.beginPath();
   ctx.moveTo(x + 0.5, bbox.top);
   ctx.lineTo(x + 0.5, bbox.top + bbox.height);
   ctx.stroke();
-  ctx.fillStyle = colours['--good'];
+  ctx.fillStyle = colours.good;
   ctx.font = `${13 * ratio}px ${colours.font}`;
   ctx.textBaseline = 'bottom';
   const text = `best: epoch ${spec.bestEpoch}`;

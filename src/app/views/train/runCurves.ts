@@ -17,7 +17,9 @@ const MOST_STEPS = 1200;
  */
 export function runCurves(run: RunState): RunCurves {
   const perEpoch = Math.max(1, run.stepsPerEpoch);
-  const points = averaged(run.steps.map((point) => ({ x: point.step / perEpoch, loss: point.loss, accuracy: point.accuracy })));
+  const points = averaged(
+    run.steps.map((point) => ({ x: point.step / perEpoch, loss: point.loss, accuracy: point.accuracy })),
+  );
   const rows = new Map(run.history.map((row) => [row.epoch, row]));
   const ends = new Set(points.map((point) => point.x));
   for (const epoch of rows.keys()) if (!ends.has(epoch)) points.push({ x: epoch, loss: null, accuracy: null });
@@ -29,12 +31,14 @@ export function runCurves(run: RunState): RunCurves {
   const mean = (key: 'loss' | 'accuracy') => current.reduce((sum, point) => sum + point[key], 0) / current.length;
 
   const series = (key: 'loss' | 'accuracy'): CurveSeries[] => {
-    const train = points.map((point, i) => rows.get(point.x)?.train[key] ?? (unfinished && i === last ? mean(key) : null));
+    const train = points.map(
+      (point, i) => rows.get(point.x)?.train[key] ?? (unfinished && i === last ? mean(key) : null),
+    );
     const validation = points.map((point) => rows.get(point.x)?.validation?.[key] ?? null);
     return [
-      { label: 'Step', token: '--accent', dashed: false, faint: true, values: points.map((point) => point[key]) },
-      { label: 'Train', token: '--accent', dashed: false, faint: false, values: train },
-      { label: 'Validation', token: '--warn', dashed: true, faint: false, values: validation },
+      { label: 'Step', token: 'accent', dashed: false, faint: true, values: points.map((point) => point[key]) },
+      { label: 'Train', token: 'accent', dashed: false, faint: false, values: train },
+      { label: 'Validation', token: 'warn', dashed: true, faint: false, values: validation },
     ];
   };
   return { x: points.map((point) => point.x), loss: series('loss'), accuracy: series('accuracy') };

@@ -1,0 +1,18 @@
+/** What an app does with the package, in the geometry in which the model was judged here. */
+export function swiftSnippet(name: string, geometry: 'center_crop' | 'squash'): string {
+  const option = cropOption(geometry);
+  return `import CoreML
+import Vision
+
+let model = try ${name}(configuration: MLModelConfiguration()).model
+let request = VNCoreMLRequest(model: try VNCoreMLModel(for: model)) { request, _ in
+    guard let best = (request.results as? [VNClassificationObservation])?.first else { return }
+    print(best.identifier, best.confidence)  // a probability, 0 to 1
+}
+request.imageCropAndScaleOption = ${option}  // as it was judged here
+try VNImageRequestHandler(cgImage: image).perform([request])`;
+}
+
+export function cropOption(geometry: 'center_crop' | 'squash'): string {
+  return geometry === 'center_crop' ? '.centerCrop' : '.scaleFill';
+}
