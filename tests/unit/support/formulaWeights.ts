@@ -9,15 +9,18 @@ import { fnv1a32, random } from '../../../src/random.ts';
 const seed = 20190512;
 
 /** `count` numbers in [−1, 1). */
-function signed(name: string, count: number): Float64Array {
+export function signed(name: string, count: number): Float64Array {
   const { uniform } = random(seed, fnv1a32(name));
-  return Float64Array.from({ length: count }, () => 2 * uniform() - 1);
+  const values = new Float64Array(count);
+  for (let i = 0; i < count; i++) values[i] = 2 * uniform() - 1;
+  return values;
 }
 
 export function formulaTensor(name: string, shape: readonly number[]): Float32Array {
   const kind = name.slice(name.lastIndexOf('.') + 1);
   const values = signed(name, sizeOf(shape));
-  const affine = (offset: number, scale: number): Float32Array => Float32Array.from(values, (s) => offset + scale * s);
+  const affine = (offset: number, scale: number): Float32Array =>
+    new Float32Array(values.map((value) => offset + scale * value));
   if (kind === 'running_mean') return affine(0, 0.2);
   if (kind === 'running_var') return affine(1, 0.5);
   if (shape.length === 4) return affine(0, Math.sqrt(6 / sizeOf(shape.slice(1))));

@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import type { AvgPool2dNode, GlobalAvgPoolNode, MaxPool2dNode } from '../../../graph/types.ts';
-import { run } from './kernel.ts';
+import { hasKernel, run } from './kernel.ts';
 import type { Op } from './types.ts';
+
+/** A fused kernel that a backend may bring: `{x}` `[N,1,1,C]` → `[N,H,W,C]` times `factor`; attributes height, width, factor. */
+export const SPREAD = 'PacerSpread';
 
 /** torch.nn.MaxPool2d: what lies outside counts as −∞ (tfjs leaves it out of the window, which is the same). */
 export const maxPool2d: Op<MaxPool2dNode> = {
@@ -32,7 +35,9 @@ export const globalAvgPool: Op<GlobalAvgPoolNode> = {
   forward: ({ inputs }) => ({ output: tf.mean(inputs[0]!, [1, 2], true), saved: [] }),
   backward({ dy, inputShapes }) {
     const [, height, width] = inputShapes[0] as [number, number, number, number];
-    return { inputs: [tf.tile(tf.div(dy, height * width), [1, height, width, 1])] };
+    const factor = 1 / (height * width);
+    if (hasKernel(SPREAD)) return { inputs: [run(SPREAD, { x: dy }, { height, width, factor })] };
+    return { inputs: [tf.tile(tf.mul(dy, factor), [1, height, width, 1])] };
   },
 };
 

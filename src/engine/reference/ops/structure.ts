@@ -1,6 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import type { AddNode, ConcatNode, FlattenNode, MulNode } from '../../../graph/types.ts';
+import { hasKernel, run, runMany } from './kernel.ts';
 import type { Op } from './types.ts';
+
+/** Fused kernels that a backend may bring: any inputs → one; `{dy}` and attribute `parts` `[begin, size][]` → one output a part. */
+export const CHANNEL_CONCAT = 'PacerChannelConcat';
+export const CHANNEL_SPLIT = 'PacerChannelSplit';
 
 /** `[N,1,1,C] → [N,C]`. */
 export const flatten: Op<FlattenNode> = {
@@ -30,17 +35,21 @@ export const mul: Op<MulNode> = {
 /** Along channels; backward by slices. */
 export const concat: Op<ConcatNode> = {
   forward({ inputs }) {
-    const output = inputs.length === 1 ? tf.clone(inputs[0]!) : tf.concat([...inputs], -1);
-    return { output, saved: [] };
+    if (inputs.length === 1) return { output: tf.clone(inputs[0]!), saved: [] };
+    if (hasKernel(CHANNEL_CONCAT)) return { output: run(CHANNEL_CONCAT, { ...inputs } as never), saved: [] };
+    return { output: tf.concat([...inputs], -1), saved: [] };
   },
   backward({ dy, inputShapes, wanted }) {
-    let begin = 0;
-    return {
-      inputs: inputShapes.map((shape, i) => {
-        const start = begin;
-        begin += shape[3]!;
-        return wanted[i] ? tf.slice(dy, [0, 0, 0, start], [...shape]) : null;
-      }),
-    };
+    let total = 0;
+    const parts = inputShapes.map((shape) => {
+      const begin = total;
+      total += shape[3]!;
+      return [begin, shape[3]!] as const;
+    });
+    const chosen = parts.filter((_, i) => wanted[i]);
+    const slices = hasKernel(CHANNEL_SPLIT)
+      ? runMany(CHANNEL_SPLIT, { dy }, { parts: chosen })
+      : chosen.map(([begin, size]) => tf.slice(dy, [0, 0, 0, begin], [-1, -1, -1, size]));
+    return { inputs: wanted.map((yes) => (yes ? slices.shift()! : null)) };
   },
 };

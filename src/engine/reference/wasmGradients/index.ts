@@ -1,19 +1,25 @@
 import { getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs';
 import { activation, activationGradient } from './activation.ts';
 import { batchNormGradient, batchNormStatistics } from './batchNorm.ts';
+import { channelConcat, channelSplit, spread } from './channels.ts';
 import { conv2dBackpropFilter } from './conv2dBackpropFilter.ts';
 import { conv2dBackpropInput } from './conv2dBackpropInput.ts';
 import { depthwiseBackpropFilter, depthwiseBackpropInput } from './depthwiseBackprop.ts';
+import { maxPoolGrad } from './maxPoolGrad.ts';
 
 const kernels = [
   activation,
   activationGradient,
   batchNormGradient,
   batchNormStatistics,
+  channelConcat,
+  channelSplit,
   conv2dBackpropFilter,
   conv2dBackpropInput,
   depthwiseBackpropFilter,
   depthwiseBackpropInput,
+  maxPoolGrad,
+  spread,
 ];
 
 /** Gives the wasm backend what training needs: gradients that tfjs lacks there, or has in a slow form, and fused batch norm. */

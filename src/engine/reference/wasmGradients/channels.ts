@@ -1,0 +1,58 @@
+import type { TensorInfo } from '@tensorflow/tfjs';
+import { CHANNEL_CONCAT, CHANNEL_SPLIT } from '../ops/structure.ts';
+import { SPREAD } from '../ops/pooling.ts';
+import { allocate, view } from './heap.ts';
+import { wasmKernel } from './kernel.ts';
+
+/** `[N,H,W,Ci]…` → `[N,H,W,ΣCi]`. tfjs's own makes two views a pixel and input; DenseNet121 has thousands of each. */
+export const channelConcat = wasmKernel(CHANNEL_CONCAT, (inputs: Record<string, TensorInfo>) => {
+  const parts = Object.values(inputs);
+  const [n, height, width] = parts[0]!.shape as [number, number, number, number];
+  const total = parts.reduce((sum, part) => sum + part.shape[3]!, 0);
+  const output = allocate([n, height, width, total]);
+  const target = view(output);
+  let begin = 0;
+  for (const part of parts) {
+    const channels = part.shape[3]!;
+    const source = view(part);
+    for (let from = 0, to = begin; from < source.length; from += channels, to += total) {
+      for (let c = 0; c < channels; c++) target[to + c] = source[from + c]!;
+    }
+    begin += channels;
+  }
+  return output;
+});
+
+/** Its gradient: one part for each wanted `[begin, size]`. tfjs's Slice first copies its whole input. */
+export const channelSplit = wasmKernel(
+  CHANNEL_SPLIT,
+  ({ dy }: { dy: TensorInfo }, { parts }: { parts: readonly (readonly [number, number])[] }) => {
+    const [n, height, width, total] = dy.shape as [number, number, number, number];
+    const outputs = parts.map(([, channels]) => allocate([n, height, width, channels]));
+    const source = view(dy);
+    parts.forEach(([begin, channels], i) => {
+      const target = view(outputs[i]!);
+      for (let to = 0, from = begin; to < target.length; to += channels, from += total) {
+        for (let c = 0; c < channels; c++) target[to + c] = source[from + c]!;
+      }
+    });
+    return outputs;
+  },
+);
+
+/** `[N,1,1,C]` → `[N,H,W,C]`, times `factor`: the gradient of a global mean. tfjs's Tile is fifty times slower. */
+export const spread = wasmKernel(
+  SPREAD,
+  ({ x }: { x: TensorInfo }, { height, width, factor }: { height: number; width: number; factor: number }) => {
+    const [n, , , channels] = x.shape as [number, number, number, number];
+    const output = allocate([n, height, width, channels]);
+    const target = view(output);
+    const source = view(x);
+    const pixels = height * width;
+    for (let to = 0, pixel = 0; to < target.length; to += channels, pixel++) {
+      const from = Math.floor(pixel / pixels) * channels;
+      for (let c = 0; c < channels; c++) target[to + c] = source[from + c]! * factor;
+    }
+    return output;
+  },
+);

@@ -1,0 +1,8 @@
+import { layersSuite, logitsSuite, stepsSuite } from '../support/engineSuites.ts';
+import { openInNode } from '../support/openInNode.ts';
+
+const open = () => openInNode('wasm');
+
+layersSuite(open);
+stepsSuite(open);
+logitsSuite(open);
