@@ -14,9 +14,11 @@ export async function openGpuDevice(adapter: GPUAdapter): Promise<OpenDevice> {
     requiredLimits: limitsOf(adapter.limits),
     requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[],
   });
-  tf.removeBackend('webgpu');
+  // The browser's import has registered tfjs's own, which asks for fewer limits; or there is one whose device was lost.
+  if (tf.findBackendFactory('webgpu')) tf.removeBackend('webgpu');
   // tfjs pins an older @webgpu/types of its own.
-  tf.registerBackend('webgpu', () => new WebGPUBackend(device as never, adapter.info as never), 3);
+  const backend = new WebGPUBackend(device as never, adapter.info as never);
+  tf.registerBackend('webgpu', () => backend, 3);
   if (!(await tf.setBackend('webgpu'))) throw new Error('tfjs could not start its WebGPU backend.');
   return { name: 'webgpu', inPlace: null, device };
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const drivers = '/usr/share/vulkan/icd.d';
 
 /**
- * WebGPU in Node: Dawn, from npm's `webgpu`. Puts WebGPU's globals (GPUBufferUsage …), which tfjs reads, where a browser has them.
+ * WebGPU in Node: Dawn, from npm's `webgpu`. Puts WebGPU's globals (GPUBufferUsage …) where a browser has them: tfjs reads them.
  * Where there is no GPU device file, Mesa's lavapipe is named to the Vulkan loader, so that it isn't asked for hardware.
  * Undefined where Dawn cannot start. A process that has used it must end with `process.exit()`.
  */
@@ -14,7 +14,12 @@ export async function openNodeGpu(): Promise<GPU | undefined> {
   try {
     const { create, globals } = await import('webgpu');
     Object.assign(globalThis, globals);
-    return create([]);
+    const gpu = create([]);
+    // tfjs's backend refuses to start without `navigator.gpu`. Node has no navigator before 21.
+    const { navigator } = globalThis as { navigator?: object };
+    if (navigator) Object.defineProperty(navigator, 'gpu', { value: gpu, configurable: true });
+    else Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
+    return gpu;
   } catch {
     return undefined;
   }
