@@ -1,0 +1,122 @@
+import { architectureNames, type ArchitectureName } from '../architectures/settings.ts';
+import type { Engine, LabelledBatch } from '../engine/types.ts';
+import { countsOf } from '../graph/counts.ts';
+import type { Graph, Weights } from '../graph/types.ts';
+import { networkOptions } from './attempt.ts';
+import { splitBatch } from './batches.ts';
+import type { Control } from './control.ts';
+import type { TrainingOption } from './events.ts';
+import { memoryBudget, planPart, stepBytes } from './memory.ts';
+import type { RunConfig } from './types.ts';
+
+export interface EstimateInputs {
+  readonly config: RunConfig;
+  readonly counts: { readonly train: number; readonly val: number; readonly test: number };
+  readonly classes: number;
+  readonly engine: Engine;
+  graphFor(architecture: ArchitectureName): Graph;
+  /** Any weights: how long a step takes doesn't depend on them. */
+  weightsFor(graph: Graph): Promise<Weights> | Weights;
+  readonly control: Control;
+  readonly progress: (done: number, total: number) => void;
+}
+
+interface Way {
+  readonly architecture: ArchitectureName;
+  readonly layers: 'all' | 'head';
+}
+
+/** Measuring ends after this, s; what is left is scaled from what was measured. */
+const BUDGET = 15;
+/** A timed step takes about this long, s: with fewer images than the batch where the device is slow. */
+const STEP = 1.5;
+
+/**
+ * How long each sensible way to train would take here: all layers and head only of the chosen backbone, and all layers of every
+ * smaller one. Steps are timed on random pixels; ways that the time doesn't reach are scaled by multiply-adds from the nearest
+ * timed one (`measured: false`). Ends early, with what it has, when `control` says stop.
+ */
+export async function estimate(inputs: EstimateInputs): Promise<TrainingOption[]> {
+  const { config, engine, control } = inputs;
+  const chosen = config.model.architecture;
+  const size = config.data.img_size;
+  const cost = ({ architecture, layers }: Way): number =>
+    countsOf(inputs.graphFor(architecture), size).macs * (layers === 'all' ? 3 : 1);
+  const smaller = architectureNames.filter(
+    (name) =>
+      name !== chosen && cost({ architecture: name, layers: 'all' }) < cost({ architecture: chosen, layers: 'all' }),
+  );
+  const ways: Way[] = [
+    { architecture: chosen, layers: config.training.layers },
+    { architecture: chosen, layers: config.training.layers === 'all' ? 'head' : 'all' },
+    ...smaller.map((architecture) => ({ architecture, layers: 'all' as const })),
+  ];
+  const started = performance.now();
+  const timed: { way: Way; perImage: number }[] = [];
+  for (const way of ways) {
+    if (timed.length > 0 && performance.now() - started > BUDGET * 1000) break;
+    if ((await control.gate()) === 'stop') break;
+    inputs.progress(timed.length, ways.length);
+    timed.push({ way, perImage: await secondsPerImage(way, inputs) });
+  }
+  return ways.flatMap((way) => {
+    const own = timed.find((one) => one.way === way);
+    const near = own ?? timed.at(-1);
+    if (near === undefined) return [];
+    const perImage = own ? own.perImage : (near.perImage * cost(way)) / cost(near.way);
+    return [option(way, perImage, own !== undefined, inputs, engine)];
+  });
+}
+
+async function secondsPerImage(way: Way, { config, engine, control, ...inputs }: EstimateInputs): Promise<number> {
+  const graph = inputs.graphFor(way.architecture);
+  const { img_size: size, batch_size: batchSize } = config.data;
+  const part = planPart(graph, size, batchSize, way.layers, engine.adapter);
+  const settings = { ...config, training: { ...config.training, layers: way.layers } };
+  const network = await engine.build(graph, await inputs.weightsFor(graph), networkOptions(graph, settings, part));
+  try {
+    const time = async (n: number): Promise<number> => {
+      const from = performance.now();
+      await network.trainStep(splitBatch(noise(n, size, inputs.classes), part), 1e-5);
+      return (performance.now() - from) / 1000 / n;
+    };
+    const first = Math.min(batchSize, 2);
+    const cold = await time(first);
+    if ((await control.gate()) === 'stop') return cold;
+    return await time(Math.max(first, Math.min(batchSize, Math.floor(STEP / cold))));
+  } finally {
+    network.dispose();
+  }
+}
+
+function option(
+  { architecture, layers }: Way,
+  perImage: number,
+  measured: boolean,
+  { config, counts, graphFor }: EstimateInputs,
+  engine: Engine,
+): TrainingOption {
+  const { img_size: size, batch_size: batchSize } = config.data;
+  const graph = graphFor(architecture);
+  const batchnormBatch = Math.min(batchSize, planPart(graph, size, batchSize, layers, engine.adapter));
+  const peakBytes = stepBytes(graph, size, batchnormBatch, layers);
+  // A forward pass is a third of a step that trains everything, and nearly all of one that trains the head.
+  const forward = layers === 'all' ? perImage / 3 : perImage;
+  const seen = config.training.epochs * (counts.train * perImage + counts.val * forward) + counts.test * forward;
+  return {
+    architecture,
+    layers,
+    batchSize,
+    batchnormBatch,
+    secondsPerStep: perImage * batchSize,
+    totalSeconds: seen,
+    peakBytes,
+    fits: peakBytes <= memoryBudget(engine.adapter),
+    measured,
+  };
+}
+
+function noise(n: number, size: number, classes: number): LabelledBatch {
+  const images = Float32Array.from({ length: n * size * size * 3 }, (_, i) => Math.sin(i * 12.9898));
+  return { images, labels: Int32Array.from({ length: n }, (_, i) => i % classes), n, size };
+}

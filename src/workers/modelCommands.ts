@@ -1,0 +1,160 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { architectures, buildGraph } from '../architectures/index.ts';
+import type { ArchitectureName } from '../architectures/settings.ts';
+import { evaluationCrop } from '../dataset/geometry.ts';
+import { assignSplits } from '../dataset/split.ts';
+import type { Dataset, DatasetStore, ImageDecoder, ImageSource } from '../dataset/types.ts';
+import type { DeviceSetting, Engine, Network } from '../engine/types.ts';
+import { evaluate } from '../evaluation/evaluate.ts';
+import { softmax } from '../evaluation/metrics.ts';
+import { normalisedBatch } from '../evaluation/pixels.ts';
+import { exportFormats } from '../export/index.ts';
+import { readCheckpoint } from '../training/checkpoint.ts';
+import { turn } from '../training/control.ts';
+import { DatasetChangedError, NoCheckpointError } from '../training/errors.ts';
+import { foldRun } from '../training/runState.ts';
+import type { Checkpoint, RunStore } from '../training/types.ts';
+import type { Handlers } from './endpoint.ts';
+import type { ModelCommands, ModelEvent } from './protocol.ts';
+
+/** What the platform gives to the model worker. */
+export interface ModelPlatform extends Pick<Handlers<ModelCommands>, 'importWeights' | 'weights' | 'deleteWeights'> {
+  readonly datasets: DatasetStore;
+  readonly runs: RunStore;
+  readonly decoder: ImageDecoder;
+  sourceOf(dataset: Dataset): ImageSource;
+  openEngine(setting: DeviceSetting): Promise<Engine>;
+}
+
+interface LoadedModel {
+  readonly runId: string;
+  readonly epoch: number;
+  readonly checkpoint: Checkpoint;
+  readonly network: Network;
+  readonly engine: Engine;
+}
+
+/** Evaluation, Try and export of a run's best checkpoint, on an engine of this worker's own: it answers while a run is on. */
+export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent) => void): Handlers<ModelCommands> {
+  const { runs } = platform;
+  let loaded: LoadedModel | null = null;
+  let queue: Promise<unknown> = Promise.resolve();
+  /** Commands take turns: there is one engine, and a model must not be replaced under an evaluation. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = queue.then(work);
+    queue = result.catch(() => undefined);
+    return result;
+  };
+
+  const bestOf = async (runId: string): Promise<Checkpoint> => {
+    const bytes = await runs.readCheckpoint(runId, 'best');
+    if (bytes === undefined) throw new NoCheckpointError();
+    return readCheckpoint(bytes);
+  };
+
+  const graphOf = ({ architecture, dataset }: Checkpoint) =>
+    buildGraph(architecture as ArchitectureName, dataset.classes.length);
+  const statisticsOf = ({ architecture }: Checkpoint) => architectures[architecture as ArchitectureName];
+
+  const load = async (runId: string): Promise<LoadedModel> => {
+    const epoch = (await runs.read(runId))?.bestEpoch ?? null;
+    if (loaded !== null && loaded.runId === runId && loaded.epoch === epoch) return loaded;
+    const checkpoint = await bestOf(runId);
+    const before = loaded;
+    loaded = null;
+    before?.network.dispose();
+    await before?.engine.dispose();
+    const engine = await platform.openEngine(checkpoint.config.training.device);
+    const network = await engine.build(graphOf(checkpoint), checkpoint.weights, {
+      trainable: 'head',
+      optimiser: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+      batchNormMomentum: null,
+      seed: 0,
+    });
+    const made: LoadedModel = { runId, epoch: checkpoint.epoch, checkpoint, network, engine };
+    // A device that is lost while nothing is asked of it must not answer the next question.
+    void engine.lost.then(() => {
+      if (loaded === made) loaded = null;
+    });
+    loaded = made;
+    return made;
+  };
+
+  return {
+    evaluate: ({ runId, split }) =>
+      inTurn(async () => {
+        const { checkpoint, network } = await load(runId);
+        const { id, hash, name } = checkpoint.dataset;
+        const stored = await platform.datasets.read(id);
+        const dataset =
+          stored?.hash === hash ? stored : (await platform.datasets.list()).find((one) => one.hash === hash);
+        if (dataset === undefined) throw new DatasetChangedError(name);
+        const { data } = checkpoint.config;
+        const indices = assignSplits(dataset, data)[split];
+        return evaluate(network, platform.sourceOf(dataset), indices, dataset.images, dataset.classes, {
+          split,
+          size: data.img_size,
+          geometry: data.geometry,
+          mean: statisticsOf(checkpoint).mean,
+          std: statisticsOf(checkpoint).std,
+          batch: Math.min(32, data.batch_size),
+          onProgress: (done, total) => emit({ type: 'modelProgress', what: 'evaluating', done, total }),
+          between: turn,
+        });
+      }),
+
+    predict: ({ runId, file }) =>
+      inTurn(async () => {
+        const image = await platform.decoder.decode(new Uint8Array(await file.arrayBuffer()));
+        const { checkpoint, network } = await load(runId);
+        const { img_size: size, geometry } = checkpoint.config.data;
+        const started = performance.now();
+        const seen = evaluationCrop(image, size, geometry);
+        const logits = await network.predict(normalisedBatch([seen], size, geometry, statisticsOf(checkpoint)));
+        const probabilities = softmax(logits, checkpoint.dataset.classes.length);
+        const milliseconds = performance.now() - started;
+        const classes = checkpoint.dataset.classes
+          .map((label, i) => ({ label, probability: probabilities[i] as number }))
+          .sort((a, b) => b.probability - a.probability);
+        return { classes, seen, milliseconds };
+      }),
+
+    exportModel: ({ runId, format, precision, output }) =>
+      inTurn(async () => {
+        const checkpoint = await bestOf(runId);
+        const { config, dataset, weights } = checkpoint;
+        const { model_name, author, description, intended_use, version } = output ?? config.output;
+        const report = foldRun(await runs.events(runId)).test?.report;
+        const { mean, std } = statisticsOf(checkpoint);
+        const kind = exportFormats[format];
+        emit({ type: 'modelProgress', what: 'exporting', done: 0, total: 1 });
+        const { fileName, bytes } = await kind.write({
+          name: model_name,
+          graph: graphOf(checkpoint),
+          weights,
+          labels: dataset.classes,
+          imageSize: config.data.img_size,
+          mean,
+          std,
+          precision,
+          metadata: {
+            author,
+            description,
+            intendedUse: intended_use,
+            version,
+            config: JSON.stringify({ ...config, output: output ?? config.output }),
+            dataset: { name: dataset.name, hash: dataset.hash, synthetic: dataset.synthetic },
+            test: report ? { n: report.n, accuracy: report.accuracy, interval: report.accuracyInterval } : null,
+            geometry: config.data.geometry,
+          },
+        });
+        emit({ type: 'modelProgress', what: 'exporting', done: 1, total: 1 });
+        return { fileName, blob: new Blob([bytes], { type: kind.mediaType }), sha256: bytesToHex(sha256(bytes)) };
+      }),
+
+    importWeights: platform.importWeights,
+    weights: platform.weights,
+    deleteWeights: platform.deleteWeights,
+  };
+}

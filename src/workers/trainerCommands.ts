@@ -1,0 +1,179 @@
+import { architectures, buildGraph } from '../architectures/index.ts';
+import { initialWeights } from '../architectures/initialise.ts';
+import type { ArchitectureName } from '../architectures/settings.ts';
+import type { Config } from '../config/schema.ts';
+import { assignSplits } from '../dataset/split.ts';
+import type { Dataset, DatasetStore, ImageSource } from '../dataset/types.ts';
+import type { AdapterReport, DeviceSetting, Engine } from '../engine/types.ts';
+import type { Graph } from '../graph/types.ts';
+import { createControl, type Control } from '../training/control.ts';
+import {
+  AlreadyTrainingError,
+  DatasetChangedError,
+  NoCheckpointError,
+  TrainingElsewhereError,
+} from '../training/errors.ts';
+import { estimate } from '../training/estimate.ts';
+import type { RunEvent } from '../training/events.ts';
+import { newRun, runTraining, type FirstWeights } from '../training/run.ts';
+import type { RunRecord, RunStore } from '../training/types.ts';
+import type { Handlers } from './endpoint.ts';
+import type { RunSummary, TrainerCommands, TrainerEvent } from './protocol.ts';
+
+/** What the platform gives to the trainer. */
+export interface TrainerPlatform {
+  readonly datasets: DatasetStore;
+  readonly runs: RunStore;
+  sourceOf(dataset: Dataset): ImageSource;
+  openEngine(setting: DeviceSetting): Promise<Engine>;
+  probe(setting: DeviceSetting): Promise<AdapterReport>;
+  /** Pretrained, imported or random, as the configuration says, with a new head. */
+  firstWeights(
+    wanted: { readonly config: Config; readonly graph: Graph; readonly weightsId: string | null },
+    progress: (done: number, total: number | null) => void,
+  ): Promise<FirstWeights>;
+  /** Runs `work` as the only trainer of this browser; `held: false` where another tab trains. */
+  exclusively<T>(
+    work: (locked: boolean) => Promise<T>,
+  ): Promise<{ readonly held: true; readonly value: T } | { readonly held: false }>;
+  /** Whether any tab trains now. */
+  isTraining(): Promise<boolean>;
+  /** For the identity of a new run. */
+  randomBytes(n: number): Uint8Array;
+}
+
+/** The trainer's commands over a platform: thin, so that a headless run and the worker share everything below. */
+export function trainerCommands(
+  platform: TrainerPlatform,
+  emit: (event: TrainerEvent) => void,
+): Handlers<TrainerCommands> {
+  const { runs, datasets } = platform;
+  let active: { control: Control; runId: string | null } | null = null;
+
+  const busyWith = async <T>(runId: string | null, work: (control: Control) => Promise<T>): Promise<T> => {
+    if (active !== null) throw new AlreadyTrainingError();
+    active = { control: createControl(), runId };
+    try {
+      return await work(active.control);
+    } finally {
+      active = null;
+    }
+  };
+
+  const datasetOf = async (id: string, name: string, hash?: string): Promise<Dataset> => {
+    const dataset = await datasets.read(id);
+    if (dataset !== undefined && (hash === undefined || dataset.hash === hash)) return dataset;
+    // The same images imported again are the same data set under another id.
+    const same = hash === undefined ? undefined : (await datasets.list()).find((one) => one.hash === hash);
+    if (same === undefined) throw new DatasetChangedError(name);
+    return same;
+  };
+
+  const carryOn = (record: RunRecord, dataset: Dataset, control: Control): Promise<RunRecord> => {
+    const config = record.config;
+    const { architecture } = config.model;
+    const graph = buildGraph(architecture, dataset.classes.length);
+    let first: FirstWeights | null = null;
+    const send = (event: RunEvent): void => emit({ runId: record.id, event });
+    return runTraining({
+      record,
+      dataset,
+      source: platform.sourceOf(dataset),
+      graph,
+      statistics: architectures[architecture],
+      openEngine: () => platform.openEngine(config.training.device),
+      firstWeights: async (progress) =>
+        (first ??= await platform.firstWeights({ config, graph, weightsId: record.weightsId }, progress)),
+      store: runs,
+      emit: send,
+      control,
+    });
+  };
+
+  const train = async (record: RunRecord, dataset: Dataset, control: Control): Promise<{ runId: string }> => {
+    const answer = await platform.exclusively(async (locked) => {
+      if (!locked) emit({ runId: record.id, event: { at: Date.now(), type: 'notice', text: WITHOUT_LOCK } });
+      return carryOn(record, dataset, control);
+    });
+    if (!answer.held) throw new TrainingElsewhereError();
+    return { runId: record.id };
+  };
+
+  return {
+    probe: ({ device }) => platform.probe(device),
+    estimate: ({ config, datasetId }) =>
+      busyWith(null, async (control) => {
+        const dataset = await datasetOf(datasetId, datasetId);
+        const split = assignSplits(dataset, config.data);
+        const classes = dataset.classes.length;
+        const progress = (done: number, total: number): void =>
+          emit({ runId: '', event: { at: Date.now(), type: 'progress', what: 'first step', done, total } });
+        progress(0, 1);
+        const engine = await platform.openEngine(config.training.device);
+        try {
+          return await estimate({
+            config,
+            counts: { train: split.train.length, val: split.val.length, test: split.test.length },
+            classes,
+            engine,
+            graphFor: (name) => buildGraph(name, classes),
+            weightsFor: (graph) => initialWeights(graph, architectures[graph.architecture as ArchitectureName], 0),
+            control,
+            progress,
+          });
+        } finally {
+          await engine.dispose();
+        }
+      }),
+    start: ({ config, datasetId, weightsId }) => {
+      const id = newRunId(platform.randomBytes(4));
+      return busyWith(id, async (control) => {
+        const dataset = await datasetOf(datasetId, datasetId);
+        return train(newRun(id, config, dataset, weightsId), dataset, control);
+      });
+    },
+    resume: ({ runId }) =>
+      busyWith(runId, async (control) => {
+        const record = await runs.read(runId);
+        if (record === undefined) throw new NoCheckpointError();
+        const dataset = await datasetOf(record.dataset.id, record.dataset.name, record.dataset.hash);
+        return train(record, dataset, control);
+      }),
+    pause: () => {
+      active?.control.pause();
+      return null;
+    },
+    continue: () => {
+      active?.control.continue();
+      return null;
+    },
+    stop: () => {
+      active?.control.stop();
+      return null;
+    },
+    runs: async () => {
+      const somebodyTrains = active?.runId == null && (await platform.isTraining());
+      return (await runs.list()).map((record): RunSummary => {
+        const alive = record.id === active?.runId || somebodyTrains;
+        const { weightsId: _, ...summary } = record;
+        return { ...summary, state: record.state === 'running' && !alive ? 'interrupted' : record.state };
+      });
+    },
+    events: ({ runId }) => runs.events(runId),
+    deleteRun: async ({ runId }) => {
+      if (active?.runId === runId) throw new AlreadyTrainingError();
+      await runs.delete(runId);
+      return null;
+    },
+  };
+}
+
+const WITHOUT_LOCK =
+  'This page was opened without https, so the browser cannot tell whether another tab is training, and may freeze this tab ' +
+  'while it is hidden: keep it in view.';
+
+/** Sorts by time; not a secret. */
+function newRunId(bytes: Uint8Array): string {
+  const suffix = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return `${new Date().toISOString().replace(/[-:]|\.\d+Z$/g, '')}-${suffix}`;
+}
