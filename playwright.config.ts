@@ -40,8 +40,12 @@ export default defineConfig({
     screenshot: 'only-on-failure',
   },
   projects: [
-    { name: 'wasm', use: chrome(['--disable-features=WebGPU', '--disable-gpu']) },
-    { name: 'webgpu', use: chrome(softwareWebGpu) },
+    { name: 'wasm', testMatch: '**/*.wasm.spec.ts', use: chrome(['--disable-features=WebGPU', '--disable-gpu']) },
+    // Pictures to look at: only when asked for, by `npm run verify -- looks`.
+    ...(process.env.PACERID_LOOKS
+      ? [{ name: 'looks', testMatch: '**/*.looks.spec.ts', use: chrome(['--disable-features=WebGPU', '--disable-gpu']) }]
+      : []),
+    { name: 'webgpu', testMatch: '**/*.webgpu.spec.ts', use: chrome(softwareWebGpu) },
   ],
   webServer: {
     command: `node scripts/start.mjs --port ${port} --strict-port --no-open`,

@@ -1,0 +1,57 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { expect, test, type Page } from '@playwright/test';
+import JSZip from 'jszip';
+import { browserSession, fewSteps, goTo, open, startTraining, storedEvents, testAccuracy, useSample } from './support.ts';
+
+async function trainOn(page: Page, device: 'webgpu' | 'wasm'): Promise<number[]> {
+  await open(page, { ...fewSteps, 'training.epochs': 2, 'training.device': device });
+  const ready = page.getByRole('button', { name: 'Set up training' });
+  const sample = page.getByRole('button', { name: 'Use the sample data set' });
+  await expect(ready.or(sample)).toBeVisible();
+  if (await sample.isVisible()) await useSample(page);
+  await goTo(page, 'Train');
+  const again = page.getByRole('button', { name: /new run|train again/i });
+  const train = page.getByRole('button', { name: /^Train \d+ epochs?$/ });
+  await expect(train.or(again)).toBeVisible();
+  if (await again.isVisible()) await again.click();
+  await train.click();
+  await testAccuracy(page, 200_000);
+  return (await storedEvents(page)).filter(({ type }) => type === 'step').map(({ loss }) => Number(loss));
+}
+
+test('a real WebGPU adapter learns with the losses of wasm, to 1e-3, and exports', async ({ page }) => {
+  const webgpu = await trainOn(page, 'webgpu');
+  const wasm = await trainOn(page, 'wasm');
+  expect(webgpu.length).toBeGreaterThanOrEqual(6);
+  expect(wasm.length).toBe(webgpu.length);
+  const differences = webgpu.map((loss, i) => Math.abs(loss - (wasm[i] ?? Number.NaN)));
+  console.log(`losses on webgpu ${webgpu.map((x) => x.toFixed(5)).join(' ')}; largest difference ${Math.max(...differences)}`);
+  expect(Math.max(...differences)).toBeLessThan(1e-3);
+  expect(new Set(webgpu).size).toBe(webgpu.length);
+
+  await goTo(page, 'Export');
+  const downloading = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Download PacerIDClassifier.mlpackage' }).click();
+  await mkdir('output/e2e', { recursive: true });
+  await (await downloading).saveAs('output/e2e/webgpu.zip');
+  const zip = await JSZip.loadAsync(await readFile('output/e2e/webgpu.zip'));
+  expect(Object.keys(zip.files)).toContain('PacerIDClassifier.mlpackage/Data/com.apple.CoreML/model.mlmodel');
+});
+
+test('a killed GPU process ends in a resumed run', async ({ page }) => {
+  await open(page, { ...fewSteps, 'training.epochs': 3, 'training.device': 'webgpu' });
+  await useSample(page);
+  await startTraining(page);
+  await expect
+    .poll(async () => (await storedEvents(page)).some(({ type }) => type === 'checkpointSaved'), { timeout: 120_000 })
+    .toBe(true);
+  const session = await browserSession(page);
+  await session.send('Browser.crashGpuProcess');
+  await testAccuracy(page, 200_000);
+  const events = await storedEvents(page);
+  expect(events.filter(({ type }) => type === 'deviceLost')).toHaveLength(1);
+  const resumed = events.find(({ type }) => type === 'resumed');
+  expect(resumed?.fromEpoch).toBeGreaterThanOrEqual(1);
+  expect(events.at(-1)?.type).toBe('finished');
+  expect(new Set(events.filter(({ type }) => type === 'epochEnded').map(({ epoch }) => epoch))).toEqual(new Set([1, 2, 3]));
+});

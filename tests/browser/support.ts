@@ -1,0 +1,140 @@
+import { expect, type CDPSession, type Page } from '@playwright/test';
+
+/** Opens the page with configuration overrides: `{ 'training.epochs': 2 }`. */
+export async function open(page: Page, overrides: Readonly<Record<string, string | number>> = {}): Promise<void> {
+  const query = new URLSearchParams(Object.entries(overrides).map(([key, value]) => [key, String(value)]));
+  await page.goto(query.size > 0 ? `./?${query}` : './');
+}
+
+export async function goTo(page: Page, step: 'Data' | 'Train' | 'Evaluate' | 'Export' | 'Try'): Promise<void> {
+  await page.getByRole('navigation', { name: 'Steps' }).getByRole('link', { name: step }).click();
+}
+
+export async function useSample(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Use the sample data set' }).click();
+  await expect(page.getByRole('button', { name: 'Set up training' })).toBeVisible({ timeout: 60_000 });
+}
+
+export async function startTraining(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Set up training' }).click();
+  await page.getByRole('button', { name: /^Train \d+ epochs?$/ }).click();
+}
+
+/** Share of the Test split that was right, as the page shows it, 0–1. */
+export async function testAccuracy(page: Page, timeout: number): Promise<number> {
+  const figure = page.getByTestId('test-accuracy');
+  await expect(figure).toBeVisible({ timeout });
+  const text = await figure.innerText();
+  const found = /(\d+(?:\.\d+)?)\s*%/.exec(text);
+  if (!found) throw new Error(`No percentage in “${text}”.`);
+  return Number(found[1]) / 100;
+}
+
+/** The named problem panel; checks that it says what happened, what was kept and what to do, then puts it away. */
+export async function expectProblem(page: Page, name: string, timeout = 30_000): Promise<string> {
+  const panel = page.locator(`[data-problem="${name}"]`).first();
+  await expect(panel).toBeVisible({ timeout });
+  const paragraphs = await panel.locator('p').allInnerTexts();
+  expect(paragraphs.filter((text) => text.trim().length > 10).length).toBeGreaterThanOrEqual(3);
+  await panel.getByRole('button', { name: /^Dismiss/ }).click();
+  await expect(panel).toBeHidden();
+  return paragraphs.join(' ');
+}
+
+/** Drops files on the page as a user does: a DataTransfer with real files, dragover, drop. */
+export async function drop(page: Page, files: readonly { name: string; bytes: Uint8Array; type?: string }[]): Promise<void> {
+  const transfer = await page.evaluateHandle(
+    (list) => {
+      const data = new DataTransfer();
+      for (const { name, base64, type } of list) {
+        const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+        data.items.add(new File([bytes], name, { type }));
+      }
+      return data;
+    },
+    files.map(({ name, bytes, type }) => ({
+      name,
+      base64: Buffer.from(bytes).toString('base64'),
+      type: type ?? 'application/octet-stream',
+    })),
+  );
+  for (const event of ['dragenter', 'dragover', 'drop'])
+    await page.dispatchEvent('body', event, { dataTransfer: transfer });
+}
+
+/** Counts main-thread tasks over 50 ms from now on; `read()` gives their lengths in ms and the time watched. */
+export async function watchLongTasks(page: Page): Promise<() => Promise<{ lengths: number[]; seconds: number }>> {
+  await page.addInitScript(() => {
+    const seen: number[] = [];
+    Object.assign(globalThis, { longTasks: seen });
+    new PerformanceObserver((list) => seen.push(...list.getEntries().map(({ duration }) => duration))).observe({
+      type: 'longtask',
+      buffered: true,
+    });
+  });
+  return () =>
+    page.evaluate(() => ({
+      lengths: (globalThis as unknown as { longTasks: number[] }).longTasks,
+      seconds: performance.now() / 1000,
+    }));
+}
+
+/** Every address that the page and its workers ask for. */
+export function watchRequests(page: Page): string[] {
+  const asked: string[] = [];
+  page.context().on('request', (request) => asked.push(request.url()));
+  return asked;
+}
+
+export async function browserSession(page: Page): Promise<CDPSession> {
+  const browser = page.context().browser();
+  if (!browser) throw new Error('No browser.');
+  return browser.newBrowserCDPSession();
+}
+
+interface StoredEvent {
+  readonly type: string;
+  readonly epoch?: number;
+  readonly step?: number;
+  readonly loss?: number;
+  readonly fromEpoch?: number;
+  readonly reason?: string;
+}
+
+/** The stored log of the newest run, straight out of IndexedDB. */
+export async function storedEvents(page: Page): Promise<StoredEvent[]> {
+  return page.evaluate(async () => {
+    const database = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open('pacerid-runs');
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error ?? new Error('IndexedDB does not open.'));
+    });
+    const store = database.transaction('records').objectStore('records');
+    const read = <T>(request: IDBRequest<T>): Promise<T> =>
+      new Promise((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error ?? new Error('IndexedDB does not answer.'));
+      });
+    const [keys, values] = await Promise.all([read(store.getAllKeys()), read(store.getAll() as IDBRequest<unknown[]>)]);
+    database.close();
+    const records = keys.map((key, i) => ({ key: String(key), value: values[i] }));
+    const newest = records
+      .filter(({ key }) => key.startsWith('run/'))
+      .map(({ value }) => value as { id: string; createdAt: number })
+      .sort((a, b) => b.createdAt - a.createdAt)[0];
+    return records
+      .filter(({ key }) => newest !== undefined && key.startsWith(`events/${newest.id}/`))
+      .flatMap(({ value }) => value as StoredEvent[]);
+  });
+}
+
+/** A run that takes seconds on any device: 6 classes of tiny images, a few steps. */
+export const fewSteps = {
+  'data.sample.classes': 6,
+  'data.sample.train_per_class': 6,
+  'data.sample.test_per_class': 2,
+  'data.sample.size': 64,
+  'data.img_size': 32,
+  'data.batch_size': 8,
+  'training.epochs': 1,
+} as const;

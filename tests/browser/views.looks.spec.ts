@@ -1,0 +1,95 @@
+import { mkdir } from 'node:fs/promises';
+import AxeBuilder from '@axe-core/playwright';
+import { expect, test, type Page } from '@playwright/test';
+import { drop, goTo, open, testAccuracy } from './support.ts';
+
+/**
+ * `npm run verify -- looks`: every view in each of its states, 1440 × 900 and 390 × 844, dark and light, as pictures in output/looks
+ * to be looked at; and what axe-core finds in each, which must be nothing.
+ */
+const folder = 'output/looks';
+const sizes = [
+  { name: 'desktop', width: 1440, height: 900 },
+  { name: 'phone', width: 390, height: 844 },
+] as const;
+
+async function look(page: Page, name: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const size of sizes)
+    for (const scheme of ['dark', 'light'] as const) {
+      await page.setViewportSize(size);
+      await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
+      await page.screenshot({ path: `${folder}/${name}-${size.name}-${scheme}.png` });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1);
+      expect.soft(wide, `${name} ${size.name} scrolls sideways`).toBe(false);
+      if (scheme === 'light' || size.name === 'desktop') {
+        const { violations } = await new AxeBuilder({ page }).analyze();
+        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`);
+        expect.soft(found, `${name} ${size.name} ${scheme}`).toEqual([]);
+      }
+    }
+  await page.setViewportSize(sizes[0]);
+}
+
+test('every view in its states', async ({ page }) => {
+  test.setTimeout(1_200_000);
+  await open(page, { 'data.sample.train_per_class': 30, 'training.epochs': 6 });
+  for (const step of ['Data', 'Train', 'Evaluate', 'Export', 'Try'] as const) {
+    await goTo(page, step);
+    await look(page, `${step.toLowerCase()}-1-empty`);
+  }
+  await goTo(page, 'Data');
+  await drop(page, [{ name: 'photos.zip', bytes: new TextEncoder().encode('no zip, whatever its name says') }]);
+  await expect(page.locator('[data-problem]')).toBeVisible();
+  await look(page, 'data-2-failed');
+  await page.getByRole('button', { name: /^Dismiss/ }).click();
+  await page.getByRole('button', { name: 'Use the sample data set' }).click();
+  await look(page, 'data-3-importing');
+  await expect(page.getByRole('button', { name: 'Set up training' })).toBeVisible({ timeout: 60_000 });
+  await page.waitForTimeout(1500);
+  await look(page, 'data-4-loaded');
+  for (const [button, name] of [
+    ['Settings', 'settings'],
+    ['This computer', 'computer'],
+    ['Keys', 'keys'],
+  ] as const) {
+    await page.getByRole('button', { name: button }).click();
+    await page.waitForTimeout(500);
+    await look(page, `panel-${name}`);
+    await page.keyboard.press('Escape');
+  }
+  await goTo(page, 'Train');
+  await page.waitForTimeout(3000);
+  await look(page, 'train-2-ready');
+  await page.getByRole('button', { name: /^Train \d+ epochs?$/ }).click();
+  await expect(page.locator('main table.data tbody tr').nth(1)).toBeVisible({ timeout: 120_000 });
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.waitForTimeout(500);
+  await look(page, 'train-3-working');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await testAccuracy(page, 300_000);
+  await look(page, 'train-4-done');
+  for (const step of ['Evaluate', 'Export', 'Try'] as const) {
+    await goTo(page, step);
+    await page.waitForTimeout(2500);
+    await look(page, `${step.toLowerCase()}-2-ready`);
+  }
+  await page.locator('[data-test-image]').first().click();
+  await expect(page.getByTestId('prediction')).toBeVisible();
+  await look(page, 'try-3-done');
+  await goTo(page, 'Export');
+  const downloading = page.waitForEvent('download');
+  await page.getByRole('button', { name: /^Download/ }).click();
+  await downloading;
+  await look(page, 'export-3-done');
+});
+
+test('training that cannot start, and many long names', async ({ page }) => {
+  test.setTimeout(600_000);
+  await open(page, { 'training.device': 'webgpu' });
+  await page.getByRole('button', { name: 'Use the sample data set' }).click();
+  await page.getByRole('button', { name: 'Set up training' }).click({ timeout: 60_000 });
+  await page.getByRole('button', { name: /^Train \d+ epochs?$/ }).click();
+  await page.waitForTimeout(4000);
+  await look(page, 'train-5-failed');
+});
