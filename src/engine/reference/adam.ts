@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { OptimiserSettings } from '../types.ts';
+import { rowsOf } from './ops/batchNorm.ts';
 import type { DeviceParameter } from './parameters.ts';
 
 /** What one update of Adam multiplies with, torch.optim.Adam (single tensor, no weight decay, no amsgrad). */
@@ -24,12 +25,12 @@ export function adamScalars(settings: OptimiserSettings, learningRate: number, s
   };
 }
 
-/** What a backend may do better than tfjs's ops: write parameters and statistics in place. */
+/** What a backend may do better than tfjs's ops: write parameters and running statistics in place. */
 export interface InPlace {
   /** θ −= stepSize · m / (sqrt(v) / correction + ε), with m and v moved first. Reads the gradient, frees nothing. */
   adam(parameter: DeviceParameter, gradient: tf.Tensor, scalars: AdamScalars): void;
-  /** value += momentum · (target · factor − value): running statistics. */
-  move(value: tf.Tensor, target: tf.Tensor, momentum: number, factor: number): void;
+  /** running = (1 − momentum) · running + momentum · latest, for mean and (times `unbias`) variance; `moments` is `[2,C]`. */
+  move(mean: tf.Tensor, variance: tf.Tensor, moments: tf.Tensor, momentum: number, unbias: number): void;
 }
 
 export function updateParameter(
@@ -53,16 +54,24 @@ export function updateParameter(
   parameter.value = nextValue!;
 }
 
-/** running = (1 − momentum) · running + momentum · target · factor. */
-export function moveStatistic(
-  parameter: DeviceParameter,
-  target: tf.Tensor,
+/** Moves a batch norm's running statistics. `unbias`: n / (n − 1). */
+export function moveStatistics(
+  mean: DeviceParameter,
+  variance: DeviceParameter,
+  moments: tf.Tensor,
   momentum: number,
-  factor: number,
+  unbias: number,
   inPlace: InPlace | null,
 ): void {
-  if (inPlace) return inPlace.move(parameter.value, target, momentum, factor);
-  const next = tf.tidy(() => tf.add(tf.mul(parameter.value, 1 - momentum), tf.mul(target, momentum * factor)));
-  parameter.value.dispose();
-  parameter.value = next;
+  if (inPlace) return inPlace.move(mean.value, variance.value, moments, momentum, unbias);
+  const moved = tf.tidy(() => {
+    const [latestMean, latestVariance] = rowsOf(moments);
+    return [
+      tf.add(tf.mul(mean.value, 1 - momentum), tf.mul(latestMean, momentum)),
+      tf.add(tf.mul(variance.value, 1 - momentum), tf.mul(latestVariance, momentum * unbias)),
+    ];
+  });
+  tf.dispose([mean.value, variance.value]);
+  mean.value = moved[0]!;
+  variance.value = moved[1]!;
 }

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { random } from '../../random.ts';
 import type { BatchNorm2dNode, Graph, Weights } from '../../graph/types.ts';
 import type { ImageBatch, LabelledBatch, Network, NetworkOptions, OptimiserState, StepResult } from '../types.ts';
-import { adamScalars, moveStatistic, updateParameter, type InPlace } from './adam.ts';
+import { adamScalars, moveStatistics, updateParameter, type InPlace } from './adam.ts';
 import { crossEntropy } from './loss.ts';
 import { uploadParameters } from './parameters.ts';
 import { backward, forward, planOf, type ForwardPass, type Gradients, type Statistics } from './pass.ts';
@@ -75,7 +75,7 @@ export function createNetwork(host: Host, graph: Graph, weights: Weights, option
       host.enter();
       const dy = tf.tensor2d(gradient, [batch.n, graph.classes]);
       const gradients = backward(plan, pass, dy, parameters.ofNode, host.observe);
-      const statistics = pass.statistics.map((s) => ({ ...s, mean: tf.clone(s.mean), variance: tf.clone(s.variance) }));
+      const statistics = pass.statistics.map((s) => ({ ...s, moments: tf.clone(s.moments) }));
       return { sum, logits, gradients, statistics };
     } finally {
       pass.ledger.disposeAll();
@@ -88,12 +88,12 @@ export function createNetwork(host: Host, graph: Graph, weights: Weights, option
     for (const [name, gradient] of gradients) {
       updateParameter(parameters.all.get(name)!, gradient, scalars, host.inPlace);
     }
-    for (const { node, mean, variance, count } of statistics) {
+    for (const { node, moments, count } of statistics) {
       const momentum = options.batchNormMomentum ?? (batchNorms.get(node) as BatchNorm2dNode).momentum;
-      moveStatistic(parameters.all.get(`${node}.running_mean`)!, mean, momentum, 1, host.inPlace);
+      const mean = parameters.all.get(`${node}.running_mean`)!;
+      const variance = parameters.all.get(`${node}.running_var`)!;
       // torch keeps the unbiased variance; one value a channel has none, and torch refuses it too.
-      const unbiased = count / Math.max(1, count - 1);
-      moveStatistic(parameters.all.get(`${node}.running_var`)!, variance, momentum, unbiased, host.inPlace);
+      moveStatistics(mean, variance, moments, momentum, count / Math.max(1, count - 1), host.inPlace);
     }
   };
 
@@ -123,7 +123,7 @@ export function createNetwork(host: Host, graph: Graph, weights: Weights, option
           await host.settled();
           return { loss: sum / total, logits };
         } finally {
-          tf.dispose([...gradients.values(), ...statistics.flatMap((s) => [s.mean, s.variance])]);
+          tf.dispose([...gradients.values(), ...statistics.map(({ moments }) => moments)]);
         }
       }),
     predict: (batch) =>

@@ -27,9 +27,8 @@ export function planOf(graph: Graph, trainableNodes: ReadonlySet<string>): Plan 
 
 export interface Statistics {
   readonly node: string;
-  readonly mean: tf.Tensor;
-  /** Biased. */
-  readonly variance: tf.Tensor;
+  /** `[2,C]`: mean, biased variance. */
+  readonly moments: tf.Tensor;
   readonly count: number;
 }
 
@@ -92,10 +91,9 @@ export function forward(plan: Plan, x: tf.Tensor, options: ForwardOptions): Forw
         for (const tensor of result.saved) if (!known.has(tensor)) tensor.dispose();
       }
       if (result.statistics) {
-        const { mean, variance, count } = result.statistics;
-        ledger.hold(mean);
-        ledger.hold(variance);
-        statistics.push({ node: node.name, mean, variance, count });
+        const { moments, count } = result.statistics;
+        ledger.hold(moments);
+        statistics.push({ node: node.name, moments, count });
       }
       options.onNode?.();
       for (const input of inputs) ledger.release(input);

@@ -3,8 +3,12 @@ import type { BatchNorm2dNode } from '../../../graph/types.ts';
 import { hasKernel, run, runMany } from './kernel.ts';
 import type { Op } from './types.ts';
 
-/** Fused kernels that a backend may bring (wasmGradients, webgpuKernels). Inputs and outputs as in the functions below. */
+/**
+ * Fused kernels that a backend may bring (wasmGradients, webgpuKernels). `moments` is `[2,C]`: mean, biased variance.
+ * Statistics: `{x}` → moments. Apply: `{x, moments, gamma, beta}`, eps → y. Gradient: `{x, dy, gamma, moments}`, eps → dx, dγ, dβ.
+ */
 export const BATCH_NORM_STATISTICS = 'PacerBatchNormStatistics';
+export const BATCH_NORM_APPLY = 'PacerBatchNormApply';
 export const BATCH_NORM_GRADIENT = 'PacerBatchNormGradient';
 
 /**
@@ -14,44 +18,56 @@ export const BATCH_NORM_GRADIENT = 'PacerBatchNormGradient';
 export const batchNorm2d: Op<BatchNorm2dNode> = {
   forward({ node, inputs, parameters, training }) {
     const x = inputs[0] as tf.Tensor4D;
-    const { weight: scale, bias: offset } = parameters as { weight: tf.Tensor; bias: tf.Tensor };
-    const attrs = { varianceEpsilon: node.eps };
+    const { weight: gamma, bias: beta } = parameters as { weight: tf.Tensor; bias: tf.Tensor };
     if (!training) {
       const mean = parameters.running_mean!;
       const variance = parameters.running_var!;
-      return { output: run('FusedBatchNorm', { x, mean, variance, offset, scale }, attrs), saved: [] };
+      return { output: normalised(x, mean, variance, gamma, beta, node.eps), saved: [] };
     }
-    const { mean, variance } = statisticsOf(x);
-    const output = run('FusedBatchNorm', { x, mean, variance, offset, scale }, attrs);
-    return {
-      output,
-      saved: [x, mean, variance],
-      statistics: { mean, variance, count: x.size / node.channels },
-    };
+    const moments = momentsOf(x);
+    const output = hasKernel(BATCH_NORM_APPLY)
+      ? run(BATCH_NORM_APPLY, { x, moments, gamma, beta }, { eps: node.eps })
+      : normalised(x, ...rowsOf(moments), gamma, beta, node.eps);
+    return { output, saved: [x, moments], statistics: { moments, count: x.size / node.channels } };
   },
   backward({ node, dy, saved, parameters }) {
-    const [x, mean, variance] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
+    const [x, moments] = saved as [tf.Tensor, tf.Tensor];
     const gamma = parameters.weight!;
     if (hasKernel(BATCH_NORM_GRADIENT)) {
-      const [dx, weight, bias] = runMany(BATCH_NORM_GRADIENT, { x, dy, gamma, mean, variance }, { eps: node.eps });
+      const [dx, weight, bias] = runMany(BATCH_NORM_GRADIENT, { x, dy, gamma, moments }, { eps: node.eps });
       return { inputs: [dx!], weight: weight!, bias: bias! };
     }
+    const [mean, variance] = rowsOf(moments);
     const count = x.size / node.channels;
     const inverse = tf.rsqrt(tf.add(variance, node.eps));
     const bias = tf.sum(dy, [0, 1, 2]);
-    const normalised = tf.mul(tf.sub(x, mean), inverse);
-    const weight = tf.sum(tf.mul(dy, normalised), [0, 1, 2]);
+    const centred = tf.mul(tf.sub(x, mean), inverse);
+    const weight = tf.sum(tf.mul(dy, centred), [0, 1, 2]);
     // dx = γ/σ · (dy − mean(dy) − x̂ · mean(dy · x̂)), Ioffe & Szegedy 2015, section 3.
-    const centred = tf.sub(dy, tf.div(bias, count));
-    const dx = tf.mul(tf.sub(centred, tf.mul(normalised, tf.div(weight, count))), tf.mul(gamma, inverse));
-    return { inputs: [dx], weight, bias };
+    const rest = tf.sub(tf.sub(dy, tf.div(bias, count)), tf.mul(centred, tf.div(weight, count)));
+    return { inputs: [tf.mul(rest, tf.mul(gamma, inverse))], weight, bias };
   },
 };
 
-function statisticsOf(x: tf.Tensor4D): { mean: tf.Tensor; variance: tf.Tensor } {
-  if (hasKernel(BATCH_NORM_STATISTICS)) {
-    const [mean, variance] = runMany(BATCH_NORM_STATISTICS, { x });
-    return { mean: mean!, variance: variance! };
-  }
-  return tf.moments(x, [0, 1, 2]);
+/** Mean and variance as two `[C]` tensors. */
+export function rowsOf(moments: tf.Tensor): [tf.Tensor, tf.Tensor] {
+  const [mean, variance] = tf.unstack(moments);
+  return [mean!, variance!];
+}
+
+function momentsOf(x: tf.Tensor4D): tf.Tensor {
+  if (hasKernel(BATCH_NORM_STATISTICS)) return run(BATCH_NORM_STATISTICS, { x });
+  const { mean, variance } = tf.moments(x, [0, 1, 2]);
+  return tf.stack([mean, variance]);
+}
+
+function normalised(
+  x: tf.Tensor,
+  mean: tf.Tensor,
+  variance: tf.Tensor,
+  scale: tf.Tensor,
+  offset: tf.Tensor,
+  varianceEpsilon: number,
+): tf.Tensor {
+  return run('FusedBatchNorm', { x, mean, variance, offset, scale }, { varianceEpsilon });
 }

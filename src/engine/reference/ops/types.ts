@@ -25,8 +25,8 @@ export interface ForwardResult {
   readonly output: Tensor;
   /** What the backward step reads; may be inputs or the output. */
   readonly saved: readonly Tensor[];
-  /** Batch norm in train mode: biased variance over `count` values a channel. */
-  readonly statistics?: { readonly mean: Tensor; readonly variance: Tensor; readonly count: number };
+  /** Batch norm in train mode: `[2,C]`, mean and biased variance over `count` values a channel. */
+  readonly statistics?: { readonly moments: Tensor; readonly count: number };
 }
 
 export interface BackwardArguments<N extends GraphNode> {

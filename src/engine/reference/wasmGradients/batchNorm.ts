@@ -1,12 +1,12 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
-import { BATCH_NORM_GRADIENT, BATCH_NORM_STATISTICS } from '../ops/batchNorm.ts';
+import { BATCH_NORM_APPLY, BATCH_NORM_GRADIENT, BATCH_NORM_STATISTICS } from '../ops/batchNorm.ts';
 import { allocate, view } from './heap.ts';
 import { wasmKernel } from './kernel.ts';
 
-/** `{x}` `[N,H,W,C]` → mean and biased variance `[C]`, in one pass; sums in double precision, so that squares may be used. */
+/** `{x}` `[N,H,W,C]` → `[2,C]`, in one pass; sums in double precision, so that squares may be used. */
 export const batchNormStatistics = wasmKernel(BATCH_NORM_STATISTICS, ({ x }: { x: TensorInfo }) => {
   const channels = x.shape[3]!;
-  const outputs = [allocate([channels]), allocate([channels])];
+  const output = allocate([2, channels]);
   const source = view(x);
   const sums = new Float64Array(channels);
   const squares = new Float64Array(channels);
@@ -18,32 +18,50 @@ export const batchNormStatistics = wasmKernel(BATCH_NORM_STATISTICS, ({ x }: { x
     }
   }
   const count = source.length / channels;
-  const mean = view(outputs[0]!);
-  const variance = view(outputs[1]!);
+  const moments = view(output);
   for (let c = 0; c < channels; c++) {
     const average = sums[c]! / count;
-    mean[c] = average;
+    moments[c] = average;
     const spread = squares[c]! / count - average * average;
     // Rounding may bring it below zero; NaN must stay NaN.
-    variance[c] = spread < 0 ? 0 : spread;
+    moments[channels + c] = spread < 0 ? 0 : spread;
   }
-  return outputs;
+  return output;
 });
 
-/** `{x, dy, gamma, mean, variance}` → dx, dγ, dβ, in two passes: dx = a·dy + b·x + d with three numbers a channel. */
+export const batchNormApply = wasmKernel(
+  BATCH_NORM_APPLY,
+  (inputs: { x: TensorInfo; moments: TensorInfo; gamma: TensorInfo; beta: TensorInfo }, { eps }: { eps: number }) => {
+    const channels = inputs.x.shape[3]!;
+    const output = allocate(inputs.x.shape);
+    const y = view(output);
+    const x = view(inputs.x);
+    const moments = view(inputs.moments);
+    const gamma = view(inputs.gamma);
+    const beta = view(inputs.beta);
+    const scale = new Float64Array(channels);
+    const shift = new Float64Array(channels);
+    for (let c = 0; c < channels; c++) {
+      scale[c] = gamma[c]! / Math.sqrt(moments[channels + c]! + eps);
+      shift[c] = beta[c]! - scale[c]! * moments[c]!;
+    }
+    for (let row = 0; row < x.length; row += channels) {
+      for (let c = 0; c < channels; c++) y[row + c] = x[row + c]! * scale[c]! + shift[c]!;
+    }
+    return output;
+  },
+);
+
+/** In two passes: dx = a·dy + b·x + d with three numbers a channel. */
 export const batchNormGradient = wasmKernel(
   BATCH_NORM_GRADIENT,
-  (
-    inputs: { x: TensorInfo; dy: TensorInfo; gamma: TensorInfo; mean: TensorInfo; variance: TensorInfo },
-    { eps }: { eps: number },
-  ) => {
+  (inputs: { x: TensorInfo; dy: TensorInfo; gamma: TensorInfo; moments: TensorInfo }, { eps }: { eps: number }) => {
     const channels = inputs.x.shape[3]!;
     const outputs = [allocate(inputs.x.shape), allocate([channels]), allocate([channels])];
     const x = view(inputs.x);
     const dy = view(inputs.dy);
     const gamma = view(inputs.gamma);
-    const mean = view(inputs.mean);
-    const variance = view(inputs.variance);
+    const moments = view(inputs.moments);
     const [dx, dGamma, dBeta] = outputs.map(view) as [Float32Array, Float32Array, Float32Array];
     const sums = new Float64Array(channels);
     const products = new Float64Array(channels);
@@ -51,7 +69,7 @@ export const batchNormGradient = wasmKernel(
       for (let c = 0; c < channels; c++) {
         const gradient = dy[row + c]!;
         sums[c] = sums[c]! + gradient;
-        products[c] = products[c]! + gradient * (x[row + c]! - mean[c]!);
+        products[c] = products[c]! + gradient * x[row + c]!;
       }
     }
     const count = x.length / channels;
@@ -59,13 +77,14 @@ export const batchNormGradient = wasmKernel(
     const b = new Float64Array(channels);
     const d = new Float64Array(channels);
     for (let c = 0; c < channels; c++) {
-      const inverse = 1 / Math.sqrt(variance[c]! + eps);
-      const scaled = products[c]! * inverse;
+      const mean = moments[c]!;
+      const inverse = 1 / Math.sqrt(moments[channels + c]! + eps);
+      const scaled = (products[c]! - mean * sums[c]!) * inverse;
       dGamma[c] = scaled;
       dBeta[c] = sums[c]!;
       a[c] = gamma[c]! * inverse;
       b[c] = (-a[c]! * scaled * inverse) / count;
-      d[c] = (-a[c]! * sums[c]!) / count - b[c]! * mean[c]!;
+      d[c] = (-a[c]! * sums[c]!) / count - b[c]! * mean;
     }
     for (let row = 0; row < x.length; row += channels) {
       for (let c = 0; c < channels; c++) dx[row + c] = a[c]! * dy[row + c]! + b[c]! * x[row + c]! + d[c]!;

@@ -17,11 +17,14 @@ export function inPlaceOnWasm(): InPlace {
       }
       touched(value);
     },
-    move(value, target, momentum, factor) {
-      const running = view(value);
-      const latest = view(target);
-      for (let i = 0; i < running.length; i++) {
-        running[i] = (1 - momentum) * running[i]! + momentum * factor * latest[i]!;
+    move(mean, variance, moments, momentum, unbias) {
+      const runningMean = view(mean);
+      const runningVariance = view(variance);
+      const latest = view(moments);
+      const channels = runningMean.length;
+      for (let c = 0; c < channels; c++) {
+        runningMean[c] = (1 - momentum) * runningMean[c]! + momentum * latest[c]!;
+        runningVariance[c] = (1 - momentum) * runningVariance[c]! + momentum * unbias * latest[channels + c]!;
       }
     },
   };

@@ -1,6 +1,6 @@
 import { getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs';
 import { activation, activationGradient } from './activation.ts';
-import { batchNormGradient, batchNormStatistics } from './batchNorm.ts';
+import { batchNormApply, batchNormGradient, batchNormStatistics } from './batchNorm.ts';
 import { channelConcat, channelSplit, spread } from './channels.ts';
 import { conv2dBackpropFilter } from './conv2dBackpropFilter.ts';
 import { conv2dBackpropInput } from './conv2dBackpropInput.ts';
@@ -10,6 +10,7 @@ import { maxPoolGrad } from './maxPoolGrad.ts';
 const kernels = [
   activation,
   activationGradient,
+  batchNormApply,
   batchNormGradient,
   batchNormStatistics,
   channelConcat,
