@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { limitsOf } from '../adapter.ts';
 import type { OpenDevice } from './engine.ts';
+import { inPlaceOnWebGpu } from './webgpuKernels/inPlace.ts';
+import { registerWebGpuKernels } from './webgpuKernels/index.ts';
 
 /** Features that kernels may use where the adapter has them. */
 const wanted = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
@@ -20,5 +22,6 @@ export async function openGpuDevice(adapter: GPUAdapter): Promise<OpenDevice> {
   const backend = new WebGPUBackend(device as never, adapter.info as never);
   tf.registerBackend('webgpu', () => backend, 3);
   if (!(await tf.setBackend('webgpu'))) throw new Error('tfjs could not start its WebGPU backend.');
-  return { name: 'webgpu', inPlace: null, device };
+  registerWebGpuKernels();
+  return { name: 'webgpu', inPlace: inPlaceOnWebGpu(), device };
 }
