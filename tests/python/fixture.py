@@ -28,6 +28,7 @@ def difference(a, b, tolerance, where=""):
 def finish(name, value, tolerance=TOLERANCE):
     path = FOLDER / name
     if "--check" in sys.argv[1:]:
+        value = json.loads(json.dumps(value))
         found = difference(value, json.loads(path.read_text()), tolerance, name)
         if found:
             sys.exit(f"{found} (regenerated, committed)")
