@@ -57,7 +57,7 @@ function can(shape: Shape): Part[] {
 function coil(x: number, y: number, radius: number, turns: number): Part[] {
   return Array.from({ length: turns }, (_, i) => ({
     shape: moved(stroke(circle((radius * (i + 1)) / turns), (0.22 * radius) / turns), x, y),
-    mass: 1.6,
+    mass: 2,
   }));
 }
 
@@ -65,16 +65,16 @@ function coil(x: number, y: number, radius: number, turns: number): Part[] {
 function bars(x: number, y: number, w: number, h: number, count: number): Part[] {
   return Array.from({ length: count }, (_, i) => {
     const bx = x - w + (2 * w * (i + 0.5)) / count;
-    return { shape: segment(bx, y - h, bx, y + h, (0.5 * w) / count), mass: 1.6 };
+    return { shape: segment(bx, y - h, bx, y + h, (0.5 * w) / count), mass: 2 };
   });
 }
 
 function dots(points: readonly (readonly [number, number])[], r: number): Part[] {
-  return points.map(([x, y]) => ({ shape: moved(circle(r), x, y), mass: 1.8 }));
+  return points.map(([x, y]) => ({ shape: moved(circle(r), x, y), mass: 2.2 }));
 }
 
 function blocks(points: readonly (readonly [number, number])[], r: number): Part[] {
-  return points.map(([x, y]) => ({ shape: moved(roundedBox(r, r, 0.03), x, y), mass: 1.5 }));
+  return points.map(([x, y]) => ({ shape: moved(roundedBox(r, r, 0.03), x, y), mass: 1.9 }));
 }
 
 /** Holes and gaps let the X-rays through: negative mass. */
@@ -112,7 +112,7 @@ export const devices: readonly Device[] = [
     parts: [
       ...can(union(circle(0.82), moved(roundedBox(0.82, 0.42, 0.1), 0, -0.42))),
       ...header(2, -0.88, 0.68, -1),
-      { shape: intersection(circle(0.66), moved(roundedBox(1, 1, 0), 0, 1.0)), mass: 1.4 },
+      { shape: intersection(circle(0.66), moved(roundedBox(1, 1, 0), 0, 1.0)), mass: 1.8 },
       ...dots(
         [
           [-0.46, -0.38],
@@ -129,8 +129,8 @@ export const devices: readonly Device[] = [
     parts: [
       ...can(taperedBox(0.98, 0.5, 0.78, 0.22)),
       ...header(2, -0.9, 0.8, 1),
-      { shape: segment(-0.68, -0.5, 0.4, 0.56, 0.12), mass: 1.5 },
-      { shape: segment(0.68, -0.5, -0.4, 0.56, 0.12), mass: 1.5 },
+      { shape: segment(-0.68, -0.5, 0.4, 0.56, 0.12), mass: 1.9 },
+      { shape: segment(0.68, -0.5, -0.4, 0.56, 0.12), mass: 1.9 },
     ],
     ports: ports(2, -0.9, 0.8, 1),
   },
@@ -139,7 +139,7 @@ export const devices: readonly Device[] = [
     parts: [
       ...can(roundedBox(0.42, 1.05, 0.42)),
       ...header(1, -1.05, 0.36, 1),
-      ...[-0.55, -0.2, 0.15, 0.5].map((y) => ({ shape: segment(-0.22, y + 0.12, 0.22, y - 0.12, 0.1), mass: 1.6 })),
+      ...[-0.55, -0.2, 0.15, 0.5].map((y) => ({ shape: segment(-0.22, y + 0.12, 0.22, y - 0.12, 0.1), mass: 2 })),
     ],
     ports: ports(1, -1.05, 0.36, 1),
   },
@@ -149,7 +149,7 @@ export const devices: readonly Device[] = [
       ...can(circle(0.88)),
       ...header(3, -0.82, 0.66, -1),
       window(moved(circle(0.46), 0, 0.12)),
-      { shape: moved(stroke(circle(0.5), 0.08), 0, 0.12), mass: 1.5 },
+      { shape: moved(stroke(circle(0.5), 0.08), 0, 0.12), mass: 1.9 },
       ...dots([[0, 0.12]], 0.2),
     ],
     ports: ports(3, -0.82, 0.66, -1),
@@ -181,7 +181,7 @@ export const devices: readonly Device[] = [
       ...can(intersection(circle(0.95), moved(roundedBox(1, 1, 0.12), 0.55, 0))),
       ...header(2, -0.86, 0.5, 1),
       window(moved(roundedBox(0.15, 0.55, 0.1), -0.2, 0.1)),
-      { shape: moved(roundedBox(0.28, 0.5, 0.04), 0.4, 0.05), mass: 1.6 },
+      { shape: moved(roundedBox(0.28, 0.5, 0.04), 0.4, 0.05), mass: 2 },
     ],
     ports: ports(2, -0.86, 0.5, 1),
   },

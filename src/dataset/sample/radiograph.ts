@@ -22,7 +22,7 @@ export function drawRadiograph(device: Device, subject: Subject, side: number): 
 
 function drawChest(film: Film, rng: Random): void {
   const { side, mass } = film;
-  const level = rng.between(0.2, 0.45);
+  const level = rng.between(0.2, 0.36);
   const tiltX = rng.between(-0.2, 0.2);
   const tiltY = rng.between(-0.2, 0.2);
   for (let i = 0; i < mass.length; i++) {
@@ -41,7 +41,7 @@ function drawMediastinum(film: Film, rng: Random): void {
   const { side, mass } = film;
   const fromLeft = rng.uniform() < 0.5;
   const reach = rng.between(-0.1, 0.35);
-  const density = rng.between(0.05, 0.3);
+  const density = rng.between(0.05, 0.22);
   for (let i = 0; i < mass.length; i++) {
     const x = (i % side) / side;
     mass[i] = at(mass, i) + density * smooth((reach - (fromLeft ? x : 1 - x)) / 0.2 + 0.5);
@@ -138,9 +138,9 @@ function drawLead(film: Film, px: number, py: number, rng: Random): void {
 /** Attenuation → grey: a saturating film curve, exposure, contrast, focus and noise of its own for each image. */
 function expose(film: Film, rng: Random): Uint8Array {
   const { side } = film;
-  const exposure = rng.between(0.8, 1.3);
-  const contrast = rng.between(0.85, 1.15);
-  const lift = rng.between(-0.05, 0.08);
+  const exposure = rng.between(0.85, 1.2);
+  const contrast = rng.between(0.9, 1.15);
+  const lift = rng.between(-0.05, 0.05);
   const focused = rng.uniform() < 0.5 ? film.mass : blur(film.mass, side);
   const grain = rng.between(0.01, 0.03) / 147.8;
   const speckle = byteNoise(rng.integer(0x100000000));
