@@ -29,7 +29,8 @@ def finish(name, value, tolerance=TOLERANCE):
     path = FOLDER / name
     if "--check" in sys.argv[1:]:
         value = json.loads(json.dumps(value))
-        found = difference(value, json.loads(path.read_text()), tolerance, name)
+        # Through JSON and back: tuples are lists there.
+        found = difference(json.loads(json.dumps(value)), json.loads(path.read_text()), tolerance, name)
         if found:
             sys.exit(f"{found} (regenerated, committed)")
         print(f"{name}: as committed")

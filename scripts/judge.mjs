@@ -1,0 +1,100 @@
+#!/usr/bin/env node
+/**
+ * `npm run judge`: the foreign judges, in Python. The fixtures are made again by torch and torchvision and compared with the
+ * committed ones; the Core ML packages that the browser tests exported (output/e2e/NAME.zip, NAME.predictions.json) are read
+ * and run by coremltools and numpy. Installs what it needs into .cache/python, and Debian's torch when root. Each script is
+ * one count of the last line, `N passed, N failed, N skipped`; with --complete what cannot run is a failure.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { aptInstall, isRootOnDebian } from './system.mjs';
+
+const root = join(import.meta.dirname, '..');
+const scripts = join(root, 'tests', 'python');
+const exported = join(root, 'output', 'e2e');
+const { values: options } = parseArgs({ options: { complete: { type: 'boolean', default: false } } });
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const missing = options.complete ? 'failed' : 'skipped';
+const pip = pythonWithCoreml();
+const torch = pythonWithTorch();
+
+for (const name of readdirSync(scripts)
+  .filter((file) => /^make_.*\.py$/.test(file))
+  .sort()) {
+  const needsTorch = /^\s*(import|from) torch/m.test(readFileSync(join(scripts, name), 'utf8'));
+  judge(`${name} --check`, needsTorch ? torch : pip, [join(scripts, name), '--check']);
+}
+
+const archives = existsSync(exported) ? readdirSync(exported).filter((file) => file.endsWith('.zip')) : [];
+for (const archive of archives) {
+  const predictions = join(exported, archive.replace(/\.zip$/, '.predictions.json'));
+  judge(`judge_coreml.py ${archive}`, pip, [join(scripts, 'judge_coreml.py'), join(exported, archive), predictions]);
+}
+if (archives.length === 0) count(missing, 'judge_coreml.py', 'the browser tests have left no package in output/e2e');
+
+console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exit(total.failed > 0 ? 1 : 0);
+
+function judge(title, python, args) {
+  if (python.missing) return count(missing, title, python.missing);
+  const start = performance.now();
+  const result = spawnSync(python.path, args, { cwd: root, encoding: 'utf8', timeout: 300_000 });
+  const seconds = `${((performance.now() - start) / 1000).toFixed(0)} s`;
+  const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim();
+  if (result.status === 0) return count('passed', title, `${output.split('\n').at(-1)} (${seconds})`);
+  return count('failed', title, `${seconds}, ${result.error ?? `status ${result.status}`}\n${output}`);
+}
+
+function count(verdict, title, note) {
+  total[verdict]++;
+  const mark = { passed: '✓', failed: '✗', skipped: '-' }[verdict];
+  console.log(`${mark} ${title}: ${verdict === 'skipped' ? 'skipped, ' : ''}${note}`);
+}
+
+/** A virtual environment with tests/python/requirements.txt. */
+function pythonWithCoreml() {
+  const folder = join(root, '.cache', 'python');
+  const path = join(folder, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
+  const stamp = join(folder, 'requirements.txt');
+  const requirements = readFileSync(join(scripts, 'requirements.txt'), 'utf8');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === requirements) return { path };
+
+  console.log('Installing the judges’ packages into .cache/python …');
+  mkdirSync(join(root, '.cache'), { recursive: true });
+  const create = () => spawnSync('python3', ['-m', 'venv', '--clear', folder], { encoding: 'utf8' });
+  let made = create();
+  if (made.status !== 0 && isRootOnDebian()) {
+    const failure = aptInstall(['python3', 'python3-venv']);
+    if (failure) return { missing: `python3-venv could not be installed (${failure})` };
+    made = create();
+  }
+  if (made.status !== 0)
+    return { missing: `no Python environment: ${made.error ?? (made.stdout + made.stderr).trim()}` };
+  const args = [
+    '-m',
+    'pip',
+    'install',
+    '--quiet',
+    '--disable-pip-version-check',
+    '-r',
+    join(scripts, 'requirements.txt'),
+  ];
+  const installed = spawnSync(path, args, { encoding: 'utf8', timeout: 600_000 });
+  if (installed.status !== 0) return { missing: `pip failed: ${installed.stderr.trim().split('\n').at(-1)}` };
+  writeFileSync(stamp, requirements);
+  return { path };
+}
+
+/** Debian's Python with torch and torchvision: PyPI's would bring gigabytes of CUDA. */
+function pythonWithTorch() {
+  const path = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
+  const works = () => spawnSync(path, ['-c', 'import torch, torchvision, numpy']).status === 0;
+  if (works()) return { path };
+  if (!isRootOnDebian()) return { missing: 'no torch and torchvision (Debian: python3-torch, python3-torchvision)' };
+  console.log('Installing Debian’s torch and torchvision …');
+  const failure = aptInstall(['python3-torch', 'python3-torchvision']);
+  return works() ? { path } : { missing: `torch could not be installed (${failure ?? 'it does not import'})` };
+}
