@@ -16,8 +16,9 @@ export function probability(value: number): string {
 export function nats(value: number | null | undefined): string {
   if (value === null || value === undefined) return '–';
   if (!Number.isFinite(value)) return 'not a number';
+  if (value === 0) return '0';
   const size = Math.abs(value);
-  if (size > 0 && size < 0.001) return value.toExponential(1);
+  if (size < 0.001) return value.toExponential(1);
   return value.toFixed(size < 0.1 ? 4 : size < 10 ? 3 : 1);
 }
 
