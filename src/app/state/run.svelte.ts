@@ -27,6 +27,7 @@ let failure = $state.raw<ErrorReport | null>(null);
 let options = $state.raw<readonly TrainingOption[]>([]);
 let estimating = $state.raw<Extract<RunEvent, { type: 'progress' }> | null>(null);
 let loaded = $state(false);
+let measuring: Promise<unknown> = Promise.resolve();
 let listening: (() => void) | undefined;
 /** Interrupted runs that are to stay as they are; the offer is not made again. */
 let kept = $state.raw<readonly string[]>(recallKept());
@@ -122,11 +123,13 @@ export const run = {
     busy = 'estimating';
     estimating = null;
     options = [];
-    const outcome = await request('trainer', 'estimate', {
+    const answer = request('trainer', 'estimate', {
       config: $state.snapshot(config.effective),
       datasetId: dataset.id,
       weightsId: weights.chosen?.id ?? null,
     });
+    measuring = answer;
+    const outcome = await answer;
     const cancelled = busy !== 'estimating';
     busy = cancelled ? busy : null;
     if (outcome.ok) options = outcome.value;
@@ -212,6 +215,8 @@ async function carry(command: () => ReturnType<typeof request<'trainer', 'start'
   failure = null;
   stopping = false;
   keepAwake(true);
+  // The trainer does one thing at a time: it is free once a cancelled measurement has answered.
+  await measuring;
   const outcome = await command();
   keepAwake(false);
   busy = null;
