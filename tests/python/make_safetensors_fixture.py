@@ -20,6 +20,10 @@ def bfloat16(values):
     return upper, (upper.astype(numpy.uint32) << 16).view(numpy.float32)
 
 
+def spec(dtype, array):
+    return TensorSpec(dtype=dtype, shape=list(array.shape), data_ptr=array.ctypes.data, data_len=array.nbytes)
+
+
 def main():
     values = numpy.array([[0.0, 1.0, -2.5], [1 / 3, 65504.0, 6e-8]])
     bf16_bits, bf16_values = bfloat16(values)
@@ -37,7 +41,7 @@ def main():
     check = "--check" in sys.argv[1:]
     written = target.with_suffix(".new") if check else target
     serialize_file(
-        {name: TensorSpec(dtype, list(a.shape), a.ctypes.data, a.nbytes) for name, (_, dtype, a, _) in tensors.items()},
+        {name: spec(dtype, a) for name, (_, dtype, a, _) in tensors.items()},
         written,
         {"format": "pt", "note": "ä"},
     )
