@@ -28,12 +28,18 @@ for (const name of readdirSync(scripts)
   judge(`${name} --check`, needsTorch ? torch : pip, [join(scripts, name), '--check']);
 }
 
-const archives = existsSync(exported) ? readdirSync(exported).filter((file) => file.endsWith('.zip')) : [];
-for (const archive of archives) {
-  const predictions = join(exported, archive.replace(/\.zip$/, '.predictions.json'));
-  judge(`judge_coreml.py ${archive}`, pip, [join(scripts, 'judge_coreml.py'), join(exported, archive), predictions]);
+const predictions = existsSync(exported)
+  ? readdirSync(exported).filter((file) => file.endsWith('.predictions.json'))
+  : [];
+for (const file of predictions.sort()) {
+  const archive = file.replace('.predictions.json', '.zip');
+  judge(`judge_coreml.py ${archive}`, pip, [
+    join(scripts, 'judge_coreml.py'),
+    join(exported, archive),
+    join(exported, file),
+  ]);
 }
-if (archives.length === 0) count(missing, 'judge_coreml.py', 'the browser tests have left no package in output/e2e');
+if (predictions.length === 0) count(missing, 'judge_coreml.py', 'the browser tests have left no package in output/e2e');
 
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed > 0 ? 1 : 0);
