@@ -20,8 +20,8 @@ export function zoomable() {
       return `translate(${x}px, ${y}px) scale(${zoom})`;
     },
     by: (factor: number): void => zoomTo(zoom * factor),
-    reset(): void {
-      zoom = 1;
+    reset(to = 1): void {
+      zoom = to;
       x = y = 0;
     },
     attach(ground: HTMLElement): () => void {
