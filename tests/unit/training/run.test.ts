@@ -1,0 +1,174 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { DeviceLostError, GpuError } from '../../../src/engine/errors.ts';
+import { readCheckpoint } from '../../../src/training/checkpoint.ts';
+import { createControl } from '../../../src/training/control.ts';
+import { NoTrainingImagesError, NotANumberError } from '../../../src/training/errors.ts';
+import type { RunEvent } from '../../../src/training/events.ts';
+import { foldRun } from '../../../src/training/runState.ts';
+import type { Checkpoint, RunStore } from '../../../src/training/types.ts';
+import { dataset, smallRun } from './smallRun.ts';
+
+type Run = Awaited<ReturnType<typeof smallRun>>;
+
+async function latest(store: RunStore): Promise<Checkpoint> {
+  return readCheckpoint((await store.readCheckpoint('small', 'latest')) as Uint8Array);
+}
+const losses = (events: readonly RunEvent[]): number[] => foldRun(events).steps.map((point) => point.loss);
+
+/** Weights, running statistics and moments, bit for bit. */
+async function expectSame(one: Run, other: Run): Promise<void> {
+  const [a, b] = [await latest(one.store), await latest(other.store)];
+  expect(b.epoch).toBe(a.epoch);
+  expect(b.optimiser.step).toBe(a.optimiser.step);
+  for (const [name, { data }] of a.weights) expect(b.weights.get(name)?.data, name).toEqual(data);
+  for (const [name, { data }] of a.optimiser.moments) expect(b.optimiser.moments.get(name)?.data, name).toEqual(data);
+}
+
+let straight: Run;
+beforeAll(async () => {
+  straight = await smallRun();
+});
+
+describe('a run', () => {
+  it('learns: the loss of the last epoch is well under chance', () => {
+    expect(straight.error).toBeNull();
+    const state = foldRun(straight.events);
+    // Three classes by chance: ln 3 = 1.099 nats.
+    expect(state.history.at(-1)?.train.loss).toBeLessThan(0.95);
+    expect(state.status).toBe('finished');
+    expect(straight.record.state).toBe('completed');
+  });
+
+  it('trains on every image but those of validation and Test, and judges each split by itself', () => {
+    const state = foldRun(straight.events);
+    expect(state.dataset?.counts).toEqual({ train: 51, val: 9, test: 15 });
+    expect(state.history.map((row) => [row.train.n, row.validation?.n])).toEqual(Array(4).fill([51, 9]));
+    expect(state.test?.report.n).toBe(15);
+  });
+
+  it('looks at Test once, at the end, with the epoch of the lowest validation loss', () => {
+    const tested = straight.events.filter((event) => event.type === 'testEvaluated');
+    expect(tested).toHaveLength(1);
+    const state = foldRun(straight.events);
+    const lowest = state.history.reduce((a, b) => (b.validation!.loss < a.validation!.loss ? b : a));
+    expect(tested[0]).toMatchObject({ epoch: lowest.epoch });
+    expect(straight.events.findIndex((event) => event.type === 'evaluating' && event.split === 'test')).toBeGreaterThan(
+      straight.events.findLastIndex((event) => event.type === 'epochEnded'),
+    );
+  });
+
+  it('stores a log that folds to the state that was shown', async () => {
+    const stored = foldRun(await straight.store.events('small'));
+    expect({ ...stored, preparing: null }).toEqual({ ...foldRun(straight.events), preparing: null });
+  });
+});
+
+describe('a run that is cut off', () => {
+  it('goes on from its checkpoint as if nothing had happened: 2 epochs, a crash, 2 epochs = 4 epochs', async () => {
+    let steps = 0;
+    const broken = await smallRun({
+      step: (network, ...call) => {
+        steps += 1;
+        if (steps === 11) throw new Error('the tab was closed');
+        return network.trainStep(...call);
+      },
+    });
+    expect(broken.record).toMatchObject({ state: 'failed', latestEpoch: 2 });
+    const resumed = await smallRun({ store: broken.store, record: broken.record });
+    expect(resumed.events[0]).toMatchObject({ type: 'resumed', fromEpoch: 2 });
+    await expectSame(straight, resumed);
+    expect(losses([...broken.events, ...resumed.events])).toEqual(losses(straight.events));
+  });
+
+  it('replaces a lost device by itself and ends with the same weights', async () => {
+    let steps = 0;
+    const run = await smallRun({
+      step: (network, ...call) => {
+        steps += 1;
+        if (steps === 7) throw new DeviceLostError('the driver was reset');
+        return network.trainStep(...call);
+      },
+    });
+    expect(run.error).toBeNull();
+    expect(run.events.filter((event) => event.type === 'deviceLost')).toHaveLength(1);
+    expect(run.events.find((event) => event.type === 'resumed')).toMatchObject({ fromEpoch: 1 });
+    await expectSame(straight, run);
+  });
+
+  it('gives up, by name, on a device that is lost again and again', async () => {
+    const run = await smallRun({
+      step: () => {
+        throw new DeviceLostError('no luck');
+      },
+    });
+    expect(run.error).toMatchObject({ name: 'DeviceKeepsFailingError' });
+    expect(run.events.at(-1)).toMatchObject({ type: 'failed', error: { name: 'DeviceKeepsFailingError' } });
+  });
+});
+
+describe('trouble in mid-run', () => {
+  it('a loss that is no number ends the run and keeps the last good weights', async () => {
+    let steps = 0;
+    const run = await smallRun({
+      step: async (network, ...call) => {
+        steps += 1;
+        const result = await network.trainStep(...call);
+        return steps === 6 ? { ...result, loss: NaN } : result;
+      },
+    });
+    expect(run.error).toBeInstanceOf(NotANumberError);
+    expect((run.error as NotANumberError).kept).toContain('epoch 1');
+    expect(run.record).toMatchObject({ state: 'failed', bestEpoch: 1 });
+    const { weights } = await latest(run.store);
+    for (const { data } of weights.values()) expect(data.every(Number.isFinite)).toBe(true);
+  });
+
+  it('a batch that the device refuses goes through in parts, of 8 images at least', async () => {
+    const run = await smallRun({
+      step: (network, parts, rate) => {
+        if (parts.some((part) => part.n > 8)) throw new GpuError('out of memory');
+        return network.trainStep(parts, rate);
+      },
+    });
+    expect(run.error).toBeNull();
+    expect(run.events.find((event) => event.type === 'batchSplit')).toMatchObject({ batchnormBatch: 8 });
+    expect((await latest(run.store)).batchnormBatch).toBe(8);
+  });
+
+  it('a data set without training images is a named error', async () => {
+    const data = { ...dataset, images: dataset.images.map((image) => ({ ...image, given: 'test' as const })) };
+    const run = await smallRun({ data });
+    expect(run.error).toBeInstanceOf(NoTrainingImagesError);
+  });
+});
+
+describe('commands', () => {
+  it('stop in mid-epoch keeps what was learnt and judges it', async () => {
+    const control = createControl();
+    const run = await smallRun({
+      control,
+      onEvent: (event) => {
+        if (event.type === 'step' && event.epoch === 2 && event.step === 2) control.stop();
+      },
+    });
+    const state = foldRun(run.events);
+    expect([state.status, state.reason, state.latestCheckpoint]).toEqual(['finished', 'stopped', 2]);
+    expect(state.steps).toHaveLength(6);
+    expect(state.test?.report.n).toBe(15);
+    expect(run.record.state).toBe('stopped');
+  });
+
+  it('a pause holds the run between two steps and changes nothing', async () => {
+    const control = createControl();
+    const run = await smallRun({
+      control,
+      onEvent: (event) => {
+        if (event.type === 'step' && event.epoch === 1 && event.step === 2) control.pause();
+        if (event.type === 'paused') setTimeout(() => control.continue(), 50);
+      },
+    });
+    const kinds = run.events.map((event) => event.type);
+    expect(kinds.slice(kinds.indexOf('paused'), kinds.indexOf('paused') + 3)).toEqual(['paused', 'continued', 'step']);
+    await expectSame(straight, run);
+  });
+});
