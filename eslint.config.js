@@ -18,7 +18,6 @@ export default ts.config(
       'no-constant-condition': ['error', { checkLoops: 'allExceptWhileTrue' }],
       'no-implicit-coercion': ['error', { boolean: false }],
       'no-template-curly-in-string': 'error',
-      'no-self-compare': 'error',
       'object-shorthand': 'error',
       'prefer-const': 'error',
       // The compiler's noUnusedLocals says it already, and knows types.
@@ -59,6 +58,10 @@ export default ts.config(
       'svelte/no-navigation-without-resolve': 'off',
       // Sets that nothing on the page reads need no reactivity.
       'svelte/prefer-svelte-reactivity': 'off',
+      // Knows less than svelte-check about what is warned of.
+      'svelte/no-unused-svelte-ignore': 'off',
+      // Text with an apostrophe or a no-break space in it.
+      'svelte/no-useless-mustaches': 'off',
       'prefer-const': 'off',
       'svelte/prefer-const': 'error',
     },
