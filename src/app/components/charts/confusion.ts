@@ -11,6 +11,14 @@ export function cellSide(classes: number, width: number, height: number): number
   return Math.floor(Math.max(16, Math.min(56, width / classes, height / classes)));
 }
 
+/** Shortens in the middle: models of one series differ at their ends. `room` in CSS pixels, at 13 px type. */
+export function shorten(label: string, room: number): string {
+  const most = Math.max(5, Math.floor(room / 6.9));
+  if (label.length <= most) return label;
+  const end = Math.floor((most - 1) / 2);
+  return `${label.slice(0, most - 1 - end).trimEnd()}…${label.slice(-end).trimStart()}`;
+}
+
 /** What a cell says in words: `12 of 20 images of A (60.0 %) were taken for B`. */
 export function describe(confusion: readonly (readonly number[])[], labels: readonly string[], cell: Cell): string {
   const row = confusion[cell.truth] ?? [];

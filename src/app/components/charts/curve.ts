@@ -20,11 +20,13 @@ export interface CurveSpec {
   readonly log: boolean;
   readonly bestEpoch: number | null;
   readonly format: (value: number) => string;
+  /** As `format`, for round values on the axis. */
+  readonly tick: (value: number) => string;
   /** Fixed range of y; null: of the data. */
   readonly yRange: readonly [number, number] | null;
 }
 
-const LABEL_ROOM = 104;
+const LABEL_ROOM = 116;
 
 /** uPlot's options for one set of curves: labels at the line's end, the best epoch marked, colours read at each draw. */
 export function curveOptions(
@@ -34,7 +36,7 @@ export function curveOptions(
   syncKey: string,
   moved: (index: number | null) => void,
 ): uPlot.Options {
-  const grid = { stroke: () => colours().line, width: 1 };
+  const grid = { stroke: () => fade(colours().line, 0.35), width: 1 };
   const axis = {
     stroke: () => colours().muted,
     font: `13px ${colours().font}`,
@@ -45,7 +47,7 @@ export function curveOptions(
   const compact = size.width < 480;
   return {
     ...size,
-    padding: [20, compact ? 84 : LABEL_ROOM, 0, 0],
+    padding: [20, compact ? 112 : LABEL_ROOM, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -61,13 +63,20 @@ export function curveOptions(
       },
     },
     axes: [
-      { ...axis, size: 28, gap: 4, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], space: 44 },
+      {
+        ...axis,
+        size: 28,
+        gap: 4,
+        grid: { show: false },
+        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+        space: 44,
+      },
       {
         ...axis,
         size: 56,
         gap: 6,
         space: 34,
-        values: (_chart, ticks) => ticks.map((tick) => (tick === null ? '' : first.format(tick))),
+        values: (_chart, ticks) => ticks.map((tick) => (tick === null ? '' : first.tick(tick))),
       },
     ],
     series: [
