@@ -33,6 +33,8 @@ describe('a builder refuses', () => {
 describe('images that are too small', () => {
   it('are a named error that says where they vanish', () => {
     expect(() => inferShapes(buildGraph('densenet121', 2), 8)).toThrow(ImageTooSmallError);
-    expect(() => inferShapes(buildGraph('densenet121', 2), 8)).toThrow(/8 pixels .* densenet121.*features\.transition2\.pool/);
+    expect(() => inferShapes(buildGraph('densenet121', 2), 8)).toThrow(
+      /8 pixels .* densenet121.*features\.transition2\.pool/,
+    );
   });
 });
