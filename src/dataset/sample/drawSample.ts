@@ -6,33 +6,33 @@ import { drawRadiograph } from './radiograph.ts';
 export interface SampleImage {
   /** `Train/MDT - Cedar/0001.png` */
   readonly path: string;
-  readonly png: Uint8Array;
-}
-
-/** Number of images that `drawSample` yields. */
-export function sampleCount(settings: SampleSettings): number {
-  return settings.classes * (settings.train_per_class + settings.test_per_class);
+  /** An 8-bit grey PNG file of `size` × `size` pixels. */
+  draw(): Uint8Array;
 }
 
 /**
- * The synthetic data set: 8-bit grey PNG files of `size` × `size` pixels, in the order of their paths. The same bytes for
- * the same settings in every engine. An image depends on seed, class, split and its own number alone: asking for more
- * images or classes adds to the set and changes nothing in it.
+ * The synthetic data set, in the order of its paths; images are drawn when asked for. The same bytes for the same settings in
+ * every engine. An image depends on seed, class, split and its own number alone: asking for more images or classes adds
+ * to the set and changes nothing in it.
  */
-export function* drawSample(settings: SampleSettings): Generator<SampleImage> {
+export function sampleImages(settings: SampleSettings): SampleImage[] {
+  const { seed, size } = settings;
   const chosen = devices.slice(0, settings.classes).map((device, classIndex) => ({ device, classIndex }));
   chosen.sort((a, b) => (a.device.name < b.device.name ? -1 : 1));
-  for (const split of ['Test', 'Train'] as const) {
-    const count = split === 'Train' ? settings.train_per_class : settings.test_per_class;
-    for (const { device, classIndex } of chosen) {
-      for (let index = 0; index < count; index++) {
-        const subject = { seed: settings.seed, classIndex, test: split === 'Test', index };
-        const data = drawRadiograph(device, subject, settings.size);
-        const number = String(index + 1).padStart(4, '0');
-        yield { path: `${split}/${device.name}/${number}.png`, png: encodeGrey(data, settings.size) };
-      }
-    }
-  }
+  return (['Test', 'Train'] as const).flatMap((split) =>
+    chosen.flatMap(({ device, classIndex }) => {
+      const count = split === 'Train' ? settings.train_per_class : settings.test_per_class;
+      return Array.from({ length: count }, (_, index) => ({
+        path: `${split}/${device.name}/${String(index + 1).padStart(4, '0')}.png`,
+        draw: () => encodeGrey(drawRadiograph(device, { seed, classIndex, test: split === 'Test', index }, size), size),
+      }));
+    }),
+  );
+}
+
+/** All of it as files. */
+export function* drawSample(settings: SampleSettings): Generator<{ path: string; png: Uint8Array }> {
+  for (const { path, draw } of sampleImages(settings)) yield { path, png: draw() };
 }
 
 /** `mem` is set because fflate derives its default from Math.log, which engines may round differently. */

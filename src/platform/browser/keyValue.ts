@@ -1,4 +1,4 @@
-import { clear, createStore, del, delMany, entries, get, keys, set, setMany } from 'idb-keyval';
+import { clear, createStore, del, delMany, get, promisifyRequest, set, setMany } from 'idb-keyval';
 import { UserError } from '../../errors.ts';
 
 /** The disk, or the share of it that the browser grants this page, is full. */
@@ -28,6 +28,10 @@ export interface KeyValue {
   clear(): Promise<void>;
 }
 
+function under(prefix: string): IDBKeyRange {
+  return IDBKeyRange.bound(prefix, `${prefix}\uffff`);
+}
+
 export function keyValue(database: string, what: string): KeyValue {
   const store = createStore(database, 'records');
   const guarded = async <T>(work: Promise<T>): Promise<T> => {
@@ -44,9 +48,21 @@ export function keyValue(database: string, what: string): KeyValue {
     setMany: (list) => guarded(setMany(list, store)),
     del: (key) => guarded(del(key, store)),
     delMany: (list) => guarded(delMany(list, store)),
-    keys: async (prefix) => (await guarded(keys<string>(store))).filter((key) => key.startsWith(prefix)).sort(),
-    entries: async <T>(prefix: string) =>
-      (await guarded(entries<string, T>(store))).filter(([key]) => key.startsWith(prefix)),
+    keys: (prefix) =>
+      guarded(
+        store('readonly', (records) => promisifyRequest(records.getAllKeys(under(prefix)) as IDBRequest<string[]>)),
+      ),
+    // By range, not by reading everything and filtering: beside small records lie large ones.
+    entries: <T>(prefix: string) =>
+      guarded(
+        store('readonly', async (records) => {
+          const [names, values] = await Promise.all([
+            promisifyRequest(records.getAllKeys(under(prefix)) as IDBRequest<string[]>),
+            promisifyRequest(records.getAll(under(prefix)) as IDBRequest<T[]>),
+          ]);
+          return names.map((name, i): [string, T] => [name, values[i] as T]);
+        }),
+      ),
     clear: () => guarded(clear(store)),
   };
 }
