@@ -4,9 +4,11 @@ export function swiftSnippet(name: string, geometry: 'center_crop' | 'squash'): 
   return `import CoreML
 import Vision
 
-let model = try ${name}(configuration: MLModelConfiguration()).model
-let request = VNCoreMLRequest(model: try VNCoreMLModel(for: model)) { request, _ in
-    guard let best = (request.results as? [VNClassificationObservation])?.first else { return }
+let core = try ${name}(configuration: MLModelConfiguration())
+let model = try VNCoreMLModel(for: core.model)
+let request = VNCoreMLRequest(model: model) { request, _ in
+    let found = request.results as? [VNClassificationObservation]
+    guard let best = found?.first else { return }
     print(best.identifier, best.confidence)  // a probability, 0 to 1
 }
 request.imageCropAndScaleOption = ${option}  // as it was judged here
