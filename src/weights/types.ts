@@ -1,23 +1,34 @@
-/** Where downloaded weights are kept between visits. platform/ implements it: IndexedDB in the browser, a folder in Node. */
-export interface WeightCache {
-  get(key: string): Promise<CachedWeights | undefined>;
-  /** All or nothing. Throws `StorageFullError` where there is no room. */
-  set(key: string, entry: CachedWeights): Promise<void>;
-  /** Sorted. */
-  keys(): Promise<string[]>;
-  delete(key: string): Promise<void>;
-}
-
-export interface CachedWeights {
-  /** Raised when the record's form changes; older ones are read or dropped by `loadPretrained`. */
+/** A weights file that is kept between visits: downloaded or imported. */
+export interface WeightRecord {
+  /** Raised when the record's form changes. */
   readonly schema: 1;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Of `bytes`, hexadecimal. Pins the file: a later download of the same key must have it. */
+  /** `pretrained/densenet121`, `imported/<first 16 of the SHA-256>` */
+  readonly key: string;
+  /** As the user is shown it: a file's name, or the model's on the hub. */
+  readonly name: string;
+  readonly architecture: string;
+  /** Where it was downloaded from; null for a file from this computer. */
+  readonly url: string | null;
+  /** Of the bytes, hexadecimal. Pins the file: a later download under the same key must have it. */
   readonly sha256: string;
-  /** Where it came from. */
-  readonly url: string;
+  /** Whether a checksum known beforehand was met; false means pinned at the first download. */
+  readonly verified: boolean;
+  /** Classes that its head tells apart; null where it has none. */
+  readonly classes: number | null;
+  readonly warnings: readonly string[];
+  readonly bytes: number;
   /** Milliseconds since 1970. */
   readonly savedAt: number;
+}
+
+/** Where weights files are kept. platform/ implements it: IndexedDB in the browser, a folder in Node. */
+export interface WeightCache {
+  /** By key, ascending, without the bytes. */
+  list(): Promise<WeightRecord[]>;
+  get(key: string): Promise<{ readonly record: WeightRecord; readonly bytes: Uint8Array<ArrayBuffer> } | undefined>;
+  /** All or nothing; replaces what was under the key. Throws `StorageFullError` where there is no room. */
+  set(record: WeightRecord, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  delete(key: string): Promise<void>;
 }
 
 export interface DownloadProgress {

@@ -76,7 +76,7 @@ def check_types(package, spec):
     for operation in program.functions["main"].operations:
         for output in operation.outputs:
             inferred[output.name] = output
-    numpy_name = {"FLOAT16": "fp16", "FLOAT32": "fp32", "INT32": "int32", "BOOL": "bool", "STRING": "str"}
+    numpy_name = {"FLOAT16": "fp16", "FLOAT32": "fp32", "INT32": "int32", "BOOL": "bool", "STRING": "string"}
     checked = 0
     for operation in package.block.operations:
         for output in operation.outputs:
