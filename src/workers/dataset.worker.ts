@@ -19,7 +19,7 @@ expose(endpoint);
 const HOUR = 3_600_000;
 // What a closed tab left half-done; a failure here (no storage at all) shows itself at the first command.
 lock
-  .whileNobodyImports(() => store.sweep())
+  .whileNobodyImports(() => store.sweep(lock.knowsOtherTabs ? 0 : HOUR))
   .catch((error: unknown) => {
     emit({ type: 'log', message: `Left-over files could not be removed: ${String(error)}` });
   });
