@@ -43,7 +43,13 @@ export default defineConfig({
     { name: 'wasm', testMatch: '**/*.wasm.spec.ts', use: chrome(['--disable-features=WebGPU', '--disable-gpu']) },
     // Pictures to look at: only when asked for, by `npm run verify -- looks`.
     ...(process.env.PACERID_LOOKS
-      ? [{ name: 'looks', testMatch: '**/*.looks.spec.ts', use: chrome(['--disable-features=WebGPU', '--disable-gpu']) }]
+      ? [
+          {
+            name: 'looks',
+            testMatch: '**/*.looks.spec.ts',
+            use: chrome(['--disable-features=WebGPU', '--disable-gpu']),
+          },
+        ]
       : []),
     { name: 'webgpu', testMatch: '**/*.webgpu.spec.ts', use: chrome(softwareWebGpu) },
   ],
