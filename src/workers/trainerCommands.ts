@@ -29,7 +29,12 @@ export interface TrainerPlatform {
   probe(setting: DeviceSetting): Promise<AdapterReport>;
   /** Pretrained, imported or random, as the configuration says, with a new head. */
   firstWeights(
-    wanted: { readonly config: Config; readonly graph: Graph; readonly weightsId: string | null },
+    wanted: {
+      readonly config: Config;
+      readonly graph: Graph;
+      readonly weightsId: string | null;
+      readonly labels: readonly string[];
+    },
     progress: (done: number, total: number | null) => void,
   ): Promise<FirstWeights>;
   /** Runs `work` as the only trainer of this browser; `held: false` where another tab trains. */
@@ -83,7 +88,10 @@ export function trainerCommands(
       statistics: architectures[architecture],
       openEngine: () => platform.openEngine(config.training.device),
       firstWeights: async (progress) =>
-        (first ??= await platform.firstWeights({ config, graph, weightsId: record.weightsId }, progress)),
+        (first ??= await platform.firstWeights(
+          { config, graph, weightsId: record.weightsId, labels: dataset.classes },
+          progress,
+        )),
       store: runs,
       emit: send,
       control,

@@ -1,0 +1,99 @@
+import { architectures, buildGraph } from '../architectures/index.ts';
+import { initialHead, initialWeights } from '../architectures/initialise.ts';
+import { architectureNames, type ArchitectureName } from '../architectures/settings.ts';
+import type { Config } from '../config/schema.ts';
+import type { Graph } from '../graph/types.ts';
+import type { FirstWeights } from '../training/run.ts';
+import { importWeights, importedWeights, readImported } from '../weights/imported.ts';
+import { assertTrainable, matchWeights } from '../weights/match.ts';
+import { loadPretrained, type PretrainedOptions } from '../weights/pretrained.ts';
+import type { WeightCache, WeightRecord } from '../weights/types.ts';
+import type { Handlers } from './endpoint.ts';
+import type { ModelCommands, StoredWeights } from './protocol.ts';
+
+export interface FirstWeightsPlatform extends Pick<PretrainedOptions, 'cache' | 'base' | 'fetch'> {
+  now(): number;
+}
+
+/** One graph of every architecture, to tell what a file is that does not fit; the head's size doesn't matter. */
+const candidates = (): Graph[] => architectureNames.map((name) => buildGraph(name, 2));
+
+/**
+ * What a run starts from: an imported file, ImageNet weights, or a random initialisation, as asked for and never silently
+ * another. Throws the named errors of `weights/`: no weights to be had, another architecture, folded batch norms.
+ */
+export async function firstWeights(
+  wanted: {
+    readonly config: Config;
+    readonly graph: Graph;
+    readonly weightsId: string | null;
+    readonly labels: readonly string[];
+  },
+  platform: FirstWeightsPlatform,
+  progress: (done: number, total: number | null) => void,
+): Promise<FirstWeights> {
+  const { config, graph, weightsId, labels } = wanted;
+  const { architecture, pretrained } = config.model;
+  const { seed, layers } = config.training;
+  if (weightsId === null && !pretrained) {
+    const weights = initialWeights(graph, architectures[architecture], seed);
+    const warnings = layers === 'head' ? [FROZEN_AT_RANDOM] : [];
+    return { weights, origin: { kind: 'random', seed }, warnings };
+  }
+  const { file, record } =
+    weightsId === null
+      ? await loadPretrained(architecture, {
+          ...platform,
+          now: platform.now(),
+          onProgress: ({ doneBytes, totalBytes }) => progress(doneBytes, totalBytes),
+        })
+      : await readImported(weightsId, architecture, platform.cache);
+  const matched = matchWeights(file, {
+    graph,
+    labels,
+    initialHead: initialHead(graph, seed),
+    candidates: candidates(),
+  });
+  assertTrainable(matched, layers);
+  const { name, sha256, verified } = record;
+  return {
+    weights: matched.weights,
+    origin: weightsId === null ? { kind: 'pretrained', name, sha256, verified } : { kind: 'file', name, sha256 },
+    warnings: [...new Set([...record.warnings, ...matched.warnings])],
+  };
+}
+
+const FROZEN_AT_RANDOM =
+  'Only the head is trained, on a backbone of random weights: use pretrained weights, or train all layers.';
+
+/** The model worker's commands about weights files. */
+export function weightsCommands(
+  cache: WeightCache,
+): Pick<Handlers<ModelCommands>, 'importWeights' | 'weights' | 'deleteWeights'> {
+  return {
+    importWeights: async ({ file, name, architecture }) => {
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      const graph = buildGraph(architecture, 2);
+      const network = { graph, candidates: candidates(), initialHead: initialHead(graph, 0) };
+      return stored(await importWeights({ bytes, name, now: Date.now() }, network, cache));
+    },
+    weights: async () => (await importedWeights(cache)).map(stored),
+    deleteWeights: async ({ id }) => {
+      await cache.delete(id);
+      return null;
+    },
+  };
+}
+
+function stored(record: WeightRecord): StoredWeights {
+  const { key, name, sha256, architecture, classes, bytes, warnings } = record;
+  return {
+    id: key,
+    name,
+    sha256,
+    architecture: architecture as ArchitectureName,
+    classes: classes ?? 0,
+    bytes,
+    warnings,
+  };
+}

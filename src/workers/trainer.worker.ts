@@ -1,0 +1,38 @@
+import { expose } from 'comlink';
+import { imageSource } from '../dataset/imageSource.ts';
+import { openEngine, probe } from '../engine/device.ts';
+import { datasetStore } from '../platform/browser/datasetStore.ts';
+import { browserEngineEnvironment } from '../platform/browser/engineEnvironment.ts';
+import { isHeld, TRAINER_LOCK, whileHolding } from '../platform/browser/locks.ts';
+import { runStore } from '../platform/browser/runStore.ts';
+import { weightStore } from '../platform/browser/weightStore.ts';
+import { createEndpoint } from './endpoint.ts';
+import { firstWeights } from './firstWeights.ts';
+import { pageAddress } from './pageAddress.ts';
+import type { TrainerCommands, TrainerEvent } from './protocol.ts';
+import { trainerCommands } from './trainerCommands.ts';
+
+/** Uncropped pixels kept in memory between epochs: 2,700 images of 257 × 257 pixels. */
+const CACHE_BYTES = 512 * 2 ** 20;
+
+const datasets = datasetStore();
+const environment = browserEngineEnvironment();
+const weights = { cache: weightStore(), base: pageAddress(), fetch: fetch.bind(globalThis), now: Date.now };
+
+const { endpoint, emit } = createEndpoint<TrainerCommands, TrainerEvent>(
+  trainerCommands(
+    {
+      datasets,
+      runs: runStore(),
+      sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
+      openEngine: (setting) => openEngine(setting, environment),
+      probe: (setting) => probe(setting, environment),
+      firstWeights: (wanted, progress) => firstWeights(wanted, weights, progress),
+      exclusively: (work) => whileHolding(TRAINER_LOCK, work),
+      isTraining: () => isHeld(TRAINER_LOCK),
+      randomBytes: (n) => crypto.getRandomValues(new Uint8Array(n)),
+    },
+    (event) => emit(event),
+  ),
+);
+expose(endpoint);
