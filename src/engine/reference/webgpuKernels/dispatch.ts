@@ -79,7 +79,7 @@ const pipelines = new WeakMap<GPUDevice, Map<string, GPUComputePipeline>>();
 
 function pipelineOf(device: GPUDevice, { name, code }: Program): GPUComputePipeline {
   let known = pipelines.get(device);
-  if (!known) pipelines.set(device, (known = new Map()));
+  if (!known) pipelines.set(device, (known = new Map<string, GPUComputePipeline>()));
   let pipeline = known.get(name);
   if (!pipeline) {
     const module = device.createShaderModule({ code, label: name });
