@@ -169,6 +169,8 @@ function drawEnds(chart: uPlot, spec: CurveSpec, colours: ChartColours): void {
   ctx.font = `${13 * ratio}px ${colours.font}`;
   ctx.textBaseline = 'middle';
   ctx.textAlign = 'left';
+  ctx.fillStyle = colours.muted;
+  ctx.fillText('epoch', bbox.left + bbox.width + 16 * ratio, bbox.top + bbox.height + 12 * ratio);
   for (const end of ends) {
     ctx.fillStyle = end.colour;
     ctx.beginPath();
