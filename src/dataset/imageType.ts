@@ -49,7 +49,8 @@ function jpegHasEnd(bytes: Uint8Array): boolean {
     }
     at += 2 + (((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number));
   }
-  return false;
+  // Not cut short but garbled, if there is more: the decoder's to refuse.
+  return at + 4 <= bytes.length;
 }
 
 function pngHasEnd(bytes: Uint8Array): boolean {
