@@ -38,6 +38,8 @@ export interface RunInputs {
   /** Live events; the log is stored beside. */
   readonly emit: (event: RunEvent) => void;
   readonly control: Control;
+  /** Sentences for the user that belong at the head of the log. */
+  readonly notices?: readonly string[];
 }
 
 /** How often a lost device is replaced before the run gives up. */
@@ -99,6 +101,8 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
         stepsPerEpoch,
       });
     }
+
+    for (const text of inputs.notices ?? []) log.emit({ type: 'notice', text });
 
     let from = stored === undefined ? null : readCheckpoint(stored);
     let partLimit = from?.batchnormBatch ?? config.training.batchnorm_batch;

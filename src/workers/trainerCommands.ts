@@ -74,7 +74,12 @@ export function trainerCommands(
     return same;
   };
 
-  const carryOn = (record: RunRecord, dataset: Dataset, control: Control): Promise<RunRecord> => {
+  const carryOn = (
+    record: RunRecord,
+    dataset: Dataset,
+    control: Control,
+    notices: readonly string[],
+  ): Promise<RunRecord> => {
     const config = record.config;
     const { architecture } = config.model;
     const graph = buildGraph(architecture, dataset.classes.length);
@@ -95,14 +100,14 @@ export function trainerCommands(
       store: runs,
       emit: send,
       control,
+      notices,
     });
   };
 
   const train = async (record: RunRecord, dataset: Dataset, control: Control): Promise<{ runId: string }> => {
-    const answer = await platform.exclusively(async (locked) => {
-      if (!locked) emit({ runId: record.id, event: { at: Date.now(), type: 'notice', text: WITHOUT_LOCK } });
-      return carryOn(record, dataset, control);
-    });
+    const answer = await platform.exclusively((locked) =>
+      carryOn(record, dataset, control, locked ? [] : [WITHOUT_LOCK]),
+    );
     if (!answer.held) throw new TrainingElsewhereError();
     return { runId: record.id };
   };
