@@ -52,6 +52,7 @@ export async function readImported(
   cache: WeightCache,
 ): Promise<{ readonly file: SafetensorsFile; readonly record: WeightRecord }> {
   const kept = await cache.get(key);
-  if (kept === undefined) throw new WeightsUnavailableError(architecture, ['the chosen file is no longer on this computer']);
+  if (kept === undefined)
+    throw new WeightsUnavailableError(architecture, ['the chosen file is no longer on this computer']);
   return { file: readSafetensors(kept.bytes), record: kept.record };
 }

@@ -92,7 +92,11 @@ async function download(source: WeightSource, options: PretrainedOptions): Promi
     if (next === undefined || next.done) break;
     chunks.push(next.value);
     doneBytes += next.value.length;
-    onProgress?.({ url: source.url, doneBytes, totalBytes: totalBytes === null ? null : Math.max(totalBytes, doneBytes) });
+    onProgress?.({
+      url: source.url,
+      doneBytes,
+      totalBytes: totalBytes === null ? null : Math.max(totalBytes, doneBytes),
+    });
   }
   const bytes = new Uint8Array(doneBytes);
   let position = 0;

@@ -128,7 +128,8 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
 
 function readMetadata(value: unknown): Record<string, string> {
   if (value === undefined) return {};
-  const isText = value !== null && typeof value === 'object' && Object.values(value).every((v) => typeof v === 'string');
+  const isText =
+    value !== null && typeof value === 'object' && Object.values(value).every((v) => typeof v === 'string');
   if (!isText) throw new NotSafetensorsError('its metadata are not texts');
   return value as Record<string, string>;
 }
@@ -136,7 +137,8 @@ function readMetadata(value: unknown): Record<string, string> {
 function readEntry(name: string, value: unknown): HeaderEntry {
   const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
   const natural = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
-  if (!Array.isArray(shape) || !shape.every(natural)) throw new NotSafetensorsError(`tensor ${name} has no valid shape`);
+  if (!Array.isArray(shape) || !shape.every(natural))
+    throw new NotSafetensorsError(`tensor ${name} has no valid shape`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(natural)) {
     throw new NotSafetensorsError(`tensor ${name} has no valid data_offsets`);
   }

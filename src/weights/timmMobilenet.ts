@@ -50,5 +50,7 @@ function partOf(stage: string, number: number, part: string): string {
         bn3: `${project}.1`,
       }
     : { conv_dw: '0.0', bn1: '0.1', conv_pw: `${project}.0`, bn2: `${project}.1` };
-  return at[part] ?? part.replace('se.conv_reduce', `${depthwise + 1}.fc1`).replace('se.conv_expand', `${depthwise + 1}.fc2`);
+  return (
+    at[part] ?? part.replace('se.conv_reduce', `${depthwise + 1}.fc1`).replace('se.conv_expand', `${depthwise + 1}.fc2`)
+  );
 }

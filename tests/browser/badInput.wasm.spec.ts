@@ -13,10 +13,9 @@ async function zipOf(files: Files, password?: string): Promise<Uint8Array> {
 }
 
 const jpeg = async (seed: number): Promise<Uint8Array> =>
-  sharp(
-    Buffer.from(Array.from({ length: 48 * 48 * 3 }, (_, i) => (i * (seed + 3) * 7 + seed * 31) % 256)),
-    { raw: { width: 48, height: 48, channels: 3 } },
-  )
+  sharp(Buffer.from(Array.from({ length: 48 * 48 * 3 }, (_, i) => (i * (seed + 3) * 7 + seed * 31) % 256)), {
+    raw: { width: 48, height: 48, channels: 3 },
+  })
     .jpeg()
     .toBuffer();
 
@@ -70,7 +69,8 @@ test('broken files among good ones are listed, the good ones are kept', async ({
   await drop(page, [{ name: 'mixed.zip', bytes, type: 'application/zip' }]);
   await expect(page.getByRole('heading', { name: 'mixed' })).toBeVisible();
   const text = await page.locator('main').innerText();
-  for (const words of ['corrupt.jpg', 'text.jpg', 'evil.jpg', 'SOR - Unknown', 'STJ - Single']) expect(text).toContain(words);
+  for (const words of ['corrupt.jpg', 'text.jpg', 'evil.jpg', 'SOR - Unknown', 'STJ - Single'])
+    expect(text).toContain(words);
   expect(text).not.toContain('.DS_Store');
   expect(text).toContain('11 images');
 });

@@ -1,5 +1,14 @@
 import { expect, test } from '@playwright/test';
-import { expectProblem, fewSteps, goTo, open, startTraining, storedEvents, testAccuracy, useSample } from './support.ts';
+import {
+  expectProblem,
+  fewSteps,
+  goTo,
+  open,
+  startTraining,
+  storedEvents,
+  testAccuracy,
+  useSample,
+} from './support.ts';
 
 /** Long enough to be interrupted in the middle, short enough to end. */
 const someEpochs = { ...fewSteps, 'data.sample.train_per_class': 20, 'training.epochs': 8, 'training.device': 'wasm' };
@@ -9,14 +18,19 @@ test('a reload in mid-run loses at most the epoch under way', async ({ page }) =
   await useSample(page);
   await startTraining(page);
   await expect
-    .poll(async () => (await storedEvents(page)).filter(({ type }) => type === 'checkpointSaved').length, { timeout: 120_000 })
+    .poll(async () => (await storedEvents(page)).filter(({ type }) => type === 'checkpointSaved').length, {
+      timeout: 120_000,
+    })
     .toBeGreaterThanOrEqual(2);
   page.on('dialog', (dialog) => void dialog.accept());
   await page.reload();
 
   await goTo(page, 'Train');
   const before = (await storedEvents(page)).filter(({ type }) => type === 'checkpointSaved').length;
-  await page.getByRole('button', { name: /^Resume/ }).first().click();
+  await page
+    .getByRole('button', { name: /^Resume/ })
+    .first()
+    .click();
   await testAccuracy(page, 200_000);
   const events = await storedEvents(page);
   expect(events.find(({ type }) => type === 'resumed')?.fromEpoch).toBe(before);
@@ -57,7 +71,10 @@ test('the trainer worker dies in mid-run: the data set is there and the run can 
   await open(next, someEpochs);
   await expect(next.getByRole('button', { name: 'Set up training' })).toBeVisible();
   await goTo(next, 'Train');
-  await next.getByRole('button', { name: /^Resume/ }).first().click();
+  await next
+    .getByRole('button', { name: /^Resume/ })
+    .first()
+    .click();
   await testAccuracy(next, 200_000);
 });
 

@@ -60,7 +60,9 @@ test('the sample data set becomes a Core ML package in five clicks, over 90 % ri
     imageSize = seen.width;
     const rows = await page
       .locator('[data-testid=prediction] li[data-label]')
-      .evaluateAll((list) => list.map((li) => [li.getAttribute('data-label'), Number(li.getAttribute('data-probability'))]));
+      .evaluateAll((list) =>
+        list.map((li) => [li.getAttribute('data-label'), Number(li.getAttribute('data-probability'))]),
+      );
     const probabilities = Object.fromEntries(rows) as Record<string, number>;
     const sum = Object.values(probabilities).reduce((total, p) => total + p, 0);
     expect(sum).toBeCloseTo(1, 5);

@@ -1,7 +1,16 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { expect, test, type Page } from '@playwright/test';
 import JSZip from 'jszip';
-import { browserSession, fewSteps, goTo, open, startTraining, storedEvents, testAccuracy, useSample } from './support.ts';
+import {
+  browserSession,
+  fewSteps,
+  goTo,
+  open,
+  startTraining,
+  storedEvents,
+  testAccuracy,
+  useSample,
+} from './support.ts';
 
 async function trainOn(page: Page, device: 'webgpu' | 'wasm'): Promise<number[]> {
   await open(page, { ...fewSteps, 'training.epochs': 2, 'training.device': device });
@@ -25,7 +34,9 @@ test('a real WebGPU adapter learns with the losses of wasm, to 1e-3, and exports
   expect(webgpu.length).toBeGreaterThanOrEqual(6);
   expect(wasm.length).toBe(webgpu.length);
   const differences = webgpu.map((loss, i) => Math.abs(loss - (wasm[i] ?? Number.NaN)));
-  console.log(`losses on webgpu ${webgpu.map((x) => x.toFixed(5)).join(' ')}; largest difference ${Math.max(...differences)}`);
+  console.log(
+    `losses on webgpu ${webgpu.map((x) => x.toFixed(5)).join(' ')}; largest difference ${Math.max(...differences)}`,
+  );
   expect(Math.max(...differences)).toBeLessThan(1e-3);
   expect(new Set(webgpu).size).toBe(webgpu.length);
 
@@ -53,5 +64,7 @@ test('a killed GPU process ends in a resumed run', async ({ page }) => {
   const resumed = events.find(({ type }) => type === 'resumed');
   expect(resumed?.fromEpoch).toBeGreaterThanOrEqual(1);
   expect(events.at(-1)?.type).toBe('finished');
-  expect(new Set(events.filter(({ type }) => type === 'epochEnded').map(({ epoch }) => epoch))).toEqual(new Set([1, 2, 3]));
+  expect(new Set(events.filter(({ type }) => type === 'epochEnded').map(({ epoch }) => epoch))).toEqual(
+    new Set([1, 2, 3]),
+  );
 });

@@ -42,7 +42,10 @@ export async function expectProblem(page: Page, name: string, timeout = 30_000):
 }
 
 /** Drops files on the page as a user does: a DataTransfer with real files, dragover, drop. */
-export async function drop(page: Page, files: readonly { name: string; bytes: Uint8Array; type?: string }[]): Promise<void> {
+export async function drop(
+  page: Page,
+  files: readonly { name: string; bytes: Uint8Array; type?: string }[],
+): Promise<void> {
   const transfer = await page.evaluateHandle(
     (list) => {
       const data = new DataTransfer();

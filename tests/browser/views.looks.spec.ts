@@ -24,7 +24,9 @@ async function look(page: Page, name: string): Promise<void> {
       expect.soft(wide, `${name} ${size.name} scrolls sideways`).toBe(false);
       if (scheme === 'light' || size.name === 'desktop') {
         const { violations } = await new AxeBuilder({ page }).analyze();
-        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`);
+        const found = violations.map(
+          ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`,
+        );
         expect.soft(found, `${name} ${size.name} ${scheme}`).toEqual([]);
       }
     }

@@ -47,9 +47,14 @@ const cropAndScale = {
   squash: 'VNImageCropAndScaleOption.scaleFill',
 } as const;
 
-function metadata({ graph, labels, mean, std, precision, metadata }: ExportInput): MessageInitShape<
-  typeof MetadataSchema
-> {
+function metadata({
+  graph,
+  labels,
+  mean,
+  std,
+  precision,
+  metadata,
+}: ExportInput): MessageInitShape<typeof MetadataSchema> {
   const { dataset, test } = metadata;
   const notice = 'Not a medical device.';
   const says = metadata.description.includes('ot a medical device');

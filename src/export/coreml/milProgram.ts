@@ -41,7 +41,13 @@ export interface ProgramWriter {
   /** Parameter `${node}.${kind}` as a const. */
   parameter(node: string, kind: 'weight' | 'bias'): string;
   /** Appends an operation whose output is an intermediate value. */
-  emit(type: string, name: string, inputs: Readonly<Record<string, MilArgument>>, shape: readonly number[], as?: MilFloat): string;
+  emit(
+    type: string,
+    name: string,
+    inputs: Readonly<Record<string, MilArgument>>,
+    shape: readonly number[],
+    as?: MilFloat,
+  ): string;
   /** Says under which MIL name, in which type, a node's output is to be found. */
   bind(node: string, name: string, type?: MilFloat): void;
 }
@@ -58,7 +64,8 @@ export function writeMilProgram(options: {
   if (labels.length !== graph.classes) throw new RangeError(`${labels.length} labels for ${graph.classes} classes`);
   const [first] = graph.nodes;
   const last = graph.nodes.at(-1);
-  if (first?.op !== 'input' || last?.op !== 'softmax') throw new Error('An export graph goes from an input to a softmax.');
+  if (first?.op !== 'input' || last?.op !== 'softmax')
+    throw new Error('An export graph goes from an input to a softmax.');
 
   const shapes = inferShapes(graph, imageSize);
   const operations: Operation[] = [];

@@ -42,7 +42,9 @@ export const floatTensorType = (precision: MilFloat, shape: readonly number[]) =
 type TensorInit = Extract<
   NonNullable<
     Extract<
-      NonNullable<Extract<NonNullable<MessageInitShape<typeof ValueSchema>['value']>, { case: 'immediateValue' }>['value']>['value'],
+      NonNullable<
+        Extract<NonNullable<MessageInitShape<typeof ValueSchema>['value']>, { case: 'immediateValue' }>['value']
+      >['value'],
       { case: 'tensor' }
     >['value']
   >['value'],
@@ -69,7 +71,12 @@ export const intsConstant = (values: readonly number[]): MilConstant =>
   immediate(tensorType(DataType.INT32, [values.length]), { case: 'ints', value: { values: [...values] } });
 
 /** Inside the program itself: float32 as numbers, float16 as bytes, as coremltools writes them. */
-export function floatConstant(name: string, values: Float32Array, shape: readonly number[], precision: MilFloat): MilConstant {
+export function floatConstant(
+  name: string,
+  values: Float32Array,
+  shape: readonly number[],
+  precision: MilFloat,
+): MilConstant {
   const type = floatTensorType(precision, shape);
   return precision === 'float32'
     ? immediate(type, { case: 'floats', value: { values: [...values] } })

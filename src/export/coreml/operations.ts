@@ -184,8 +184,14 @@ function batchNorm(node: BatchNorm2dNode, writer: ProgramWriter): Record<string,
   return {
     mean: write('mean', new Float32Array(node.channels)),
     variance: write('variance', new Float32Array(node.channels).fill(1)),
-    gamma: write('weight', scale.map((value) => value * Math.sqrt(1 + node.eps))),
-    beta: write('bias', beta.map((value, channel) => value - (mean[channel] as number) * (scale[channel] as number))),
+    gamma: write(
+      'weight',
+      scale.map((value) => value * Math.sqrt(1 + node.eps)),
+    ),
+    beta: write(
+      'bias',
+      beta.map((value, channel) => value - (mean[channel] as number) * (scale[channel] as number)),
+    ),
     epsilon,
   };
 }

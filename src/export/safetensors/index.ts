@@ -21,7 +21,11 @@ export async function exportSafetensors(input: ExportInput): Promise<ExportedByt
     intended_use: metadata.intendedUse,
     notice: 'Not a medical device.',
     config: metadata.config,
-    ...(dataset && { dataset: dataset.name, dataset_sha256: dataset.hash, dataset_synthetic: String(dataset.synthetic) }),
+    ...(dataset && {
+      dataset: dataset.name,
+      dataset_sha256: dataset.hash,
+      dataset_synthetic: String(dataset.synthetic),
+    }),
     ...(test && { test_accuracy: String(test.accuracy), test_images: String(test.n) }),
   });
   return { fileName: `${input.name}.safetensors`, bytes };
