@@ -1,9 +1,10 @@
-import { layersSuite, logitsSuite, stepsSuite } from '../unit/support/engineSuites.ts';
+import { layersSuite, logitsSuite, nanSuite, stepsSuite } from '../unit/support/engineSuites.ts';
 import { openInNode } from '../unit/support/openInNode.ts';
 
 const open = () => openInNode('webgpu');
 
 layersSuite(open);
 stepsSuite(open);
+nanSuite(open);
 // The other sizes and head widths are tested on wasm: compiling shaders on a software GPU is dear.
 logitsSuite(open, (title) => title.includes('45 classes, 64 px'));

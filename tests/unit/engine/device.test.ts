@@ -27,7 +27,10 @@ function withAdapter(info: Partial<GPUAdapterInfo> | null): EngineEnvironment {
 describe('the device that a setting means', () => {
   it('auto and cuda take a real GPU', async () => {
     for (const setting of ['auto', 'cuda'] as const) {
-      const report = await probe(setting, withAdapter({ vendor: 'apple', architecture: 'metal-3', description: 'Apple M2' }));
+      const report = await probe(
+        setting,
+        withAdapter({ vendor: 'apple', architecture: 'metal-3', description: 'Apple M2' }),
+      );
       expect(report).toMatchObject({ backend: 'webgpu', label: 'Apple M2', software: false, notice: null });
       expect(report).toMatchObject({ limits: { maxBufferSize: 1024 }, features: ['shader-f16'] });
     }
@@ -49,16 +52,19 @@ describe('the device that a setting means', () => {
     ['no WebGPU', bare],
     ['plain http', { ...bare, secureContext: false }],
     ['no graphics processor', withAdapter(null)],
-  ] as const)('%s: auto trains on wasm with a notice, webgpu is an error that says what to do', async (why, environment) => {
-    const report = await probe('auto', environment);
-    expect(report.backend).toBe('wasm');
-    expect(report.notice).toContain(why);
-    await expect(probe('webgpu', environment)).rejects.toMatchObject({
-      name: 'NoWebGpuError',
-      message: expect.stringContaining(why),
-      remedy: expect.stringMatching(/https|Chrome|HardwareAccelerationModeEnabled/),
-    });
-  });
+  ] as const)(
+    '%s: auto trains on wasm with a notice, webgpu is an error that says what to do',
+    async (why, environment) => {
+      const report = await probe('auto', environment);
+      expect(report.backend).toBe('wasm');
+      expect(report.notice).toContain(why);
+      await expect(probe('webgpu', environment)).rejects.toMatchObject({
+        name: 'NoWebGpuError',
+        message: expect.stringContaining(why),
+        remedy: expect.stringMatching(/https|Chrome|HardwareAccelerationModeEnabled/),
+      });
+    },
+  );
 
   it('names wasm threads only where the page is cross-origin isolated', async () => {
     expect((await probe('wasm', bare)).label).toBe('WebAssembly, SIMD, 1 thread');

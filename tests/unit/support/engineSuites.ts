@@ -163,6 +163,29 @@ export function stepsSuite(open: Open): void {
   });
 }
 
+/** Also where a max pool stands between the NaN and the loss: tfjs's pools drop it. */
+export function nanSuite(open: Open): void {
+  describe('a loss of NaN', () => {
+    const engine = withEngine(open);
+    it('is returned, and changes nothing', async () => {
+      const network = await engine().build(stepsGraph, formulaWeights(stepsGraph), options);
+      await network.trainStep(stepsBatch(0, [6]), 0.01);
+      const weights = await network.readWeights();
+      const optimiser = await network.readOptimiser();
+      const parts = stepsBatch(1, [4, 2]);
+      parts[1]!.images[7] = Number.NaN;
+      const before = engine().memory();
+      const { loss, logits } = await network.trainStep(parts, 0.01);
+      expect(loss).toBeNaN();
+      expect(logits.length).toBe(30);
+      expect(await network.readWeights()).toEqual(weights);
+      expect(await network.readOptimiser()).toEqual(optimiser);
+      expect(engine().memory()).toMatchObject({ tensors: before.tensors, bytes: before.bytes });
+      network.dispose();
+    });
+  });
+}
+
 function size(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }

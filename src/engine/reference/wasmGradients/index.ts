@@ -5,7 +5,7 @@ import { channelConcat, channelSplit, spread } from './channels.ts';
 import { conv2dBackpropFilter } from './conv2dBackpropFilter.ts';
 import { conv2dBackpropInput } from './conv2dBackpropInput.ts';
 import { depthwiseBackpropFilter, depthwiseBackpropInput } from './depthwiseBackprop.ts';
-import { maxPoolGrad } from './maxPoolGrad.ts';
+import { maxPool, maxPoolGrad } from './maxPool.ts';
 
 const kernels = [
   activation,
@@ -19,6 +19,7 @@ const kernels = [
   conv2dBackpropInput,
   depthwiseBackpropFilter,
   depthwiseBackpropInput,
+  maxPool,
   maxPoolGrad,
   spread,
 ];

@@ -1,9 +1,17 @@
 import { getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs';
 import { activation, activationGradient } from './activation.ts';
 import { batchNormApply, batchNormGradient, batchNormStatistics } from './batchNorm.ts';
-import { maxPoolGrad } from './maxPoolGrad.ts';
+import { maxPool, maxPoolGrad } from './maxPool.ts';
 
-const kernels = [activation, activationGradient, batchNormApply, batchNormGradient, batchNormStatistics, maxPoolGrad];
+const kernels = [
+  activation,
+  activationGradient,
+  batchNormApply,
+  batchNormGradient,
+  batchNormStatistics,
+  maxPool,
+  maxPoolGrad,
+];
 
 /** Fused training kernels for the WebGPU backend, and a max pool gradient that follows torch. */
 export function registerWebGpuKernels(): void {

@@ -3,10 +3,50 @@ import { allocate, view } from './heap.ts';
 import { wasmKernel } from './kernel.ts';
 
 interface Attributes {
-  readonly filterSize: [number, number];
-  readonly strides: [number, number];
+  readonly filterSize: number | [number, number];
+  readonly strides: number | [number, number];
   readonly pad: number;
 }
+
+function geometryOf(x: TensorInfo, { filterSize, strides, pad }: Attributes) {
+  return backend_util.computePool2DInfo(
+    x.shape as [number, number, number, number],
+    filterSize,
+    strides,
+    1,
+    pad,
+    undefined,
+  );
+}
+
+/** As tfjs's, but NaN wins, as in torch: XNNPACK drops it, and a diverged network would look healthy again after its pool. */
+export const maxPool = wasmKernel('MaxPool', ({ x }: { x: TensorInfo }, attributes: Attributes) => {
+  const g = geometryOf(x, attributes);
+  const output = allocate(g.outShape);
+  const y = view(output);
+  y.fill(-Infinity);
+  const source = view(x);
+  const channels = g.inChannels;
+  let to = 0;
+  for (let n = 0; n < g.batchSize; n++) {
+    for (let oy = 0; oy < g.outHeight; oy++) {
+      const top = oy * g.strideHeight - g.padInfo.top;
+      for (let ox = 0; ox < g.outWidth; ox++, to += channels) {
+        const left = ox * g.strideWidth - g.padInfo.left;
+        for (let row = Math.max(0, top); row < Math.min(g.inHeight, top + g.filterHeight); row++) {
+          for (let column = Math.max(0, left); column < Math.min(g.inWidth, left + g.filterWidth); column++) {
+            const from = ((n * g.inHeight + row) * g.inWidth + column) * channels;
+            for (let c = 0; c < channels; c++) {
+              const value = source[from + c]!;
+              if (value > y[to + c]! || value !== value) y[to + c] = value;
+            }
+          }
+        }
+      }
+    }
+  }
+  return output;
+});
 
 /**
  * The gradient goes to the first maximum of a window, as torch's does. tfjs's own wasm kernel gives it to every maximum, so after
@@ -14,10 +54,9 @@ interface Attributes {
  */
 export const maxPoolGrad = wasmKernel(
   'MaxPoolGrad',
-  ({ input, dy }: { input: TensorInfo; dy: TensorInfo }, { filterSize, strides, pad }: Attributes) => {
-    const shape = input.shape as [number, number, number, number];
-    const g = backend_util.computePool2DInfo(shape, filterSize, strides, 1, pad, undefined);
-    const output = allocate(shape);
+  ({ input, dy }: { input: TensorInfo; dy: TensorInfo }, attributes: Attributes) => {
+    const g = geometryOf(input, attributes);
+    const output = allocate(g.inShape);
     const dx = view(output);
     dx.fill(0);
     const x = view(input);
