@@ -2,7 +2,7 @@
 /**
  * `node scripts/run.mjs src/…/entry.ts args…`: bundles a TypeScript entry for Node and runs it in this process.
  * tfjs must be bundled by its `module` fields (its CommonJS builds register no gradients, and would make a second tfjs-core);
- * packages with native parts stay outside. Source maps are on, so that stack traces name the TypeScript.
+ * packages with native parts stay outside, and so does fast-png: fflate's Node build declares a `require` of its own. Source maps are on, so that stack traces name the TypeScript.
  */
 import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -44,7 +44,11 @@ await build({
     },
   },
   resolve: { mainFields: ['module', 'main'] },
-  ssr: { noExternal: true, external: ['sharp', 'webgpu', 'vite', 'esbuild', '@playwright/test'], target: 'node' },
+  ssr: {
+    noExternal: true,
+    external: ['sharp', 'webgpu', 'fast-png', 'vite', 'esbuild', '@playwright/test'],
+    target: 'node',
+  },
 });
 
 setSourceMapsEnabled(true);

@@ -1,7 +1,7 @@
 import { random, type Random } from '../../random.ts';
-import type { Device } from './devices.ts';
+import type { Device, Part } from './devices.ts';
 import { add, addClouds, at, blur, onFilm, raise, smooth, type Film, type Placement } from './film.ts';
-import { ellipse, moved, segment } from './shapes.ts';
+import { boundsOf, ellipse, moved, segment, type Bounds } from './shapes.ts';
 
 /** Which image of which class and split: with the seed it determines the picture, whatever else is drawn. */
 export interface Subject {
@@ -85,15 +85,33 @@ function drawDevice(film: Film, device: Device, rng: Random): void {
     f: ((sin * cx - cos * cy) * squeeze) / unit,
     unit,
   };
-  const reach = 1.5 * unit;
-  const box = { left: cx - reach, right: cx + reach, top: cy - reach, bottom: cy + reach };
   for (const [u, v] of device.ports) {
     const su = u * squeeze * mirror;
     const sv = v / squeeze;
     drawLead(film, cx + (cos * su - sin * sv) * unit, cy + (sin * su + cos * sv) * unit, rng);
   }
   const density = rng.between(0.85, 1.2);
-  for (const part of device.parts) add(film, part.shape, part.mass * density, placement, box);
+  for (const part of device.parts) {
+    const { left, right, top, bottom } = partBounds(part);
+    // The part's box on the film: its middle turned, its half sides projected; one pixel more for the soft edge.
+    const mx = ((left + right) / 2) * squeeze * mirror;
+    const my = (top + bottom) / 2 / squeeze;
+    const hx = ((right - left) / 2) * squeeze;
+    const hy = (bottom - top) / 2 / squeeze;
+    const x = cx + (cos * mx - sin * my) * unit;
+    const y = cy + (sin * mx + cos * my) * unit;
+    const dx = (cos * hx + Math.abs(sin) * hy) * unit + 1;
+    const dy = (Math.abs(sin) * hx + cos * hy) * unit + 1;
+    add(film, part.shape, part.mass * density, placement, { left: x - dx, right: x + dx, top: y - dy, bottom: y + dy });
+  }
+}
+
+const knownBounds = new WeakMap<Part, Bounds>();
+
+function partBounds(part: Part): Bounds {
+  const known = knownBounds.get(part) ?? boundsOf(part.shape, 1.6);
+  knownBounds.set(part, known);
+  return known;
 }
 
 /** A lead: a quadratic curve from the port (px, py) to a point beyond the film's edge, in short straight pieces. */

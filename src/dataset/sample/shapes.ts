@@ -85,3 +85,26 @@ export function segment(x0: number, y0: number, x1: number, y1: number, w: numbe
     return Math.sqrt(dx * dx + dy * dy) - w;
   };
 }
+
+export interface Bounds {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+/** A box that holds the shape, which lies within ±`reach`: found on a grid, widened by what may lie between its points. */
+export function boundsOf(shape: Shape, reach: number): Bounds {
+  const step = reach / 32;
+  const bounds = { left: reach, top: reach, right: -reach, bottom: -reach };
+  for (let y = -reach; y <= reach; y += step) {
+    for (let x = -reach; x <= reach; x += step) {
+      if (shape(x, y) > step) continue;
+      bounds.left = Math.min(bounds.left, x - step);
+      bounds.right = Math.max(bounds.right, x + step);
+      bounds.top = Math.min(bounds.top, y - step);
+      bounds.bottom = Math.max(bounds.bottom, y + step);
+    }
+  }
+  return bounds;
+}
