@@ -10,6 +10,14 @@ const drivers = '/usr/share/vulkan/icd.d';
  * Undefined where Dawn cannot start. A process that has used it must end with `process.exit()`.
  */
 export async function openNodeGpu(): Promise<GPU | undefined> {
+  instance ??= start();
+  return instance;
+}
+
+/** One a process, and kept: Dawn crashes when an instance is collected before what was made with it. */
+let instance: Promise<GPU | undefined> | undefined;
+
+async function start(): Promise<GPU | undefined> {
   preferLavapipe();
   try {
     const { create, globals } = await import('webgpu');
