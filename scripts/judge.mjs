@@ -101,6 +101,8 @@ function pythonWithTorch() {
   if (works()) return { path };
   if (!isRootOnDebian()) return { missing: 'no torch and torchvision (Debian: python3-torch, python3-torchvision)' };
   console.log('Installing Debian’s torch and torchvision …');
-  const failure = aptInstall(['python3-torch', 'python3-torchvision']);
+  const install = () => aptInstall(['python3-torch', 'python3-torchvision']);
+  // torchvision wants Qt, Qt wants Mesa's EGL, and that in the version of the Mesa that is here, which may be backports'.
+  const failure = install() && (aptInstall(['libegl-mesa0'], { backports: true }) ?? install());
   return works() ? { path } : { missing: `torch could not be installed (${failure ?? 'it does not import'})` };
 }
