@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures"
 W, H = 21, 16
@@ -24,6 +24,12 @@ def saved(image, kind, **options):
     return buffer.getvalue()
 
 
+def swapped_profile():
+    """sRGB's profile with the red and green primaries exchanged: whoever applies it changes every colour."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"????", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"????", b"gXYZ", 1)
+
+
 def main():
     colour = Image.fromarray(rgb)
     turned = Image.Exif()
@@ -33,6 +39,7 @@ def main():
         "A/turned.jpg": saved(colour, "JPEG", quality=95, subsampling=0, exif=turned),
         "A/grey.jpg": saved(colour.convert("L"), "JPEG", quality=95),
         "A/progressive.jpg": saved(colour, "JPEG", quality=95, subsampling=0, progressive=True),
+        "A/profile.jpg": saved(colour, "JPEG", quality=95, subsampling=0, icc_profile=swapped_profile()),
         "A/lossless.webp": saved(colour, "WEBP", lossless=True),
         "B/rgb.png": saved(colour, "PNG"),
         "B/alpha.png": saved(Image.fromarray(alpha), "PNG"),
