@@ -75,7 +75,12 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
   const { store, dataset } = inputs;
   const { config } = inputs.record;
   let record: RunRecord = { ...inputs.record, state: 'running' };
-  const log = createRunLog(store, record.id, inputs.emit);
+  /** A run that never came to its first epoch (no weights, no device) leaves nothing behind. */
+  let begun = record.latestEpoch !== null;
+  const log = createRunLog(store, record.id, (event) => {
+    begun ||= event.type === 'epochStarted';
+    inputs.emit(event);
+  });
   const save = async (change: Partial<RunRecord>): Promise<void> => {
     record = { ...record, ...change };
     await store.write(record);
@@ -143,8 +148,10 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
     }
   } catch (error) {
     log.emit({ type: 'failed', error: reportOf(error) });
-    await save({ state: 'failed' });
-    await log.flush();
+    // Where the disk is full these fail too: what counts is the error that ended the run.
+    if (begun) await save({ state: 'failed' }).catch(() => undefined);
+    await log.flush().catch(() => undefined);
+    if (!begun) await store.delete(record.id).catch(() => undefined);
     throw error;
   }
 }

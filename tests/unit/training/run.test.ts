@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DeviceLostError, GpuError } from '../../../src/engine/errors.ts';
+import { StorageFullError } from '../../../src/platform/browser/keyValue.ts';
+import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { readCheckpoint } from '../../../src/training/checkpoint.ts';
 import { createControl } from '../../../src/training/control.ts';
 import { NoTrainingImagesError, NotANumberError } from '../../../src/training/errors.ts';
@@ -133,6 +135,30 @@ describe('trouble in mid-run', () => {
     expect(run.error).toBeNull();
     expect(run.events.find((event) => event.type === 'batchSplit')).toMatchObject({ batchnormBatch: 8 });
     expect((await latest(run.store)).batchnormBatch).toBe(8);
+  });
+
+  it('a full disk ends the run by name and keeps the checkpoint before', async () => {
+    const store = memoryRunStore();
+    const full = new StorageFullError('this training run', null);
+    const run = await smallRun({
+      store: {
+        ...store,
+        writeCheckpoint: (record, epoch, bytes) =>
+          epoch === 2 ? Promise.reject(full) : store.writeCheckpoint(record, epoch, bytes),
+        appendEvents: (id, events) =>
+          events.some((event) => event.type === 'failed') ? Promise.reject(full) : store.appendEvents(id, events),
+      },
+    });
+    expect(run.error).toBe(full);
+    expect(run.events.at(-1)).toMatchObject({ type: 'failed', error: { name: 'StorageFullError' } });
+    expect((await latest(store)).epoch).toBe(1);
+  });
+
+  it('a run that never came to its first epoch leaves nothing behind', async () => {
+    const run = await smallRun({ weights: () => Promise.reject(new Error('no weights')) });
+    expect(run.error).toMatchObject({ message: 'no weights' });
+    expect(await run.store.list()).toEqual([]);
+    expect(await run.store.events('small')).toEqual([]);
   });
 
   it('a data set without training images is a named error', async () => {

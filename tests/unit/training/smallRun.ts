@@ -8,7 +8,7 @@ import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { random } from '../../../src/random.ts';
 import { createControl, type Control } from '../../../src/training/control.ts';
 import type { RunEvent } from '../../../src/training/events.ts';
-import { newRun, runTraining } from '../../../src/training/run.ts';
+import { newRun, runTraining, type FirstWeights } from '../../../src/training/run.ts';
 import type { RunConfig, RunRecord, RunStore } from '../../../src/training/types.ts';
 import { openInNode } from '../support/openInNode.ts';
 
@@ -146,6 +146,8 @@ export interface SmallRun {
   readonly control?: Control;
   readonly data?: Dataset;
   readonly onEvent?: (event: RunEvent) => void;
+  /** In the place of random weights. */
+  readonly weights?: () => Promise<FirstWeights>;
   /** Stands between the run and the network. */
   readonly step?: (network: Network, ...call: Parameters<Network['trainStep']>) => ReturnType<Network['trainStep']>;
 }
@@ -177,12 +179,14 @@ export async function smallRun(options: SmallRun = {}) {
     graph,
     statistics: architectures.tiny,
     openEngine: wrapped,
-    firstWeights: () =>
-      Promise.resolve({
-        weights: initialWeights(graph, architectures.tiny, 5),
-        origin: { kind: 'random', seed: 5 },
-        warnings: [],
-      }),
+    firstWeights:
+      options.weights ??
+      (() =>
+        Promise.resolve({
+          weights: initialWeights(graph, architectures.tiny, 5),
+          origin: { kind: 'random', seed: 5 },
+          warnings: [],
+        })),
     store,
     control: options.control ?? createControl(),
     emit: (event) => {
