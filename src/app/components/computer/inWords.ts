@@ -9,7 +9,7 @@ export interface Row {
 
 /** What the device means for somebody who wants a model. */
 export function meaning(report: AdapterReport): string {
-  if (report.software) {
+  if (report.backend === 'webgpu' && report.software) {
     return 'A graphics card imitated by the processor. It computes the same numbers, many times slower; it is there for tests.';
   }
   switch (report.backend) {
@@ -59,7 +59,7 @@ export function reasons(report: AdapterReport | null, secure: boolean, hasWebGpu
     ];
   }
   return [
-    report?.software
+    report?.notice?.includes('software') || report?.software
       ? 'The browser found only a graphics card imitated in software.'
       : 'The browser has WebGPU, but it was given no graphics card that it trusts.',
     'The usual causes: hardware acceleration is off in the browser’s settings or by policy, the driver is old or on the browser’s blocklist, or this is a remote desktop or a virtual machine.',
