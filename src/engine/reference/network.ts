@@ -99,7 +99,7 @@ export function createNetwork(host: Host, graph: Graph, weights: Weights, option
 
   return {
     graph,
-    trainStep: (parts, learningRate) =>
+    trainStep: (parts, learningRate, between) =>
       inTurn(async (): Promise<StepResult> => {
         const total = parts.reduce((sum, part) => sum + part.n, 0);
         if (total === 0) throw new Error('A step needs at least one image.');
@@ -110,6 +110,7 @@ export function createNetwork(host: Host, graph: Graph, weights: Weights, option
         let rows = 0;
         try {
           for (const [index, part] of parts.entries()) {
+            if (index > 0) await between?.();
             const result = await differentiate(part, index, 1 / total);
             logits.set(result.logits, rows * graph.classes);
             rows += part.n;
