@@ -1,6 +1,6 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import { allocate, free, view } from './heap.ts';
-import { convolutionGeometry, type ConvolutionAttributes, type Geometry } from './geometry.ts';
+import { convolutionGeometry, type ConvolutionAttributes, type Geometry } from '../geometry.ts';
 import { call, matMul, transpose, wasmKernel } from './kernel.ts';
 
 type Attributes = ConvolutionAttributes & { readonly inputShape: number[] };

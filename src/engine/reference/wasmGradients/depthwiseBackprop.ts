@@ -1,6 +1,6 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import { turnedAttributes } from './conv2dBackpropInput.ts';
-import { convolutionGeometry, type ConvolutionAttributes, type Geometry } from './geometry.ts';
+import { convolutionGeometry, type ConvolutionAttributes, type Geometry } from '../geometry.ts';
 import { allocate, free, view } from './heap.ts';
 import { call, wasmKernel } from './kernel.ts';
 

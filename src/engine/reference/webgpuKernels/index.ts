@@ -1,6 +1,7 @@
 import { getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs';
 import { activation, activationGradient } from './activation.ts';
 import { batchNormApply, batchNormGradient, batchNormStatistics } from './batchNorm.ts';
+import { conv2dBackpropFilter, depthwiseBackpropFilter } from './filterGradients.ts';
 import { maxPool, maxPoolGrad } from './maxPool.ts';
 
 const kernels = [
@@ -9,6 +10,8 @@ const kernels = [
   batchNormApply,
   batchNormGradient,
   batchNormStatistics,
+  conv2dBackpropFilter,
+  depthwiseBackpropFilter,
   maxPool,
   maxPoolGrad,
 ];
