@@ -60,9 +60,13 @@ def build(arguments, size):
                 module.momentum = 1.0
         with torch.no_grad():
             network(torch.randn(16, 3, size, size))
-            # Random networks are all but indifferent: spread the logits, so that probabilities tell something.
+            # Random networks are all but indifferent: spread the logits, so that the probabilities tell something.
+            model = WithPreprocessing(network).eval()
+            probe = torch.from_numpy(np.stack(make_images(8, size))).permute(0, 3, 1, 2).float()
+            spread = model.network((probe / 255 - model.mean) / model.std).std(1).mean()
             head = [module for module in network.modules() if isinstance(module, torch.nn.Linear)][-1]
-            head.weight *= 20
+            head.weight *= 2 / spread
+            head.bias *= 0
     return WithPreprocessing(network).eval()
 
 
