@@ -1,0 +1,75 @@
+import JSZip from 'jszip';
+import { describe, expect, it } from 'vitest';
+import { checkedDecoder } from '../../../src/dataset/decoding.ts';
+import { drawSample } from '../../../src/dataset/sample/drawSample.ts';
+import { imageDecoder } from '../../../src/platform/node/imageDecoder.ts';
+import { memoryDatasetStore } from '../../../src/platform/node/memoryDatasetStore.ts';
+import { datasetCommands } from '../../../src/workers/datasetCommands.ts';
+import { createEndpoint } from '../../../src/workers/endpoint.ts';
+import type { DatasetCommands, DatasetEvent } from '../../../src/workers/protocol.ts';
+import { jpegs, zipOf } from '../dataset/archives.ts';
+
+const sample = { seed: 5, classes: 6, train_per_class: 4, test_per_class: 1, size: 64 };
+
+function worker() {
+  const store = memoryDatasetStore();
+  const platform = { store, decoder: checkedDecoder(imageDecoder()), importing: <T>(work: () => Promise<T>) => work() };
+  const { endpoint, emit } = createEndpoint<DatasetCommands, DatasetEvent>(datasetCommands(platform, (e) => emit(e)));
+  return endpoint;
+}
+async function value<T>(outcome: Promise<{ ok: boolean; value?: T; error?: unknown }>): Promise<T> {
+  const { ok, value, error } = await outcome;
+  if (!ok) throw new Error(JSON.stringify(error));
+  return value as T;
+}
+
+describe('the dataset worker', () => {
+  it('draws, lists, shows and deletes the sample data set', async () => {
+    const endpoint = worker();
+    const events: DatasetEvent[] = [];
+    await endpoint.subscribe((batch) => void events.push(...batch));
+    const dataset = await value(endpoint.dispatch('importSample', { sample, imgSize: 32 }));
+    expect(events.at(-1)).toMatchObject({ type: 'importProgress', stage: 'storing', done: 30, total: 30 });
+    expect(await value(endpoint.dispatch('list', null))).toEqual([dataset]);
+    const thumbnails = await value(endpoint.dispatch('thumbnails', { id: dataset.id, indices: [29, 0], side: 20 }));
+    expect(thumbnails.map(({ width, height, data }) => [width, height, data.buffer.byteLength])).toEqual(
+      Array(2).fill([20, 20, 1200]),
+    );
+    const original = await value(endpoint.dispatch('original', { id: dataset.id, index: 7 }));
+    const drawn = [...drawSample(sample)].find(({ path }) => path === dataset.images[7]?.path);
+    expect(original.type).toBe('image/png');
+    expect(new Uint8Array(await original.arrayBuffer())).toEqual(drawn?.png);
+    await value(endpoint.dispatch('delete', { id: dataset.id }));
+    expect(await endpoint.dispatch('thumbnails', { id: dataset.id, indices: [0], side: 20 })).toMatchObject({
+      ok: false,
+      error: { name: 'NoSuchDatasetError' },
+    });
+  });
+
+  it('zips the sample data set: the same archive each time, and it imports as what it was', async () => {
+    const endpoint = worker();
+    const zip = await value(endpoint.dispatch('sampleZip', { sample }));
+    const again = await value(endpoint.dispatch('sampleZip', { sample }));
+    expect(new Uint8Array(await again.arrayBuffer())).toEqual(new Uint8Array(await zip.arrayBuffer()));
+    expect(Object.keys((await JSZip.loadAsync(await zip.arrayBuffer())).files)).toHaveLength(30);
+    const files = [{ path: 'sample.zip', file: zip }];
+    const request = { files, name: 'sample.zip', source: 'zip' as const, imgSize: 32, decoders: 2 };
+    const imported = await value(endpoint.dispatch('importFiles', request));
+    const drawn = await value(endpoint.dispatch('importSample', { sample, imgSize: 32 }));
+    expect(imported.hash).toBe(drawn.hash);
+    expect(imported.synthetic).toBe(false);
+  });
+
+  it('cancels, and refuses two imports at once', async () => {
+    const endpoint = worker();
+    const file = await zipOf({ ...(await jpegs('Train/A', 20, 0)), ...(await jpegs('Train/B', 20, 100)) });
+    const files = [{ path: 'set.zip', file }];
+    const request = { files, name: 'set.zip', source: 'zip' as const, imgSize: 32, decoders: 2 };
+    const first = endpoint.dispatch('importFiles', request);
+    expect(await endpoint.dispatch('importFiles', request)).toMatchObject({ error: { name: 'ImportUnderWayError' } });
+    await endpoint.dispatch('cancelImport', null);
+    expect(await first).toMatchObject({ ok: false, error: { name: 'ImportCancelledError' } });
+    expect(await value(endpoint.dispatch('list', null))).toEqual([]);
+    expect(await endpoint.dispatch('importFiles', request)).toMatchObject({ ok: true });
+  });
+});
