@@ -98,7 +98,11 @@ function misfitOf(graph: Graph, tensors: ReadonlyMap<string, Tensor>): string | 
   const unexpected = [...tensors.keys()].filter((name) => !known.has(name));
   const misshapen = wanted.filter(({ name, shape }) => tensors.has(name) && !isShape(tensors.get(name), shape));
   const parts = [
-    listed('is missing', 'are missing', missing.map(({ name }) => name)),
+    listed(
+      'is missing',
+      'are missing',
+      missing.map(({ name }) => name),
+    ),
     listed('is unknown', 'are unknown', unexpected),
     listed(
       'has another shape',

@@ -128,7 +128,10 @@ describe('matching weights to a network', () => {
 
   it('maps timm’s MobileNetV3-Small onto torchvision’s names, one to one', () => {
     const tensors = new Map(
-      Object.entries(timmNames).map(([name, shape]) => [name, { shape, data: new Float32Array(sizeOf(shape)).fill(1) }]),
+      Object.entries(timmNames).map(([name, shape]) => [
+        name,
+        { shape, data: new Float32Array(sizeOf(shape)).fill(1) },
+      ]),
     );
     const renamed = fromTimmMobilenet(fileOf(tensors));
     expect(renamed.tensors.size).toBe(tensors.size);
@@ -155,7 +158,9 @@ describe('imported weights', () => {
 
   it('of another architecture are not kept', async () => {
     const bytes = writeSafetensors(tensorsOf(buildGraph('mobilenet_v3_small', 5)));
-    await expect(importWeights({ bytes, name: 'other', now: 5 }, network, cache)).rejects.toThrow(WrongArchitectureError);
+    await expect(importWeights({ bytes, name: 'other', now: 5 }, network, cache)).rejects.toThrow(
+      WrongArchitectureError,
+    );
     expect(await cache.list()).toEqual([]);
   });
 });
