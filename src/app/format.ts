@@ -40,9 +40,3 @@ export function duration(seconds: number): string {
   const hours = Math.floor(minutes / 60);
   return minutes % 60 === 0 ? `${hours}${nbsp}h` : `${hours}${nbsp}h ${minutes % 60}${nbsp}min`;
 }
-
-/** Loss and other plain figures: 4 significant digits at most. */
-export function figure(n: number, digits = 3): string {
-  if (!Number.isFinite(n)) return '–';
-  return Math.abs(n) >= 1000 ? whole(n) : n.toPrecision(digits);
-}
