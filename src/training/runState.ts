@@ -119,6 +119,10 @@ export function foldRun(events: readonly RunEvent[], from: RunState = emptyRun):
 
 function apply(state: Draft, event: RunEvent): void {
   const notice = (text: string, kind: Notice['kind'] = 'info') => state.notices.push({ at: event.at, kind, text });
+  /** A resumed run finds the same device and the same weights: said once. */
+  const once = (text: string, kind: Notice['kind'] = 'info') => {
+    if (!state.notices.some((one) => one.text === text)) notice(text, kind);
+  };
   switch (event.type) {
     case 'runStarted':
       Object.assign(state, emptyRun, { steps: [], history: [], notices: [], status: 'preparing', startedAt: event.at });
@@ -131,11 +135,11 @@ function apply(state: Draft, event: RunEvent): void {
       return;
     case 'deviceReady':
       state.adapter = event.adapter;
-      if (event.adapter.notice !== null) notice(event.adapter.notice);
+      if (event.adapter.notice !== null) once(event.adapter.notice);
       return;
     case 'weightsReady':
       state.weights = { origin: event.origin, warnings: event.warnings };
-      for (const warning of event.warnings) notice(warning, 'warning');
+      for (const warning of event.warnings) once(warning, 'warning');
       return;
     case 'progress':
       state.preparing = { what: event.what, done: event.done, total: event.total };
@@ -189,7 +193,7 @@ function apply(state: Draft, event: RunEvent): void {
       notice(event.reason);
       return;
     case 'notice':
-      notice(event.text);
+      once(event.text);
       return;
     case 'paused':
       state.status = 'paused';
