@@ -42,10 +42,8 @@ export async function estimate(inputs: EstimateInputs): Promise<TrainingOption[]
   const size = config.data.img_size;
   const cost = ({ architecture, layers }: Way): number =>
     countsOf(inputs.graphFor(architecture), size).macs * (layers === 'all' ? 3 : 1);
-  const smaller = architectureNames.filter(
-    (name) =>
-      name !== chosen && cost({ architecture: name, layers: 'all' }) < cost({ architecture: chosen, layers: 'all' }),
-  );
+  const parameters = (name: ArchitectureName): number => countsOf(inputs.graphFor(name), size).parameters;
+  const smaller = architectureNames.filter((name) => parameters(name) < parameters(chosen));
   const ways: Way[] = [
     { architecture: chosen, layers: config.training.layers },
     { architecture: chosen, layers: config.training.layers === 'all' ? 'head' : 'all' },
@@ -80,10 +78,13 @@ async function secondsPerImage(way: Way, { config, engine, control, ...inputs }:
       await network.trainStep(splitBatch(noise(n, size, inputs.classes), part), 1e-5);
       return (performance.now() - from) / 1000 / n;
     };
-    const first = Math.min(batchSize, 2);
-    const cold = await time(first);
-    if ((await control.gate()) === 'stop') return cold;
-    return await time(Math.max(first, Math.min(batchSize, Math.floor(STEP / cold))));
+    // The first step compiles; the second, of as few images, says how many fit into the time for the third.
+    const few = Math.min(batchSize, 2);
+    const cold = await time(few);
+    if ((await control.gate()) === 'stop' || cold * few > 2 * STEP) return cold;
+    const warm = await time(few);
+    if ((await control.gate()) === 'stop') return warm;
+    return await time(Math.max(few, Math.min(batchSize, Math.floor(STEP / warm))));
   } finally {
     network.dispose();
   }
