@@ -48,10 +48,14 @@ export const spread = wasmKernel(
     const output = allocate([n, height, width, channels]);
     const target = view(output);
     const source = view(x);
-    const pixels = height * width;
-    for (let to = 0, pixel = 0; to < target.length; to += channels, pixel++) {
-      const from = Math.floor(pixel / pixels) * channels;
-      for (let c = 0; c < channels; c++) target[to + c] = source[from + c]! * factor;
+    const values = height * width * channels;
+    for (let image = 0; image < n; image++) {
+      const first = image * values;
+      for (let c = 0; c < channels; c++) target[first + c] = source[image * channels + c]! * factor;
+      // Doubling copies: memory speed.
+      for (let done = channels; done < values; done *= 2) {
+        target.copyWithin(first + done, first, first + Math.min(done, values - done));
+      }
     }
     return output;
   },

@@ -30,6 +30,7 @@ export const depthwiseBackpropInput = wasmKernel(
   },
 );
 
+/** Larger strides: each tap's products are added to where they came from. */
 function scattered(dy: TensorInfo, filter: TensorInfo, g: Geometry, inputShape: number[]): TensorInfo {
   const dx = allocate(inputShape);
   const target = view(dx);
@@ -37,9 +38,15 @@ function scattered(dy: TensorInfo, filter: TensorInfo, g: Geometry, inputShape: 
   const gradient = view(dy);
   const weights = view(filter);
   const channels = g.inChannels;
-  everyTap(g, (output, input, tap) => {
+  const step = g.strideWidth * channels;
+  everyTapRow(g, (output, input, tap, count) => {
     for (let c = 0; c < channels; c++) {
-      target[input + c] = target[input + c]! + gradient[output + c]! * weights[tap + c]!;
+      const weight = weights[tap + c]!;
+      let to = input + c;
+      const end = output + c + count * channels;
+      for (let from = output + c; from < end; from += channels, to += step) {
+        target[to] = target[to]! + gradient[from]! * weight;
+      }
     }
   });
   return dx;
@@ -57,16 +64,27 @@ export const depthwiseBackpropFilter = wasmKernel(
     const gradient = view(dy);
     const channels = geometry.inChannels;
     const sums = new Float64Array(geometry.filterHeight * geometry.filterWidth * channels);
-    everyTap(geometry, (output, input, tap) => {
-      for (let c = 0; c < channels; c++) sums[tap + c] = sums[tap + c]! + source[input + c]! * gradient[output + c]!;
+    const step = geometry.strideWidth * channels;
+    // The channel outside, the row inside: a sum stays in a register for a whole row.
+    everyTapRow(geometry, (output, input, tap, count) => {
+      for (let c = 0; c < channels; c++) {
+        let sum = 0;
+        let from = input + c;
+        const end = output + c + count * channels;
+        for (let at = output + c; at < end; at += channels, from += step) sum += source[from]! * gradient[at]!;
+        sums[tap + c] = sums[tap + c]! + sum;
+      }
     });
     view(dw).set(sums);
     return dw;
   },
 );
 
-/** Calls `visit` with the offsets of each output pixel, the input pixel under a tap, and the tap. */
-function everyTap(g: Geometry, visit: (output: number, input: number, tap: number) => void): void {
+/**
+ * Calls `visit` for every tap and every row of output pixels that it reaches inside the image: offsets of the first output pixel, of the
+ * input pixel under the tap, and of the tap, and how many output pixels there are.
+ */
+function everyTapRow(g: Geometry, visit: (output: number, input: number, tap: number, count: number) => void): void {
   const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, strideHeight, strideWidth } = g;
   const { top, left } = g.padInfo;
   for (let n = 0; n < batchSize; n++) {
@@ -74,13 +92,13 @@ function everyTap(g: Geometry, visit: (output: number, input: number, tap: numbe
       for (let ky = 0; ky < g.filterHeight; ky++) {
         const iy = oy * strideHeight + ky - top;
         if (iy < 0 || iy >= inHeight) continue;
-        for (let ox = 0; ox < outWidth; ox++) {
-          const output = ((n * outHeight + oy) * outWidth + ox) * inChannels;
-          for (let kx = 0; kx < g.filterWidth; kx++) {
-            const ix = ox * strideWidth + kx - left;
-            if (ix < 0 || ix >= inWidth) continue;
-            visit(output, ((n * inHeight + iy) * inWidth + ix) * inChannels, (ky * g.filterWidth + kx) * inChannels);
-          }
+        for (let kx = 0; kx < g.filterWidth; kx++) {
+          const first = Math.max(0, Math.ceil((left - kx) / strideWidth));
+          const end = Math.min(outWidth, Math.floor((inWidth - 1 + left - kx) / strideWidth) + 1);
+          if (end <= first) continue;
+          const output = ((n * outHeight + oy) * outWidth + first) * inChannels;
+          const input = ((n * inHeight + iy) * inWidth + first * strideWidth + kx - left) * inChannels;
+          visit(output, input, (ky * g.filterWidth + kx) * inChannels, end - first);
         }
       }
     }
