@@ -28,8 +28,8 @@ interface Way {
 
 /** Measuring ends after this, s; what is left is scaled from what was measured. */
 const BUDGET = 15;
-/** A timed step takes about this long, s: with fewer images than the batch where the device is slow. */
-const STEP = 1.5;
+/** For each way, s; a way whose first step takes longer is timed by that one. */
+const PER_WAY = 3;
 
 /**
  * How long each sensible way to train would take here: all layers and head only of the chosen backbone, and all layers of every
@@ -78,13 +78,19 @@ async function secondsPerImage(way: Way, { config, engine, control, ...inputs }:
       await network.trainStep(splitBatch(noise(n, size, inputs.classes), part), 1e-5);
       return (performance.now() - from) / 1000 / n;
     };
-    // The first step compiles; the second, of as few images, says how many fit into the time for the third.
-    const few = Math.min(batchSize, 2);
-    const cold = await time(few);
-    if ((await control.gate()) === 'stop' || cold * few > 2 * STEP) return cold;
-    const warm = await time(few);
-    if ((await control.gate()) === 'stop') return warm;
-    return await time(Math.max(few, Math.min(batchSize, Math.floor(STEP / warm))));
+    // The first steps compile and warm up: bigger and bigger ones follow for as long as there is time, and the quickest counts.
+    let best = Infinity;
+    let spent = 0;
+    let n = Math.min(batchSize, 2);
+    for (let step = 0; step < 8 && (spent < PER_WAY || step === 0); step++) {
+      const perImage = await time(n);
+      best = Math.min(best, perImage);
+      spent += perImage * n;
+      // No step that would take longer than all the time for this way.
+      n = Math.max(1, Math.min(batchSize, 2 * n, Math.floor(PER_WAY / best)));
+      if ((await control.gate()) === 'stop') break;
+    }
+    return best;
   } finally {
     network.dispose();
   }
