@@ -57,6 +57,7 @@ export const config = {
   },
   /** The comment beside a setting in configs/base.yaml. */
   helpOf(path: string): string {
+    help ??= commentsOf(baseText);
     return help.get(path) ?? '';
   },
   /** A change made on the page, the strongest layer. Refused with what is wrong and what is allowed; then nothing changes. */
@@ -114,7 +115,8 @@ export const config = {
   },
 };
 
-const help = commentsOf(baseText);
+/** Read when the settings are first looked at: the page has enough to do when it opens. */
+let help: ReadonlyMap<string, string> | undefined;
 
 function fromAddress(): ConfigLayer | null {
   try {
