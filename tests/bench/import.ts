@@ -80,10 +80,8 @@ await page.getByRole('button', { name: 'Cancel the import' }).waitFor();
 await page.getByRole('button', { name: 'Set up training' }).waitFor({ timeout: 1_200_000 });
 const seconds = (performance.now() - started) / 1000;
 clearInterval(watch);
-console.log(`imported in ${seconds.toFixed(1)} s; ${await stored(page)} records`);
+console.log(`imported in ${seconds.toFixed(1)} s: ${await storedImages(page)} images in ${await stored(page)} records`);
 console.log(`peak memory: renderers ${peakRenderer} MiB, all of Chromium ${peakAll} MiB`);
-const text = await page.locator('main').innerText();
-console.log(/[\d,. ]+ images/.exec(text)?.[0] ?? 'the number of images is not on the page');
 await context.close();
 site.kill();
 process.exit(0);
@@ -100,6 +98,7 @@ async function dropZip(on: Page): Promise<void> {
     await on.dispatchEvent('body', event, { dataTransfer: transfer });
 }
 
+/** Records of the database of data sets. */
 function stored(on: Page): Promise<number> {
   return on.evaluate(async () => {
     const database = await new Promise<IDBDatabase>((resolve) => {
@@ -108,6 +107,22 @@ function stored(on: Page): Promise<number> {
     });
     const count = database.transaction('records').objectStore('records').count();
     const n = await new Promise<number>((resolve) => (count.onsuccess = () => resolve(count.result)));
+    database.close();
+    return n;
+  });
+}
+
+function storedImages(on: Page): Promise<number> {
+  return on.evaluate(async () => {
+    const database = await new Promise<IDBDatabase>((resolve) => {
+      const request = indexedDB.open('pacerid-datasets');
+      request.onsuccess = () => resolve(request.result);
+    });
+    const store = database.transaction('records').objectStore('records');
+    const found = store.getAll(IDBKeyRange.bound('dataset/', 'dataset/\uffff')) as IDBRequest<{ images: unknown[] }[]>;
+    const n = await new Promise<number>(
+      (resolve) => (found.onsuccess = () => resolve(found.result[0]?.images.length ?? 0)),
+    );
     database.close();
     return n;
   });
