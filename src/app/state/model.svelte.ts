@@ -155,5 +155,5 @@ provideStep('export', () => {
 });
 provideStep('try', () => {
   if (!summary) return { state: 'empty', note: 'needs a trained model' };
-  return prediction ? { state: 'done', note: 'ready' } : { state: 'ready', note: 'ready' };
+  return prediction ? { state: 'done', note: 'looked at an image' } : { state: 'ready', note: 'ready' };
 });
