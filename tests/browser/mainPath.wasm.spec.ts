@@ -48,7 +48,7 @@ test('the sample data set becomes a Core ML package in five clicks, over 90 % ri
   for (let i = 0; i < (await pictures.count()); i++) {
     const path = await pictures.nth(i).getAttribute('data-test-image');
     await pictures.nth(i).click();
-    await expect(page.getByTestId('prediction').locator('figcaption')).toContainText(String(path));
+    await expect(page.getByTestId('prediction').locator('figcaption')).toContainText(`of ${path}:`);
     const seen = await page.locator('canvas[data-seen]').evaluate((canvas: HTMLCanvasElement) => {
       const context = canvas.getContext('2d');
       if (!context) throw new Error('The canvas has no 2d context.');

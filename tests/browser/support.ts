@@ -7,7 +7,7 @@ export async function open(page: Page, overrides: Readonly<Record<string, string
 }
 
 export async function goTo(page: Page, step: 'Data' | 'Train' | 'Evaluate' | 'Export' | 'Try'): Promise<void> {
-  await page.getByRole('navigation', { name: 'Steps' }).getByRole('link', { name: step }).click();
+  await page.locator(`nav[aria-label=Steps] a[href="#${step.toLowerCase()}"]`).click();
 }
 
 export async function useSample(page: Page): Promise<void> {

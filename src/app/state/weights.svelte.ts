@@ -31,11 +31,13 @@ export const weights = {
     importing = file.name;
     const architecture = config.effective.model.architecture;
     const stored = await ask('model', 'importWeights', { file, name: file.name, architecture });
+    if (stored) {
+      await weights.refresh();
+      chosenId = stored.id;
+    }
+    // Only now: a run that starts before the file is chosen would silently start from other weights.
     importing = null;
-    if (!stored) return;
-    await weights.refresh();
-    chosenId = stored.id;
-    announce(`Weights from ${stored.name} are ready for ${stored.architecture}.`);
+    if (stored) announce(`Weights from ${stored.name} are ready for ${stored.architecture}.`);
   },
   async delete(id: string): Promise<void> {
     await ask('model', 'deleteWeights', { id });
