@@ -28,9 +28,9 @@ export function configOf(files: readonly string[], changes: Tree): Config {
 }
 
 /** The trainer worker's commands in Node: data sets and runs in memory, weights in a folder, wasm or a GPU. */
-export async function headlessTrainer(weightsFolder: string) {
+export async function headlessTrainer(weightsFolder: string, { gpu } = { gpu: false }) {
   const datasets = memoryDatasetStore();
-  const environment = await nodeEngineEnvironment({ gpu: false });
+  const environment = await nodeEngineEnvironment({ gpu });
   const cache = weightStore(weightsFolder);
   const weights = { cache, base: null, fetch, now: Date.now };
   const listeners = new Set<(event: TrainerEvent) => void>();
@@ -55,11 +55,18 @@ export async function headlessTrainer(weightsFolder: string) {
       importSample(config.data.sample, importOptions(datasets, config)),
     importZip: async (path: string, config: Config): Promise<Dataset> =>
       importFiles(await filesFromDisk(path), importOptions(datasets, config)),
-    /** Trains and tests; prints a line an epoch. Throws what the run throws. */
-    train: async (config: Config, datasetId: string, weightsId: string | null, label: string): Promise<RunState> => {
+    /** Trains and tests, or stops after `steps`; prints a line an epoch. Throws what the run throws. */
+    train: async (
+      config: Config,
+      datasetId: string,
+      weightsId: string | null,
+      label: string,
+      steps = Infinity,
+    ): Promise<RunState> => {
       let state = foldRun([]);
       const listen = ({ event }: TrainerEvent): void => {
         state = foldRun([event], state);
+        if (state.steps.length === steps) void commands.stop(null);
         if (event.type === 'epochEnded') console.log(`${label} · ${epochLine(event)}`);
       };
       listeners.add(listen);
