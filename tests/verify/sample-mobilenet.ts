@@ -4,7 +4,7 @@ import { verifySample } from './headless/sample.ts';
 await verifySample(
   {
     model: { architecture: 'mobilenet_v3_small' },
-    training: { epochs: 30, learning_rate: 0.002, batchnorm_momentum: 0.1 },
+    training: { epochs: 60, learning_rate: 0.002, batchnorm_momentum: 0.1 },
   },
   0.9,
 );
