@@ -3,6 +3,7 @@ import { describeAdapter, describeProcessor, wasmThreads } from './adapter.ts';
 import { BackendUnavailableError, NoWebGpuError, type NoWebGpuReason } from './errors.ts';
 import { createEngine, type OpenDevice } from './reference/engine.ts';
 import { openGpuDevice } from './reference/gpuDevice.ts';
+import { checkAllocations } from './reference/wasmGradients/heap.ts';
 import { inPlaceOnWasm } from './reference/wasmGradients/inPlace.ts';
 import { registerWasmGradients } from './reference/wasmGradients/index.ts';
 import type { AdapterReport, DeviceSetting, Engine, EngineEnvironment } from './types.ts';
@@ -79,6 +80,7 @@ async function openWasm(environment: EngineEnvironment): Promise<OpenDevice> {
     wasm.setWasmPaths({ ...environment.wasmPaths });
   }
   await use('wasm');
+  checkAllocations();
   registerWasmGradients();
   return { name: 'wasm', inPlace: inPlaceOnWasm(), device: null };
 }

@@ -60,3 +60,13 @@ export class BackendUnavailableError extends UserError {
     });
   }
 }
+
+/** The wasm heap (at most 4 GiB, often less) has no room for what the step needs. */
+export class OutOfMemoryError extends UserError {
+  constructor(bytes: number) {
+    super(`The processor’s memory for training is full: ${Math.ceil(bytes / 2 ** 20)} MiB more were needed.`, {
+      kept: 'The last checkpoint. The step in which it happened was discarded.',
+      remedy: 'Lower data.batch_size, training.batchnorm_batch or data.img_size, or train a smaller architecture.',
+    });
+  }
+}

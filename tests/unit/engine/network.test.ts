@@ -1,5 +1,8 @@
+import type * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildGraph } from '../../../src/architectures/index.ts';
+import { OutOfMemoryError } from '../../../src/engine/errors.ts';
+import { allocate, free } from '../../../src/engine/reference/wasmGradients/heap.ts';
 import type { Engine, LabelledBatch } from '../../../src/engine/types.ts';
 import { options, stepsBatch, stepsGraph } from '../support/engineSuites.ts';
 import { formulaImages, formulaWeights } from '../support/formulaWeights.ts';
@@ -109,4 +112,14 @@ it('refuses weights of another shape, labels out of range and a batch of the wro
   await expect(network.trainStep([bad], 0.01)).rejects.toThrow('Label 3');
   await expect(network.predict({ ...batch(2, 32, 3), size: 31 })).rejects.toThrow('no batch');
   network.dispose();
+});
+
+it('a full heap is an error with a remedy, not a write to address 0', async () => {
+  const whole: tf.TensorInfo[] = [];
+  expect(() => {
+    for (let i = 0; i < 5; i++) whole.push(allocate([2 ** 28]));
+  }).toThrow(OutOfMemoryError);
+  expect(whole.length).toBeGreaterThan(0);
+  free(...whole);
+  free(allocate([2 ** 28]));
 });

@@ -5,31 +5,66 @@ import { matMul, transpose, wasmKernel } from './kernel.ts';
 
 type Attributes = ConvolutionAttributes & { readonly filterShape: number[] };
 
+/** Values of patches held at a time, 32 MiB: a whole batch's would be hundreds. */
+const patchValues = 8 << 20;
+
 /**
- * dW `[kH,kW,Cin,Cout]` = patchesᵀ `[kH·kW·Cin, N·Ho·Wo]` · dy `[N·Ho·Wo, Cout]`: one product, so that dy is packed once. The patches are
- * gathered already transposed; a 1×1 convolution needs only the transpose.
+ * dW `[kH,kW,Cin,Cout]` = patchesᵀ `[kH·kW·Cin, N·Ho·Wo]` · dy `[N·Ho·Wo, Cout]`: one product for as many images as fit, so that dy is
+ * packed once. The patches are gathered already transposed; a 1×1 convolution needs only the transpose.
  */
 export const conv2dBackpropFilter = wasmKernel(
   'Conv2DBackpropFilter',
   ({ x, dy }: { x: TensorInfo; dy: TensorInfo }, attributes: Attributes) => {
     const geometry = convolutionGeometry(x.shape, attributes.filterShape, attributes, false);
     const { filterHeight, filterWidth, inChannels, outChannels, batchSize, outHeight, outWidth, padInfo } = geometry;
-    const rows = batchSize * outHeight * outWidth;
-    const taps = filterHeight * filterWidth;
-    const plain = taps === 1 && geometry.strideHeight === 1 && geometry.strideWidth === 1 && padInfo.top === 0;
-    const patches = plain ? transpose(x, rows, inChannels) : transposedPatches(x, geometry);
-    const result = matMul(patches, dy, taps * inChannels, rows, outChannels);
-    free(patches);
-    result.shape = attributes.filterShape;
-    return result;
+    const pixels = outHeight * outWidth;
+    const taps = filterHeight * filterWidth * inChannels;
+    const unit = geometry.strideHeight === 1 && geometry.strideWidth === 1;
+    if (taps === inChannels && unit && padInfo.top === 0) {
+      const turned = transpose(x, batchSize * pixels, inChannels);
+      const result = matMul(turned, dy, taps, batchSize * pixels, outChannels);
+      free(turned);
+      result.shape = attributes.filterShape;
+      return result;
+    }
+    const atOnce = Math.max(1, Math.floor(patchValues / (taps * pixels)));
+    let total: TensorInfo | null = null;
+    for (let first = 0; first < batchSize; first += atOnce) {
+      const images = Math.min(atOnce, batchSize - first);
+      const patches = transposedPatches(x, geometry, first, images);
+      const gradient = images === batchSize ? dy : rowsOf(dy, first * pixels, images * pixels, outChannels);
+      const part = matMul(patches, gradient, taps, images * pixels, outChannels);
+      free(patches);
+      if (gradient !== dy) free(gradient);
+      if (total) {
+        addTo(total, part);
+        free(part);
+      } else {
+        total = part;
+      }
+    }
+    total!.shape = attributes.filterShape;
+    return total!;
   },
 );
 
-/** `[kH·kW·Cin, N·Ho·Wo]`, zeros where a tap falls outside. */
-function transposedPatches(x: TensorInfo, g: Geometry): TensorInfo {
-  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, strideHeight, strideWidth } = g;
+function rowsOf(x: TensorInfo, first: number, count: number, columns: number): TensorInfo {
+  const part = allocate([count, columns]);
+  view(part).set(view(x).subarray(first * columns, (first + count) * columns));
+  return part;
+}
+
+function addTo(total: TensorInfo, part: TensorInfo): void {
+  const target = view(total);
+  const source = view(part);
+  for (let i = 0; i < target.length; i++) target[i] = target[i]! + source[i]!;
+}
+
+/** `[kH·kW·Cin, images·Ho·Wo]`, zeros where a tap falls outside. */
+function transposedPatches(x: TensorInfo, g: Geometry, firstImage: number, images: number): TensorInfo {
+  const { inHeight, inWidth, inChannels, outHeight, outWidth, strideHeight, strideWidth } = g;
   const { top, left } = g.padInfo;
-  const rows = batchSize * outHeight * outWidth;
+  const rows = images * outHeight * outWidth;
   const patches = allocate([g.filterHeight * g.filterWidth * inChannels, rows]);
   const target = view(patches);
   const source = view(x);
@@ -40,12 +75,12 @@ function transposedPatches(x: TensorInfo, g: Geometry): TensorInfo {
       const first = Math.max(0, Math.ceil((left - kx) / strideWidth));
       const end = Math.max(first, Math.min(outWidth, Math.floor((inWidth - 1 + left - kx) / strideWidth) + 1));
       const step = strideWidth * inChannels;
-      for (let n = 0; n < batchSize; n++) {
+      for (let n = 0; n < images; n++) {
         for (let oy = 0; oy < outHeight; oy++) {
           const iy = oy * strideHeight + ky - top;
           const column = (n * outHeight + oy) * outWidth;
           const inside = iy >= 0 && iy < inHeight;
-          const origin = ((n * inHeight + iy) * inWidth + first * strideWidth + kx - left) * inChannels;
+          const origin = (((firstImage + n) * inHeight + iy) * inWidth + first * strideWidth + kx - left) * inChannels;
           for (let c = 0; c < inChannels; c++) {
             const row = (tap + c) * rows + column;
             if (!inside) {
