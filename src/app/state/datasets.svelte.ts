@@ -2,6 +2,7 @@ import type { Dataset, DatasetEvent, NamedFile, RgbImage } from '../../workers/p
 import { announce } from './announce.svelte.ts';
 import { config } from './config.svelte.ts';
 import { count } from '../format.ts';
+import { keepAwake } from './keepAwake.svelte.ts';
 import { provideStep } from './steps.svelte.ts';
 import { askToPersist } from './storage.svelte.ts';
 import { ask, onEvents, request } from './workers.svelte.ts';
@@ -95,11 +96,13 @@ async function runImport(
     return false;
   }
   importing = { name, progress: null, cancelling: false };
+  keepAwake(true, 'import');
   failed = false;
   listening ??= onEvents('dataset', onDatasetEvents);
   const persisting = askToPersist();
   const outcome = await start();
   importing = null;
+  keepAwake(false, 'import');
   await persisting;
   if (!outcome.ok) {
     const cancelled = outcome.error.name === 'ImportCancelledError';
