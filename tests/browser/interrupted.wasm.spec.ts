@@ -56,14 +56,13 @@ test('pause holds the run, continue goes on, stop keeps what was learnt and judg
   expect((await storedEvents(page)).at(-1)).toMatchObject({ type: 'finished', reason: 'stopped' });
 });
 
-test('the trainer worker dies in mid-run: the data set is there and the run can be resumed', async ({ page }) => {
+test('the tab, and with it every worker, is closed in mid-run: the data set is there and the run can be resumed', async ({ page }) => {
   await open(page, someEpochs);
   await useSample(page);
   await startTraining(page);
   await expect
     .poll(async () => (await storedEvents(page)).some(({ type }) => type === 'checkpointSaved'), { timeout: 120_000 })
     .toBe(true);
-  // Chromium gives no test a way to kill one worker, so a run is cut off as a closed tab cuts it off.
   const context = page.context();
   page.on('dialog', (dialog) => void dialog.accept());
   await page.close({ runBeforeUnload: false });
@@ -86,6 +85,8 @@ test('a second tab is told that training is under way elsewhere', async ({ page 
   const second = await page.context().newPage();
   await open(second, someEpochs);
   await goTo(second, 'Train');
+  await expect(second.getByText('This run is under way in another tab')).toBeVisible();
+  await second.getByRole('button', { name: 'Set up a new run' }).click();
   await second.getByRole('button', { name: /^Train \d+ epochs?$/ }).click();
   await expectProblem(second, 'TrainingElsewhereError');
 });
