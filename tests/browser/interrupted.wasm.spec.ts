@@ -56,7 +56,9 @@ test('pause holds the run, continue goes on, stop keeps what was learnt and judg
   expect((await storedEvents(page)).at(-1)).toMatchObject({ type: 'finished', reason: 'stopped' });
 });
 
-test('the tab, and with it every worker, is closed in mid-run: the data set is there and the run can be resumed', async ({ page }) => {
+test('the tab, and with it every worker, is closed in mid-run: the data set is there and the run can be resumed', async ({
+  page,
+}) => {
   await open(page, someEpochs);
   await useSample(page);
   await startTraining(page);
@@ -89,4 +91,27 @@ test('a second tab is told that training is under way elsewhere', async ({ page 
   await second.getByRole('button', { name: 'Set up a new run' }).click();
   await second.getByRole('button', { name: /^Train \d+ epochs?$/ }).click();
   await expectProblem(second, 'TrainingElsewhereError');
+});
+
+test('the trainer worker dies without a word: it is said, the data set is there, the run is resumed', async ({
+  page,
+}) => {
+  await open(page, someEpochs);
+  await useSample(page);
+  await startTraining(page);
+  await expect
+    .poll(async () => (await storedEvents(page)).some(({ type }) => type === 'checkpointSaved'), { timeout: 120_000 })
+    .toBe(true);
+  const trainer = page.workers().find((worker) => worker.url().includes('trainer'));
+  expect(trainer).toBeDefined();
+  await trainer?.evaluate(() => globalThis.close()).catch(() => undefined);
+  await expect(page.getByText(/was cut off|interrupted/).first()).toBeVisible({ timeout: 15_000 });
+  await goTo(page, 'Data');
+  await expect(page.getByRole('button', { name: 'Set up training' })).toBeVisible();
+  await goTo(page, 'Train');
+  await page
+    .getByRole('button', { name: /^Resume/ })
+    .first()
+    .click();
+  await testAccuracy(page, 200_000);
 });
