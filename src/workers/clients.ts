@@ -1,5 +1,6 @@
 import * as Comlink from 'comlink';
 import { UserError, reportOf } from '../errors.ts';
+import { watchLifeline } from './lifeline.ts';
 import type {
   CommandMap,
   DatasetCommands,
@@ -65,10 +66,13 @@ interface Connection<Commands extends CommandMap, Event> {
   end(reason: string): void;
 }
 
+/** Makes a worker that calls itself by `name`, which is unique in this browser. */
+export type CreateWorker = (name: string) => WorkerLike;
+
 /** One client over workers that `create` makes. `onLost` is called when one ends of itself or is ended. */
 export function workerClient<Commands extends CommandMap, Event>(
   which: string,
-  create: () => WorkerLike,
+  create: CreateWorker,
   onLost: (reason: string) => readonly Event[] = () => [],
   onEvents: (events: readonly Event[]) => void = () => undefined,
 ): WorkerClient<Commands, Event> {
@@ -82,7 +86,9 @@ export function workerClient<Commands extends CommandMap, Event>(
   };
 
   const connect = (): Connection<Commands, Event> => {
-    const worker = create();
+    const name = `${which}-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
+    const worker = create(name);
+    let unwatch = (): void => undefined;
     const remote = Comlink.wrap<WorkerEndpoint<Commands, Event>>(worker as unknown as Comlink.Endpoint);
     let markGone: (outcome: Outcome<never>) => void = () => undefined;
     const gone = new Promise<Outcome<never>>((resolve) => (markGone = resolve));
@@ -90,6 +96,7 @@ export function workerClient<Commands extends CommandMap, Event>(
     const end = (reason: string): void => {
       if (!alive) return;
       alive = false;
+      unwatch();
       worker.terminate();
       if (connection === made) connection = null;
       tell(onLost(reason));
@@ -105,7 +112,12 @@ export function workerClient<Commands extends CommandMap, Event>(
     });
     // Comlink's types wrap arguments; a proxied callback arrives as the function that the endpoint expects.
     const subscribed = (remote.subscribe as unknown as WorkerEndpoint<Commands, Event>['subscribe'])(listen);
-    subscribed.catch((error: unknown) => end(String(error)));
+    subscribed.then(
+      () => {
+        if (alive) unwatch = watchLifeline(name, () => end('it was closed, perhaps for want of memory.'));
+      },
+      (error: unknown) => end(String(error)),
+    );
     const made: Connection<Commands, Event> = { remote, subscribed, gone, end };
     return made;
   };
@@ -136,7 +148,7 @@ export function workerClient<Commands extends CommandMap, Event>(
  * The trainer's client: a `stop` that the worker doesn't hear within two seconds ends the worker. Whoever listens gets
  * `workerLost` for the run that was under way, so that the page's state is never left at "training".
  */
-export function trainerClient(create: () => WorkerLike): WorkerClient<TrainerCommands, TrainerEvent> {
+export function trainerClient(create: CreateWorker): WorkerClient<TrainerCommands, TrainerEvent> {
   let running: string | null = null;
   const client = workerClient<TrainerCommands, TrainerEvent>(
     'trainer',
@@ -174,9 +186,14 @@ export function connectWorkers(): Workers {
   return {
     dataset: workerClient(
       'dataset',
-      () => new Worker(new URL('./dataset.worker.ts', import.meta.url), { type: 'module' }),
+      (name) => new Worker(new URL('./dataset.worker.ts', import.meta.url), { type: 'module', name }),
     ),
-    trainer: trainerClient(() => new Worker(new URL('./trainer.worker.ts', import.meta.url), { type: 'module' })),
-    model: workerClient('model', () => new Worker(new URL('./model.worker.ts', import.meta.url), { type: 'module' })),
+    trainer: trainerClient(
+      (name) => new Worker(new URL('./trainer.worker.ts', import.meta.url), { type: 'module', name }),
+    ),
+    model: workerClient(
+      'model',
+      (name) => new Worker(new URL('./model.worker.ts', import.meta.url), { type: 'module', name }),
+    ),
   };
 }

@@ -1,10 +1,10 @@
-import { expose } from 'comlink';
 import { checkedDecoder } from '../dataset/decoding.ts';
 import { datasetStore } from '../platform/browser/datasetStore.ts';
 import { imageDecoder } from '../platform/browser/imageDecoder.ts';
 import { importLock } from '../platform/browser/importLock.ts';
 import { datasetCommands } from './datasetCommands.ts';
 import { createEndpoint } from './endpoint.ts';
+import { exposeWithLifeline } from './lifeline.ts';
 import type { DatasetCommands, DatasetEvent } from './protocol.ts';
 
 const store = datasetStore();
@@ -14,7 +14,7 @@ const { endpoint, emit } = createEndpoint<DatasetCommands, DatasetEvent>(
     emit(event),
   ),
 );
-expose(endpoint);
+exposeWithLifeline(endpoint);
 
 const HOUR = 3_600_000;
 // What a closed tab left half-done; a failure here (no storage at all) shows itself at the first command.

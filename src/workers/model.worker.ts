@@ -1,4 +1,3 @@
-import { expose } from 'comlink';
 import { checkedDecoder } from '../dataset/decoding.ts';
 import { imageSource } from '../dataset/imageSource.ts';
 import { openEngine } from '../engine/device.ts';
@@ -8,6 +7,7 @@ import { imageDecoder } from '../platform/browser/imageDecoder.ts';
 import { runStore } from '../platform/browser/runStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
 import { createEndpoint } from './endpoint.ts';
+import { exposeWithLifeline } from './lifeline.ts';
 import { weightsCommands } from './firstWeights.ts';
 import { modelCommands } from './modelCommands.ts';
 import type { ModelCommands, ModelEvent } from './protocol.ts';
@@ -31,4 +31,4 @@ const { endpoint, emit } = createEndpoint<ModelCommands, ModelEvent>(
     (event) => emit(event),
   ),
 );
-expose(endpoint);
+exposeWithLifeline(endpoint);

@@ -1,4 +1,3 @@
-import { expose } from 'comlink';
 import { imageSource } from '../dataset/imageSource.ts';
 import { openEngine, probe } from '../engine/device.ts';
 import { datasetStore } from '../platform/browser/datasetStore.ts';
@@ -7,6 +6,7 @@ import { isHeld, TRAINER_LOCK, whileHolding } from '../platform/browser/locks.ts
 import { runStore } from '../platform/browser/runStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
 import { createEndpoint } from './endpoint.ts';
+import { exposeWithLifeline } from './lifeline.ts';
 import { firstWeights } from './firstWeights.ts';
 import { pageAddress } from './pageAddress.ts';
 import type { TrainerCommands, TrainerEvent } from './protocol.ts';
@@ -35,4 +35,4 @@ const { endpoint, emit } = createEndpoint<TrainerCommands, TrainerEvent>(
     (event) => emit(event),
   ),
 );
-expose(endpoint);
+exposeWithLifeline(endpoint);
