@@ -1,6 +1,15 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { expect, test } from '@playwright/test';
-import { goTo, open, startTraining, testAccuracy, useSample, watchLongTasks, watchRequests } from './support.ts';
+import {
+  goTo,
+  open,
+  recordPredictions,
+  startTraining,
+  testAccuracy,
+  useSample,
+  watchLongTasks,
+  watchRequests,
+} from './support.ts';
 
 const artefacts = 'output/e2e';
 
@@ -39,41 +48,9 @@ test('the sample data set becomes a Core ML package in five clicks, over 90 % ri
   await page.getByRole('button', { name: 'Download PacerIDClassifier.mlpackage' }).click();
   await (await second).saveAs(`${artefacts}/sample-float32.zip`);
 
-  // What the page shows for Test images, for the foreign judge: the pixels that the network saw and every probability.
-  await goTo(page, 'Try');
-  const pictures = page.locator('[data-test-image]');
-  await expect(pictures.first()).toBeVisible();
-  const images: { rgb: string; probabilities: Record<string, number> }[] = [];
-  let imageSize = 0;
-  for (let i = 0; i < (await pictures.count()); i++) {
-    const path = await pictures.nth(i).getAttribute('data-test-image');
-    await pictures.nth(i).click();
-    await expect(page.getByTestId('prediction').locator('figcaption')).toContainText(`of ${path}:`);
-    const seen = await page.locator('canvas[data-seen]').evaluate((canvas: HTMLCanvasElement) => {
-      const context = canvas.getContext('2d');
-      if (!context) throw new Error('The canvas has no 2d context.');
-      const { data, width } = context.getImageData(0, 0, canvas.width, canvas.height);
-      const rgb: number[] = [];
-      for (let p = 0; p < data.length; p += 4) rgb.push(data[p] ?? 0, data[p + 1] ?? 0, data[p + 2] ?? 0);
-      return { rgb, width };
-    });
-    imageSize = seen.width;
-    const rows = await page
-      .locator('[data-testid=prediction] li[data-label]')
-      .evaluateAll((list) =>
-        list.map((li) => [li.getAttribute('data-label'), Number(li.getAttribute('data-probability'))]),
-      );
-    const probabilities = Object.fromEntries(rows) as Record<string, number>;
-    const sum = Object.values(probabilities).reduce((total, p) => total + p, 0);
-    expect(sum).toBeCloseTo(1, 5);
-    images.push({ rgb: Buffer.from(seen.rgb).toString('base64'), probabilities });
-  }
-  expect(images.length).toBeGreaterThanOrEqual(6);
-  expect(imageSize).toBe(64);
-  const labels = Object.keys(images[0]?.probabilities ?? {}).sort();
-  const predictions = JSON.stringify({ imageSize, labels, images });
-  await writeFile(`${artefacts}/sample-float16.predictions.json`, predictions);
-  await writeFile(`${artefacts}/sample-float32.predictions.json`, predictions);
+  const shown = await recordPredictions(page, 64);
+  await writeFile(`${artefacts}/sample-float16.predictions.json`, shown);
+  await writeFile(`${artefacts}/sample-float32.predictions.json`, shown);
 
   const origin = new URL(page.url()).origin;
   expect(asked.filter((url) => !/^(blob|data):/.test(url) && new URL(url).origin !== origin)).toEqual([]);

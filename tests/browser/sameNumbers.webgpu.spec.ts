@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { expect, test, type Page } from '@playwright/test';
 import JSZip from 'jszip';
 import {
@@ -6,6 +6,7 @@ import {
   fewSteps,
   goTo,
   open,
+  recordPredictions,
   startTraining,
   storedEvents,
   testAccuracy,
@@ -29,8 +30,8 @@ async function trainOn(page: Page, device: 'webgpu' | 'wasm'): Promise<number[]>
 }
 
 test('a real WebGPU adapter learns with the losses of wasm, to 1e-3, and exports', async ({ page }) => {
-  const webgpu = await trainOn(page, 'webgpu');
   const wasm = await trainOn(page, 'wasm');
+  const webgpu = await trainOn(page, 'webgpu');
   expect(webgpu.length).toBeGreaterThanOrEqual(6);
   expect(wasm.length).toBe(webgpu.length);
   const differences = webgpu.map((loss, i) => Math.abs(loss - (wasm[i] ?? Number.NaN)));
@@ -47,6 +48,7 @@ test('a real WebGPU adapter learns with the losses of wasm, to 1e-3, and exports
   await (await downloading).saveAs('output/e2e/webgpu.zip');
   const zip = await JSZip.loadAsync(await readFile('output/e2e/webgpu.zip'));
   expect(Object.keys(zip.files)).toContain('PacerIDClassifier.mlpackage/Data/com.apple.CoreML/model.mlmodel');
+  await writeFile('output/e2e/webgpu.predictions.json', await recordPredictions(page, 32));
 });
 
 test('a killed GPU process ends in a resumed run', async ({ page }) => {

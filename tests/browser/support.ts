@@ -141,3 +141,40 @@ export const fewSteps = {
   'data.batch_size': 8,
   'training.epochs': 1,
 } as const;
+
+/**
+ * What the page shows in Try for one Test image of each class, as the foreign judge reads it: the pixels that the network saw and
+ * every probability with all its digits.
+ */
+export async function recordPredictions(page: Page, size: number): Promise<string> {
+  await goTo(page, 'Try');
+  const pictures = page.locator('[data-test-image]');
+  await expect(pictures.first()).toBeVisible();
+  const images: { rgb: string; probabilities: Record<string, number> }[] = [];
+  for (let i = 0; i < (await pictures.count()); i++) {
+    const path = await pictures.nth(i).getAttribute('data-test-image');
+    await pictures.nth(i).click();
+    await expect(page.getByTestId('prediction').locator('figcaption')).toContainText(`of ${path}:`);
+    const seen = await page.locator('canvas[data-seen]').evaluate((canvas: HTMLCanvasElement) => {
+      const context = canvas.getContext('2d');
+      if (!context) throw new Error('The canvas has no 2d context.');
+      const { data, width } = context.getImageData(0, 0, canvas.width, canvas.height);
+      const rgb: number[] = [];
+      for (let p = 0; p < data.length; p += 4) rgb.push(data[p] ?? 0, data[p + 1] ?? 0, data[p + 2] ?? 0);
+      return { rgb, width };
+    });
+    expect(seen.width).toBe(size);
+    const rows = await page
+      .locator('[data-testid=prediction] li[data-label]')
+      .evaluateAll((list) =>
+        list.map((li) => [li.getAttribute('data-label'), Number(li.getAttribute('data-probability'))]),
+      );
+    const probabilities = Object.fromEntries(rows) as Record<string, number>;
+    const sum = Object.values(probabilities).reduce((total, p) => total + p, 0);
+    expect(sum).toBeCloseTo(1, 5);
+    images.push({ rgb: Buffer.from(seen.rgb).toString('base64'), probabilities });
+  }
+  expect(images.length).toBeGreaterThanOrEqual(6);
+  const labels = Object.keys(images[0]?.probabilities ?? {}).sort();
+  return JSON.stringify({ imageSize: size, labels, images });
+}

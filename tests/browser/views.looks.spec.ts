@@ -35,7 +35,7 @@ async function look(page: Page, name: string): Promise<void> {
 
 test('every view in its states', async ({ page }) => {
   test.setTimeout(1_200_000);
-  await open(page, { 'data.sample.train_per_class': 30, 'training.epochs': 6 });
+  await open(page);
   for (const step of ['Data', 'Train', 'Evaluate', 'Export', 'Try'] as const) {
     await goTo(page, step);
     await look(page, `${step.toLowerCase()}-1-empty`);
