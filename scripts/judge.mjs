@@ -29,6 +29,16 @@ for (const name of readdirSync(scripts).sort()) {
   judge(`${name} --check`, needsTorch ? torch : pip, [join(scripts, name), '--check']);
 }
 
+// What TypeScript writes, Python's safetensors reads: a unit test that waits for a Python.
+if (!pip.missing) process.env.PACERID_PYTHON = pip.path;
+const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+judge('safetensors, read by Python', pip.missing ? pip : { path: process.execPath }, [
+  vitest,
+  'run',
+  '--project=unit',
+  'tests/unit/weights/safetensors',
+]);
+
 const predictions = existsSync(exported)
   ? readdirSync(exported).filter((file) => file.endsWith('.predictions.json'))
   : [];
