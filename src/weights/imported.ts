@@ -39,10 +39,9 @@ export async function importWeights(
 }
 type MatchHead = Parameters<typeof matchWeights>[1]['initialHead'];
 
-/** Newest first. */
-export async function importedWeights(cache: WeightCache): Promise<WeightRecord[]> {
-  const records = (await cache.list()).filter(({ key }) => key.startsWith(prefix));
-  return records.sort((a, b) => b.savedAt - a.savedAt);
+/** All that is kept, downloaded or imported; newest first. */
+export async function keptWeights(cache: WeightCache): Promise<WeightRecord[]> {
+  return (await cache.list()).sort((a, b) => b.savedAt - a.savedAt);
 }
 
 /** The file that was kept under `key`. Throws `WeightsUnavailableError` where it was deleted since. */

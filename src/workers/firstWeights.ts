@@ -4,7 +4,7 @@ import { architectureNames, type ArchitectureName } from '../architectures/setti
 import type { Config } from '../config/schema.ts';
 import type { Graph } from '../graph/types.ts';
 import type { FirstWeights } from '../training/run.ts';
-import { importWeights, importedWeights, readImported } from '../weights/imported.ts';
+import { importWeights, keptWeights, readImported } from '../weights/imported.ts';
 import { assertTrainable, matchWeights } from '../weights/match.ts';
 import { loadPretrained, type PretrainedOptions } from '../weights/pretrained.ts';
 import type { WeightCache, WeightRecord } from '../weights/types.ts';
@@ -77,7 +77,7 @@ export function weightsCommands(
       const network = { graph, candidates: candidates(), initialHead: initialHead(graph, 0) };
       return stored(await importWeights({ bytes, name, now: Date.now() }, network, cache));
     },
-    weights: async () => (await importedWeights(cache)).map(stored),
+    weights: async () => (await keptWeights(cache)).map(stored),
     deleteWeights: async ({ id }) => {
       await cache.delete(id);
       return null;
@@ -86,7 +86,7 @@ export function weightsCommands(
 }
 
 function stored(record: WeightRecord): StoredWeights {
-  const { key, name, sha256, architecture, classes, bytes, warnings } = record;
+  const { key, name, sha256, architecture, classes, bytes, warnings, url } = record;
   return {
     id: key,
     name,
@@ -95,5 +95,6 @@ function stored(record: WeightRecord): StoredWeights {
     classes: classes ?? 0,
     bytes,
     warnings,
+    downloaded: url !== null,
   };
 }

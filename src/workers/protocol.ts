@@ -125,6 +125,8 @@ export interface StoredWeights {
   readonly classes: number;
   readonly bytes: number;
   readonly warnings: readonly string[];
+  /** True: fetched by the page, as `model.pretrained` asks; false: a file that the user gave. */
+  readonly downloaded: boolean;
 }
 
 export interface Prediction {

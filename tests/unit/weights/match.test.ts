@@ -9,7 +9,7 @@ import { parametersOf, sizeOf } from '../../../src/graph/parameters.ts';
 import type { Graph, Tensor } from '../../../src/graph/types.ts';
 import { weightStore } from '../../../src/platform/node/weightStore.ts';
 import { FoldedBatchNormError, WeightsUnavailableError, WrongArchitectureError } from '../../../src/weights/errors.ts';
-import { importWeights, importedWeights, readImported } from '../../../src/weights/imported.ts';
+import { importWeights, keptWeights, readImported } from '../../../src/weights/imported.ts';
 import { assertTrainable, matchWeights } from '../../../src/weights/match.ts';
 import { readSafetensors, writeSafetensors, type SafetensorsFile } from '../../../src/weights/safetensors.ts';
 import { fromTimmMobilenet } from '../../../src/weights/timmMobilenet.ts';
@@ -148,11 +148,11 @@ describe('imported weights', () => {
     const bytes = writeSafetensors(tensorsOf(buildGraph('tiny', 5)));
     const record = await importWeights({ bytes, name: 'mine.safetensors', now: 5 }, network, cache);
     expect(record).toMatchObject({ name: 'mine.safetensors', architecture: 'tiny', classes: 5, url: null });
-    expect(await importedWeights(cache)).toEqual([record]);
+    expect(await keptWeights(cache)).toEqual([record]);
     const { file } = await readImported(record.key, 'tiny', cache);
     expect(file.tensors).toEqual(readSafetensors(bytes).tensors);
     await cache.delete(record.key);
-    expect(await importedWeights(cache)).toEqual([]);
+    expect(await keptWeights(cache)).toEqual([]);
     await expect(readImported(record.key, 'tiny', cache)).rejects.toThrow(WeightsUnavailableError);
   });
 
