@@ -7,7 +7,7 @@ import type { Graph } from '../graph/types.ts';
 import { partMomentum, trainingBatches } from './batches.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import type { Emit } from './emit.ts';
-import { NoCheckpointError } from './errors.ts';
+import { NoCheckpointError, StoppedBeforeFirstStepError } from './errors.ts';
 import { checkpoints } from './handlers/checkpoint.ts';
 import { metrics, type Progress } from './handlers/metrics.ts';
 import { nanGuard } from './handlers/nanGuard.ts';
@@ -57,6 +57,8 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
   const { training, data } = config;
 
   const first = from ?? (await firstWeights(attempt));
+  // A stop before anything was learnt leaves nothing to keep or to judge.
+  if (control.stopping && from === null) throw new StoppedBeforeFirstStepError();
   const partSize =
     attempt.partLimit ?? planPart(graph, data.img_size, data.batch_size, training.layers, engine.adapter);
   const batchnormBatch = Math.min(partSize, data.batch_size);
@@ -93,7 +95,7 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
         ...attempt.statistics,
       }),
     handlers: [
-      nanGuard(training.learning_rate, () => attempt.record().bestEpoch),
+      nanGuard(network, training.learning_rate, () => attempt.record().bestEpoch),
       metrics({
         emit,
         progress,
@@ -136,9 +138,12 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
   return reason;
 }
 
-async function firstWeights({ firstWeights, emit }: Attempt) {
+async function firstWeights({ firstWeights, emit, control }: Attempt) {
   emit({ type: 'progress', what: 'weights', done: 0, total: null });
-  const first = await firstWeights((done, total) => emit({ type: 'progress', what: 'weights', done, total }));
+  const first = await firstWeights(
+    (done, total) => emit({ type: 'progress', what: 'weights', done, total }),
+    control.signal,
+  );
   emit({ type: 'weightsReady', origin: first.origin, warnings: first.warnings });
   return first;
 }

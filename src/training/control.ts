@@ -5,6 +5,8 @@ export interface Control {
   stop(): void;
   readonly stopping: boolean;
   readonly paused: boolean;
+  /** Aborted by `stop`: for what waits on the network. */
+  readonly signal: AbortSignal;
   /**
    * Gives the event loop a turn, so that commands are heard, and waits while paused. `onPause` and `onContinue` are told
    * when a pause begins and ends.
@@ -18,6 +20,7 @@ export function createControl(): Control {
   let paused = false;
   let stopping = false;
   let wake: (() => void) | null = null;
+  const stopped = new AbortController();
   const control: Control = {
     onPause: () => undefined,
     onContinue: () => undefined,
@@ -27,6 +30,7 @@ export function createControl(): Control {
     get paused() {
       return paused;
     },
+    signal: stopped.signal,
     pause: () => {
       if (!stopping) paused = true;
     },
@@ -37,6 +41,7 @@ export function createControl(): Control {
     stop: () => {
       stopping = true;
       paused = false;
+      stopped.abort();
       wake?.();
     },
     gate: async () => {

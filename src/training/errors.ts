@@ -45,6 +45,16 @@ export class NoCheckpointError extends UserError {
   }
 }
 
+/** `stop` came while device and weights were made ready. */
+export class StoppedBeforeFirstStepError extends UserError {
+  constructor() {
+    super('The run was stopped before its first step.', {
+      kept: `${stored} Nothing had been learnt yet, so nothing of this run is kept.`,
+      remedy: 'Start it again when you like.',
+    });
+  }
+}
+
 /** A stored checkpoint that can't be used. */
 export class CheckpointUnreadableError extends UserError {
   constructor(reason: string) {

@@ -1,6 +1,6 @@
 import { assignSplits } from '../dataset/split.ts';
 import type { Dataset, ImageSource } from '../dataset/types.ts';
-import { DeviceLostError, GpuError } from '../engine/errors.ts';
+import { DeviceLostError, GpuError, OutOfMemoryError } from '../engine/errors.ts';
 import type { Engine } from '../engine/types.ts';
 import { reportOf } from '../errors.ts';
 import type { ChannelStatistics } from '../evaluation/pixels.ts';
@@ -32,8 +32,8 @@ export interface RunInputs {
   /** The architecture's normalisation. */
   readonly statistics: ChannelStatistics;
   openEngine(): Promise<Engine>;
-  /** Pretrained, from a file, or random; with a new head. Called for a run that has no checkpoint. */
-  firstWeights(progress: (done: number, total: number | null) => void): Promise<FirstWeights>;
+  /** Pretrained, from a file, or random; with a new head. Called for a run that has no checkpoint; `signal`: stopped. */
+  firstWeights(progress: (done: number, total: number | null) => void, signal: AbortSignal): Promise<FirstWeights>;
   readonly store: RunStore;
   /** Live events; the log is stored beside. */
   readonly emit: (event: RunEvent) => void;
@@ -158,7 +158,7 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
 
 /** Half of the part, if the device refused the step and BatchNorm can still be given enough images; else null. */
 function smallerPart(error: unknown, part: number): number | null {
-  if (!(error instanceof GpuError) || error instanceof DeviceLostError) return null;
+  if (!(error instanceof GpuError || error instanceof OutOfMemoryError)) return null;
   const half = Math.ceil(part / 2);
   return half >= MIN_PART && half < part ? half : null;
 }

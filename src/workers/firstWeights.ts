@@ -31,6 +31,7 @@ export async function firstWeights(
   },
   platform: FirstWeightsPlatform,
   progress: (done: number, total: number | null) => void,
+  signal?: AbortSignal,
 ): Promise<FirstWeights> {
   const { config, graph, weightsId, labels } = wanted;
   const { architecture, pretrained } = config.model;
@@ -45,6 +46,7 @@ export async function firstWeights(
       ? await loadPretrained(architecture, {
           ...platform,
           now: platform.now(),
+          ...(signal && { signal }),
           onProgress: ({ doneBytes, totalBytes }) => progress(doneBytes, totalBytes),
         })
       : await readImported(weightsId, architecture, platform.cache);

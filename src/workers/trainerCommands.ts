@@ -36,6 +36,7 @@ export interface TrainerPlatform {
       readonly labels: readonly string[];
     },
     progress: (done: number, total: number | null) => void,
+    signal: AbortSignal,
   ): Promise<FirstWeights>;
   /** Runs `work` as the only trainer of this browser; `held: false` where another tab trains. */
   exclusively<T>(
@@ -92,10 +93,11 @@ export function trainerCommands(
       graph,
       statistics: architectures[architecture],
       openEngine: () => platform.openEngine(config.training.device),
-      firstWeights: async (progress) =>
+      firstWeights: async (progress, signal) =>
         (first ??= await platform.firstWeights(
           { config, graph, weightsId: record.weightsId, labels: dataset.classes },
           progress,
+          signal,
         )),
       store: runs,
       emit: send,

@@ -1,11 +1,26 @@
+import type { Network } from '../../engine/types.ts';
 import { NotANumberError } from '../errors.ts';
 import type { Handler } from '../trainer.ts';
 
-/** Ends the run at the first loss that isn't a number; the step made no update, and earlier checkpoints are kept. */
-export function nanGuard(learningRate: number, lastGood: () => number | null): Handler {
+/**
+ * Ends the run at the first loss that isn't a number; the step made no update, and earlier checkpoints are kept. The last update
+ * of an epoch shows in no loss: there the weights themselves are looked at, before a checkpoint can replace good ones.
+ */
+export function nanGuard(
+  network: Pick<Network, 'readWeights'>,
+  learningRate: number,
+  lastGood: () => number | null,
+): Handler {
+  let last = 0;
   return {
     stepEnded: ({ loss, epoch, step }) => {
+      last = step;
       if (!Number.isFinite(loss)) throw new NotANumberError(epoch, step, learningRate, lastGood());
+    },
+    epochEnded: async (epoch) => {
+      for (const { data } of (await network.readWeights()).values()) {
+        if (!data.every(Number.isFinite)) throw new NotANumberError(epoch, last, learningRate, lastGood());
+      }
     },
   };
 }

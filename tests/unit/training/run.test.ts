@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { DeviceLostError, GpuError } from '../../../src/engine/errors.ts';
+import { DeviceLostError, GpuError, OutOfMemoryError } from '../../../src/engine/errors.ts';
 import { StorageFullError } from '../../../src/platform/browser/keyValue.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { readCheckpoint } from '../../../src/training/checkpoint.ts';
@@ -125,6 +125,38 @@ describe('trouble in mid-run', () => {
     for (const { data } of weights.values()) expect(data.every(Number.isFinite)).toBe(true);
   });
 
+  it('weights that the last update of an epoch spoiled never become a checkpoint', async () => {
+    let steps = 0;
+    const run = await smallRun({
+      step: async (network, ...call) => {
+        steps += 1;
+        const result = await network.trainStep(...call);
+        // 51 images in batches of 16: four steps an epoch.
+        if (steps === 8) {
+          const weights = new Map(await network.readWeights());
+          weights.set('classifier.bias', { shape: [3], data: Float32Array.of(0, NaN, 0) });
+          await network.writeWeights(weights);
+        }
+        return result;
+      },
+    });
+    expect(run.error).toBeInstanceOf(NotANumberError);
+    expect(run.record).toMatchObject({ state: 'failed', latestEpoch: 1, bestEpoch: 1 });
+    const { weights } = await latest(run.store);
+    for (const { data } of weights.values()) expect(data.every(Number.isFinite)).toBe(true);
+  });
+
+  it('a full wasm heap splits the batch too', async () => {
+    const run = await smallRun({
+      step: (network, parts, rate) => {
+        if (parts.some((part) => part.n > 8)) throw new OutOfMemoryError(2 ** 20);
+        return network.trainStep(parts, rate);
+      },
+    });
+    expect(run.error).toBeNull();
+    expect((await latest(run.store)).batchnormBatch).toBe(8);
+  });
+
   it('a batch that the device refuses goes through in parts, of 8 images at least', async () => {
     const run = await smallRun({
       step: (network, parts, rate) => {
@@ -182,6 +214,18 @@ describe('commands', () => {
     expect(state.steps).toHaveLength(6);
     expect(state.test?.report.n).toBe(15);
     expect(run.record.state).toBe('stopped');
+  });
+
+  it('stop while weights are on their way ends the wait and leaves nothing behind', async () => {
+    const control = createControl();
+    setTimeout(() => control.stop(), 20);
+    const run = await smallRun({
+      control,
+      weights: (signal) =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('given up')))),
+    });
+    expect(run.error).toMatchObject({ message: 'given up' });
+    expect(await run.store.list()).toEqual([]);
   });
 
   it('a pause holds the run between two steps and changes nothing', async () => {

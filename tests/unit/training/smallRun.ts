@@ -147,7 +147,7 @@ export interface SmallRun {
   readonly data?: Dataset;
   readonly onEvent?: (event: RunEvent) => void;
   /** In the place of random weights. */
-  readonly weights?: () => Promise<FirstWeights>;
+  readonly weights?: (signal: AbortSignal) => Promise<FirstWeights>;
   /** Stands between the run and the network. */
   readonly step?: (network: Network, ...call: Parameters<Network['trainStep']>) => ReturnType<Network['trainStep']>;
 }
@@ -179,14 +179,13 @@ export async function smallRun(options: SmallRun = {}) {
     graph,
     statistics: architectures.tiny,
     openEngine: wrapped,
-    firstWeights:
-      options.weights ??
-      (() =>
-        Promise.resolve({
-          weights: initialWeights(graph, architectures.tiny, 5),
-          origin: { kind: 'random', seed: 5 },
-          warnings: [],
-        })),
+    firstWeights: (_, signal) =>
+      options.weights?.(signal) ??
+      Promise.resolve({
+        weights: initialWeights(graph, architectures.tiny, 5),
+        origin: { kind: 'random', seed: 5 },
+        warnings: [],
+      }),
     store,
     control: options.control ?? createControl(),
     emit: (event) => {
