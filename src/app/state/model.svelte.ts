@@ -24,12 +24,21 @@ export interface Exported extends ExportedFile {
   readonly precision: Precision;
 }
 
+/** An answer of Try, with what was asked. */
+export interface Tried {
+  readonly prediction: Prediction;
+  /** Of the file, or where it came from. */
+  readonly name: string;
+  /** Its class, where it is known. */
+  readonly truth: string | null;
+}
+
 /** The run whose model Evaluate, Export and Try use; null: the newest with a checkpoint. */
 let chosenId = $state<string | null>(null);
 let log = $state.raw<RunState>(emptyRun);
 let reports = $state.raw<Readonly<Partial<Record<Split, EvaluationReport>>>>({});
 let exported = $state.raw<readonly Exported[]>([]);
-let prediction = $state.raw<Prediction | null>(null);
+let tried = $state.raw<Tried | null>(null);
 /** What the model worker is doing, and how far it is. */
 let working = $state.raw<{ readonly what: string; readonly done: number; readonly total: number } | null>(null);
 let listening: (() => void) | undefined;
@@ -68,8 +77,8 @@ export const model = {
   get exported(): readonly Exported[] {
     return exported.filter((one) => one.runId === summary?.id);
   },
-  get prediction(): Prediction | null {
-    return prediction;
+  get tried(): Tried | null {
+    return tried;
   },
   get working(): { readonly what: string; readonly done: number; readonly total: number } | null {
     return working;
@@ -83,7 +92,7 @@ export const model = {
     const id = summary?.id;
     if (id === undefined || log.runId === id) return;
     reports = {};
-    prediction = null;
+    tried = null;
     log = emptyRun;
     const state = foldRun(await run.log(id));
     if (summary?.id !== id) return;
@@ -98,17 +107,14 @@ export const model = {
     const report = await during(`evaluating ${name}`, () => ask('model', 'evaluate', { runId: id, split }));
     if (report && summary?.id === id) reports = { ...reports, [split]: report };
   },
-  async predict(file: Blob): Promise<void> {
+  async predict(file: Blob, name: string, truth: string | null): Promise<void> {
     const id = summary?.id;
     if (id === undefined) return;
     const answer = await during('looking at the image', () => ask('model', 'predict', { runId: id, file }));
     if (!answer || summary?.id !== id) return;
-    prediction = answer;
+    tried = { prediction: answer, name, truth };
     const first = answer.classes[0];
     if (first) announce(`Most probable: ${first.label}, ${percent(first.probability)}.`);
-  },
-  forgetPrediction(): void {
-    prediction = null;
   },
   async export(format: ExportFormat, precision: Precision, output: Config['output']): Promise<Exported | null> {
     const id = summary?.id;
@@ -155,5 +161,5 @@ provideStep('export', () => {
 });
 provideStep('try', () => {
   if (!summary) return { state: 'empty', note: 'needs a trained model' };
-  return prediction ? { state: 'done', note: 'looked at an image' } : { state: 'ready', note: 'ready' };
+  return tried ? { state: 'done', note: 'looked at an image' } : { state: 'ready', note: 'ready' };
 });

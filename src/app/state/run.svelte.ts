@@ -1,6 +1,6 @@
 import { emptyRun, foldRun, type RunState } from '../../workers/clients.ts';
 import type { ErrorReport, RunEvent, RunSummary, TrainerEvent, TrainingOption } from '../../workers/protocol.ts';
-import { percent } from '../format.ts';
+import { count, percent } from '../format.ts';
 import { announce } from './announce.svelte.ts';
 import { config } from './config.svelte.ts';
 import { datasets } from './datasets.svelte.ts';
@@ -290,7 +290,7 @@ provideStep('train', () => {
   }
   if (live.status === 'failed') return { state: 'failed', note: 'training failed' };
   if (interrupted) return { state: 'failed', note: 'interrupted' };
-  if (live.status === 'finished') return { state: 'done', note: `${live.history.length} epochs` };
+  if (live.status === 'finished') return { state: 'done', note: count(live.history.length, 'epoch') };
   if (!datasets.current) return { state: 'empty', note: 'needs a data set' };
   return { state: 'ready', note: 'ready' };
 });

@@ -30,6 +30,22 @@ export function describe(confusion: readonly (readonly number[])[], labels: read
   return cell.truth === cell.predicted ? `${images} recognised` : `${images} taken for ${labels[cell.predicted] ?? ''}`;
 }
 
+/** Lightness of `oklch(L C H)`, 0–1. */
+function lightness(colour: string): number {
+  const found = /^oklch\(([\d.]+)/.exec(colour);
+  return found ? Number(found[1]) : 0.5;
+}
+
+function mixed(ground: string, fill: string, alpha: number): number {
+  return (1 - alpha) * lightness(ground) + alpha * lightness(fill);
+}
+
+/** Text or surface, whichever stands out more from that lightness. */
+function readableOn(ground: number, colours: ChartColours): string {
+  const apart = (colour: string): number => Math.abs(lightness(colour) - ground);
+  return apart(colours.text) >= apart(colours.surface) ? colours.text : colours.surface;
+}
+
 /**
  * Shades each cell by its share of the row: right answers in the accent, mistakes in the colour of failure; counts are written
  * where they fit. `ratio`: device pixels a CSS pixel.
@@ -60,12 +76,14 @@ export function drawMatrix(
       if (value > 0) {
         const share = value / Math.max(1, support);
         // A single mistake must still be seen, hence the floor.
-        ctx.globalAlpha = 0.18 + 0.82 * share;
+        const alpha = 0.18 + 0.82 * share;
+        ctx.globalAlpha = alpha;
         ctx.fillStyle = truth === predicted ? colours.accent : colours.bad;
         ctx.fillRect(x + 0.5, y + 0.5, side - 1, side - 1);
         ctx.globalAlpha = 1;
         if (side >= 9 * String(value).length + 8) {
-          ctx.fillStyle = share > 0.45 ? colours.surface : colours.text;
+          const fill = truth === predicted ? colours.accent : colours.bad;
+          ctx.fillStyle = readableOn(mixed(colours.raised, fill, alpha), colours);
           ctx.fillText(String(value), x + side / 2, y + side / 2 + 1);
         }
       } else if (truth === predicted) {
