@@ -115,6 +115,13 @@ export const config = {
   },
 };
 
+/** `tiny` has no pretrained weights: choosing it says so in the settings, and leaving it takes that back. */
+export function chooseArchitecture(name: Config['model']['architecture']): void {
+  if (name === 'tiny') config.edit('model.pretrained', false);
+  else if (resolved.config.model.architecture === 'tiny') config.reset('model.pretrained');
+  config.edit('model.architecture', name);
+}
+
 /** Read when the settings are first looked at: the page has enough to do when it opens. */
 let help: ReadonlyMap<string, string> | undefined;
 

@@ -1,11 +1,12 @@
 import { emptyRun, foldRun, type RunState } from '../../workers/clients.ts';
 import type { ErrorReport, RunEvent, RunSummary, TrainerEvent, TrainingOption } from '../../workers/protocol.ts';
-import { count, percent } from '../format.ts';
+import { count } from '../format.ts';
 import { announce } from './announce.svelte.ts';
 import { config } from './config.svelte.ts';
 import { datasets } from './datasets.svelte.ts';
 import { keepAwake } from './keepAwake.svelte.ts';
 import { problems } from './problems.svelte.ts';
+import { asWanted, speak } from './speakRun.ts';
 import { provideStep } from './steps.svelte.ts';
 import { weights } from './weights.svelte.ts';
 import { ask, onEvents, request } from './workers.svelte.ts';
@@ -116,24 +117,28 @@ export const run = {
     await ask('trainer', 'stop', null, { quiet: (error) => error.name === 'WorkerLostError' });
   },
 
-  async estimate(): Promise<void> {
+  /** `unasked`: the page's own idea; a failure of it is nobody's business. */
+  async estimate(unasked = false): Promise<void> {
     const dataset = datasets.current;
     if (!dataset || busy !== null) return;
     listen();
     busy = 'estimating';
     estimating = null;
     options = [];
-    const answer = request('trainer', 'estimate', {
+    const payload = {
       config: $state.snapshot(config.effective),
       datasetId: dataset.id,
       weightsId: weights.chosen?.id ?? null,
-    });
+    };
+    // One that was cancelled may still be at its last step.
+    const answer = measuring.then(() => (isMine() ? request('trainer', 'estimate', payload) : null));
+    const isMine = (): boolean => busy === 'estimating' && measuring === answer;
     measuring = answer;
     const outcome = await answer;
-    const cancelled = busy !== 'estimating';
-    busy = cancelled ? busy : null;
-    if (outcome.ok) options = outcome.value;
-    else if (!cancelled) problems.show(outcome.error);
+    if (!isMine()) return;
+    busy = null;
+    if (outcome?.ok) options = outcome.value;
+    else if (outcome && !unasked) problems.show(outcome.error);
   },
   async cancelEstimate(): Promise<void> {
     if (busy !== 'estimating') return;
@@ -221,17 +226,22 @@ async function carry(command: () => ReturnType<typeof request<'trainer', 'start'
   keepAwake(false);
   busy = null;
   stopping = false;
-  if (!outcome.ok) {
-    // A failure in mid-run is in the log and shown with it; one before it has no other place.
-    const told = live.status === 'failed' && live.error?.name === outcome.error.name;
-    if (answeredInPlace.has(outcome.error.name)) {
-      failure = outcome.error;
-      announce(`${outcome.error.message} ${outcome.error.remedy}`, 'assertive');
-    } else if (!told && outcome.error.name !== 'WorkerLostError') problems.show(outcome.error);
-    if (live.status !== 'failed' && live.status !== 'lost' && live.status !== 'finished') live = emptyRun;
-  }
   await run.load();
   if (outcome.ok) for (const then of ended) then(outcome.value.runId);
+  else settle(outcome.error);
+}
+
+/** Where a failure is told. One in mid-run is in the log and shown with it. */
+function settle(error: ErrorReport): void {
+  // A run that never came to its first epoch left nothing behind: back to the set-up, which may hold the way out.
+  const stored = summaries.some((one) => one.id === live.runId);
+  const told = stored && live.status === 'failed' && live.error?.name === error.name;
+  if (!stored || !['failed', 'lost', 'finished'].includes(live.status)) live = emptyRun;
+  if (asWanted.has(error.name)) announce(error.message);
+  else if (answeredInPlace.has(error.name)) {
+    failure = error;
+    announce(`${error.message} ${error.remedy}`, 'assertive');
+  } else if (!told && error.name !== 'WorkerLostError') problems.show(error);
 }
 
 function listen(): void {
@@ -251,27 +261,6 @@ function onTrainerEvents(batch: readonly TrainerEvent[]): void {
     speak(event);
   }
   if (events.length > 0) live = foldRun(events, live);
-}
-
-/** Epoch ends, failures and the run's end; never every step. */
-function speak(event: RunEvent): void {
-  if (event.type === 'epochEnded') {
-    const judged = event.validation ?? event.train;
-    const where = event.validation ? 'on validation' : 'on training images';
-    announce(
-      `Epoch ${event.epoch} is over: ${percent(judged.accuracy)} right ${where}${event.best ? ', the best so far' : ''}.`,
-    );
-  } else if (event.type === 'testEvaluated') {
-    announce(`On the Test split ${percent(event.report.accuracy)} of ${event.report.n} images are right.`);
-  } else if (event.type === 'failed') {
-    announce(`Training failed. ${event.error.message} ${event.error.remedy}`, 'assertive');
-  } else if (event.type === 'deviceLost') {
-    announce('The graphics device was lost. Training goes on from the last checkpoint.', 'assertive');
-  } else if (event.type === 'workerLost') {
-    announce('The training worker ended. The run can be resumed.', 'assertive');
-  } else if (event.type === 'finished') {
-    announce(event.reason === 'completed' ? 'Training is complete.' : 'Training was stopped; what was learnt is kept.');
-  }
 }
 
 /** 0–1 over the whole run; null before the first step. */

@@ -12,9 +12,26 @@ export class StorageFullError extends UserError {
   }
 }
 
+/** The browser gives this page no database: a private window, a policy, a damaged profile. */
+export class StorageUnavailableError extends UserError {
+  constructor(cause: unknown) {
+    super(
+      `The browser does not let this page store anything (${cause instanceof Error ? cause.message : 'no reason'}).`,
+      {
+        kept: 'What was stored before, if anything, is untouched.',
+        remedy:
+          'Open the page in an ordinary window, not a private one; allow it to store site data; then reload. Restart the browser if that does not help.',
+        cause,
+      },
+    );
+  }
+}
+
+const UNAVAILABLE = new Set(['SecurityError', 'InvalidStateError', 'UnknownError', 'NotAllowedError']);
+
 /**
  * One IndexedDB database with one store of string keys. Each call is one transaction: `setMany` writes all or nothing.
- * Throws `StorageFullError` where the browser says QuotaExceededError.
+ * Throws `StorageFullError` where the browser says QuotaExceededError, `StorageUnavailableError` where it gives no database.
  */
 export interface KeyValue {
   get<T>(key: string): Promise<T | undefined>;
@@ -39,6 +56,7 @@ export function keyValue(database: string, what: string): KeyValue {
       return await work;
     } catch (error) {
       if (error instanceof DOMException && error.name === 'QuotaExceededError') throw new StorageFullError(what, error);
+      if (error instanceof DOMException && UNAVAILABLE.has(error.name)) throw new StorageUnavailableError(error);
       throw error;
     }
   };
