@@ -92,7 +92,7 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
         if (dataset === undefined) throw new DatasetChangedError(name);
         const { data } = checkpoint.config;
         const indices = assignSplits(dataset, data)[split];
-        return evaluate(network, platform.sourceOf(dataset), indices, dataset.images, dataset.classes, {
+        const report = await evaluate(network, platform.sourceOf(dataset), indices, dataset.images, dataset.classes, {
           split,
           size: data.img_size,
           geometry: data.geometry,
@@ -102,6 +102,10 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
           onProgress: (done, total) => emit({ type: 'modelProgress', what: 'evaluating', done, total }),
           between: turn,
         });
+        // A run that was cut off is judged here: its exports then say how good it is, as those of a whole run do.
+        if (split === 'test' && foldRun(await runs.events(runId)).test === null)
+          await runs.appendEvents(runId, [{ at: Date.now(), type: 'testEvaluated', epoch: checkpoint.epoch, report }]);
+        return report;
       }),
 
     predict: ({ runId, file }) =>

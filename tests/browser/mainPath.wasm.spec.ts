@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { expect, test } from '@playwright/test';
 import {
+  fewSteps,
   goTo,
   open,
   recordPredictions,
@@ -65,4 +66,10 @@ test('the sample data set becomes a Core ML package in five clicks, over 90 % ri
   );
   expect(blocked / samples).toBeLessThan(0.05);
   expect(Math.max(0, ...lengths)).toBeLessThan(150);
+});
+
+test('a link that asks for the sample opens with it', async ({ page }) => {
+  await open(page, { ...fewSteps, 'data.source': 'sample' });
+  await expect(page.getByRole('button', { name: 'Set up training' })).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByRole('heading', { name: /Sample radiographs/ })).toBeVisible();
 });

@@ -6,6 +6,7 @@ import type { ErrorReport } from '../../errors.ts';
 let report = $state.raw<AdapterReport | null>(null);
 let failure = $state.raw<ErrorReport | null>(null);
 let probing = $state(false);
+let asked = config.effective.training.device;
 
 /** This computer, as the trainer sees it: what `training.device` would take. */
 export const machine = {
@@ -26,12 +27,15 @@ export const machine = {
   get hasWebGpu(): boolean {
     return 'gpu' in navigator;
   },
-  async probe(): Promise<void> {
+  async probe(device = config.effective.training.device): Promise<void> {
+    asked = device;
     if (probing) return;
     probing = true;
-    const outcome = await request('trainer', 'probe', { device: config.effective.training.device });
+    const outcome = await request('trainer', 'probe', { device });
     report = outcome.ok ? outcome.value : null;
     failure = outcome.ok ? null : outcome.error;
     probing = false;
+    // The setting was changed meanwhile.
+    if (asked !== device) await machine.probe(asked);
   },
 };

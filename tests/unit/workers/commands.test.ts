@@ -98,6 +98,26 @@ describe('from a data set to a model, by the workers’ commands', () => {
     expect(again.accuracy).toBe(report.accuracy);
   });
 
+  it('a run that was cut off before its Test is judged later, once, and its exports say how good it is', async () => {
+    const record = (await runs.read(runId))!;
+    const checkpoint = (await runs.readCheckpoint(runId, 'best'))!;
+    const cut = { ...record, id: 'cut', latestEpoch: record.bestEpoch };
+    await runs.writeCheckpoint(cut, record.bestEpoch!, checkpoint);
+    const log = await trainer.events({ runId });
+    await runs.appendEvents(
+      'cut',
+      log.filter(({ type }) => type !== 'testEvaluated' && type !== 'finished'),
+    );
+    const report = await model.evaluate({ runId: 'cut', split: 'test' });
+    await model.evaluate({ runId: 'cut', split: 'test' });
+    const { blob } = await model.exportModel({ runId: 'cut', format: 'safetensors', precision: 'float32' });
+    const stored = await runs.events('cut');
+    expect(stored.filter(({ type }) => type === 'testEvaluated')).toHaveLength(1);
+    const { metadata } = readSafetensors(new Uint8Array(await blob.arrayBuffer()));
+    expect(metadata['test_images']).toBe(String(report.n));
+    await trainer.deleteRun({ runId: 'cut' });
+  });
+
   it('a prediction is a whole distribution, most probable first, over the pixels that it shows', async () => {
     const index = dataset.images.findIndex(({ given }) => given === 'test');
     const image = dataset.images[index]!;
