@@ -70,13 +70,9 @@ export interface Network {
    * Forward, backward, update. `parts` are micro-batches of one batch: gradients are weighted by their n and summed, one update
    * is made. BatchNorm sees the part. With `trainable: 'head'` the backbone runs in eval mode, dropout too.
    * Throws `DeviceLostError` or `GpuError`; never returns zeros for a failed dispatch. A loss of NaN is returned and
-   * makes no update. `between` is awaited between two parts: gives commands a turn where a step takes long.
+   * makes no update. Long work gives the event loop a turn several times a second, so that commands are heard in a step's middle.
    */
-  trainStep(
-    parts: readonly LabelledBatch[],
-    learningRate: number,
-    between?: () => Promise<unknown>,
-  ): Promise<StepResult>;
+  trainStep(parts: readonly LabelledBatch[], learningRate: number): Promise<StepResult>;
   /** Logits `[n, classes]`, eval mode. */
   predict(batch: ImageBatch): Promise<Float32Array>;
   /** A copy in torch's layout. */

@@ -1,3 +1,5 @@
+import { turn } from '../engine/turn.ts';
+
 /** What the loop asks between micro-batches, and what commands set. */
 export interface Control {
   pause(): void;
@@ -56,19 +58,4 @@ export function createControl(): Control {
     },
   };
   return control;
-}
-
-/**
- * One turn of the event loop. A message channel, as `setTimeout` waits 4 ms when nested and a second or more in a hidden tab,
- * and `requestAnimationFrame` doesn't come there at all.
- */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
-  });
 }

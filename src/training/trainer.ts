@@ -1,6 +1,5 @@
 import type { LabelledBatch, Network, StepResult } from '../engine/types.ts';
 import { splitBatch } from './batches.ts';
-import { turn } from './control.ts';
 
 export interface StepEnd extends StepResult {
   readonly epoch: number;
@@ -41,7 +40,7 @@ export async function train(loop: Loop): Promise<'completed' | 'stopped'> {
     let stopped = false;
     let started = performance.now();
     for await (const batch of loop.batches(epoch)) {
-      const result = await network.trainStep(splitBatch(batch, loop.partSize), loop.learningRate, turn);
+      const result = await network.trainStep(splitBatch(batch, loop.partSize), loop.learningRate);
       const seconds = (performance.now() - started) / 1000;
       step += 1;
       for (const handler of handlers) await handler.stepEnded?.({ ...result, epoch, step, batch, seconds });

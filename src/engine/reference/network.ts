@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { random } from '../../random.ts';
 import type { BatchNorm2dNode, Graph, Weights } from '../../graph/types.ts';
+import { turn } from '../turn.ts';
 import type { ImageBatch, LabelledBatch, Network, NetworkOptions, OptimiserState, StepResult } from '../types.ts';
 import { adamScalars, moveStatistics, updateParameter, type InPlace } from './adam.ts';
 import { crossEntropy } from './loss.ts';
@@ -9,6 +10,9 @@ import { backward, forward, planOf, type ForwardPass, type Gradients, type Stati
 
 /** Stream of random.ts that dropout draws from: ('drop', step, part and node). */
 const DROPOUT = 0x64726f70;
+
+/** Where work on the processor has held the thread for this long, ms, the event loop gets a turn: commands are heard. */
+const BREATH = 200;
 
 /** What a network needs of the engine that it lives on. */
 export interface Host {
@@ -50,7 +54,16 @@ export function createNetwork(host: Host, graph: Graph, weights: Weights, option
     return run;
   };
 
-  const run = (batch: ImageBatch, training: boolean, part: number): ForwardPass => {
+  let breathed = performance.now();
+  const afterNode = async (): Promise<void> => {
+    host.observe();
+    if (performance.now() - breathed < BREATH) return;
+    await turn();
+    breathed = performance.now();
+    host.enter();
+  };
+
+  const run = (batch: ImageBatch, training: boolean, part: number): Promise<ForwardPass> => {
     const { images, n, size } = batch;
     if (images.length !== n * size * size * channels) {
       throw new Error(`${images.length} numbers are no batch [${n},${size},${size},${channels}].`);
@@ -60,21 +73,21 @@ export function createNetwork(host: Host, graph: Graph, weights: Weights, option
       record: training,
       parameters: parameters.ofNode,
       uniform: (node) => random(options.seed, DROPOUT, step, part * 4096 + nodeIndex.get(node)!).uniform,
-      onNode: host.observe,
+      onNode: afterNode,
     });
   };
 
   /** Gradients of one part, or null where its loss isn't finite. */
   const differentiate = async (batch: LabelledBatch, part: number, scale: number) => {
     host.enter();
-    const pass = run(batch, true, part);
+    const pass = await run(batch, true, part);
     try {
       const logits = (await pass.output.data()) as Float32Array;
       const { sum, gradient } = crossEntropy(logits, batch.labels, graph.classes, scale);
       if (!Number.isFinite(sum)) return { sum, logits, gradients: null, statistics: [] };
       host.enter();
       const dy = tf.tensor2d(gradient, [batch.n, graph.classes]);
-      const gradients = backward(plan, pass, dy, parameters.ofNode, host.observe);
+      const gradients = await backward(plan, pass, dy, parameters.ofNode, afterNode);
       const statistics = pass.statistics.map((s) => ({ ...s, moments: tf.clone(s.moments) }));
       return { sum, logits, gradients, statistics };
     } finally {
@@ -99,7 +112,7 @@ export function createNetwork(host: Host, graph: Graph, weights: Weights, option
 
   return {
     graph,
-    trainStep: (parts, learningRate, between) =>
+    trainStep: (parts, learningRate) =>
       inTurn(async (): Promise<StepResult> => {
         const total = parts.reduce((sum, part) => sum + part.n, 0);
         if (total === 0) throw new Error('A step needs at least one image.');
@@ -110,7 +123,6 @@ export function createNetwork(host: Host, graph: Graph, weights: Weights, option
         let rows = 0;
         try {
           for (const [index, part] of parts.entries()) {
-            if (index > 0) await between?.();
             const result = await differentiate(part, index, 1 / total);
             logits.set(result.logits, rows * graph.classes);
             rows += part.n;
@@ -130,7 +142,7 @@ export function createNetwork(host: Host, graph: Graph, weights: Weights, option
     predict: (batch) =>
       inTurn(async () => {
         host.enter();
-        const pass = run(batch, false, 0);
+        const pass = await run(batch, false, 0);
         try {
           return (await pass.output.data()) as Float32Array;
         } finally {

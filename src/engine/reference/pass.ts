@@ -52,15 +52,15 @@ export interface ForwardOptions {
   readonly record: boolean;
   readonly parameters: (node: string) => NodeParameters;
   readonly uniform: (node: string) => () => number;
-  /** Called after each node, where memory is about to be highest. */
-  readonly onNode?: () => void;
+  /** Awaited after each node, where memory is about to be highest. */
+  readonly onNode: () => Promise<void>;
 }
 
 /**
  * Runs the graph on `x` `[N,H,W,C]` (which it frees). An activation lives until its last consumer has run, or, where a backward
  * step reads it, until that step has run. In head-only mode nothing but the head is differentiated, so nothing is kept.
  */
-export function forward(plan: Plan, x: tf.Tensor, options: ForwardOptions): ForwardPass {
+export async function forward(plan: Plan, x: tf.Tensor, options: ForwardOptions): Promise<ForwardPass> {
   const ledger = createLedger();
   const values = new Map<string, tf.Tensor>();
   const tape: TapeEntry[] = [];
@@ -95,7 +95,7 @@ export function forward(plan: Plan, x: tf.Tensor, options: ForwardOptions): Forw
         ledger.hold(moments);
         statistics.push({ node: node.name, moments, count });
       }
-      options.onNode?.();
+      await options.onNode();
       for (const input of inputs) ledger.release(input);
     }
   } catch (error) {
@@ -112,13 +112,13 @@ export type Gradients = Map<string, tf.Tensor>;
  * Walks the tape backwards from `dy`, the gradient of the output (which it frees). Frees each saved activation as soon as its
  * step has run. The caller owns the gradients returned.
  */
-export function backward(
+export async function backward(
   plan: Plan,
   pass: ForwardPass,
   dy: tf.Tensor,
   parameters: (node: string) => NodeParameters,
-  onNode?: () => void,
-): Gradients {
+  onNode: () => Promise<void>,
+): Promise<Gradients> {
   const { nodes } = plan.graph;
   const pending = new Map<string, tf.Tensor>([[nodes[nodes.length - 1]!.name, dy]]);
   const gradients: Gradients = new Map();
@@ -143,7 +143,7 @@ export function backward(
         sofar.dispose();
         part.dispose();
       });
-      onNode?.();
+      await onNode();
       pending.delete(node.name);
       gradient.dispose();
       for (const tensor of saved) pass.ledger.release(tensor);

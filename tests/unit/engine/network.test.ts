@@ -40,6 +40,20 @@ it('frees activations while the backward pass runs, and everything when it is di
   expect(engine.memory()).toMatchObject({ tensors: empty.tensors, bytes: empty.bytes });
 });
 
+it('gives commands a turn in the middle of a long step', async () => {
+  const graph = buildGraph('mobilenet_v3_small', 5);
+  const network = await engine.build(graph, formulaWeights(graph), options);
+  const turns: number[] = [];
+  const clock = setInterval(() => turns.push(performance.now()), 20);
+  const started = performance.now();
+  await network.trainStep([batch(48, 128, 5)], 0.001);
+  const took = performance.now() - started;
+  clearInterval(clock);
+  network.dispose();
+  // Without turns the timer would not be heard before the end. One layer may take longer than the 200 ms aimed at.
+  expect(turns.length).toBeGreaterThanOrEqual(Math.floor(took / 500));
+});
+
 describe('head only', () => {
   it('leaves every other parameter and every running statistic bitwise as it was, and learns', async () => {
     const graph = buildGraph('mobilenet_v3_small', 5);
