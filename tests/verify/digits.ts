@@ -29,6 +29,9 @@ const pytorch: Record<Way, readonly number[]> = {
   random: [0.13, 0.78, 0.77, 0.86, 0.89, 0.88],
 };
 
+/** Its means of the last three epochs over several seeds: tests/python/digits_pytorch.py, seeds 1–3 (random: 1, 2, 3, 5, 6, 7). */
+const pytorchMeans: Record<Way, number> = { head: 0.863, all: 0.963, random: 0.872 };
+
 /** In the test where SHA-256 of the path in the zip, as one big-endian integer, is a multiple of 5. 256 mod 5 is 1: the bytes' sum decides. */
 const isTest = (path: string): boolean => sha256(utf8ToBytes(path)).reduce((sum, byte) => sum + byte, 0) % 5 === 0;
 
@@ -111,6 +114,7 @@ const check = (what: string, ok: boolean): void => {
 };
 for (const [way, ours] of means) {
   const theirs = lastThree(pytorch[way]);
+  console.log(`${way}: ${ours.toFixed(3)} over ${seeds.length} seeds; PyTorch ${pytorchMeans[way]} over several`);
   check(`${way}: ${ours.toFixed(3)} is at most 3 points below PyTorch’s ${theirs.toFixed(3)}`, ours >= theirs - 0.03);
 }
 const [all, random] = [means.get('all'), means.get('random')];
