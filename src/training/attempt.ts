@@ -13,7 +13,7 @@ import { metrics, type Progress } from './handlers/metrics.ts';
 import { nanGuard } from './handlers/nanGuard.ts';
 import { createPace } from './handlers/pace.ts';
 import { planPart } from './memory.ts';
-import type { RunInputs } from './run.ts';
+import type { RunInputs } from './inputs.ts';
 import { train } from './trainer.ts';
 import type { Checkpoint, RunConfig, RunRecord } from './types.ts';
 

@@ -1,46 +1,15 @@
 import { assignSplits } from '../dataset/split.ts';
-import type { Dataset, ImageSource } from '../dataset/types.ts';
 import { DeviceLostError, GpuError, OutOfMemoryError } from '../engine/errors.ts';
-import type { Engine } from '../engine/types.ts';
 import { reportOf } from '../errors.ts';
-import type { ChannelStatistics } from '../evaluation/pixels.ts';
 import { parametersOf, sizeOf } from '../graph/parameters.ts';
-import type { Graph, Weights } from '../graph/types.ts';
 import { attemptRun } from './attempt.ts';
 import { batchRanges } from './batches.ts';
 import { readCheckpoint } from './checkpoint.ts';
-import type { Control } from './control.ts';
 import { DeviceKeepsFailingError, NoTrainingImagesError } from './errors.ts';
-import type { RunEvent, WeightsOrigin } from './events.ts';
+import type { RunInputs } from './inputs.ts';
 import { createRunLog } from './runLog.ts';
 import { MIN_PART } from './settings.ts';
-import type { RunDataset, RunRecord, RunStore } from './types.ts';
-
-export interface FirstWeights {
-  readonly weights: Weights;
-  readonly origin: WeightsOrigin;
-  readonly warnings: readonly string[];
-}
-
-export interface RunInputs {
-  /** A new run's record (`newRun`), or a stored one to go on with. */
-  readonly record: RunRecord;
-  readonly dataset: Dataset;
-  readonly source: ImageSource;
-  /** The training graph for the data set's classes. */
-  readonly graph: Graph;
-  /** The architecture's normalisation. */
-  readonly statistics: ChannelStatistics;
-  openEngine(): Promise<Engine>;
-  /** Pretrained, from a file, or random; with a new head. Called for a run that has no checkpoint; `signal`: stopped. */
-  firstWeights(progress: (done: number, total: number | null) => void, signal: AbortSignal): Promise<FirstWeights>;
-  readonly store: RunStore;
-  /** Live events; the log is stored beside. */
-  readonly emit: (event: RunEvent) => void;
-  readonly control: Control;
-  /** Sentences for the user that belong at the head of the log. */
-  readonly notices?: readonly string[];
-}
+import type { RunDataset, RunRecord } from './types.ts';
 
 /** How often a lost device is replaced before the run gives up. */
 const MAX_LOSSES = 3;

@@ -3,7 +3,7 @@ import { initialHead, initialWeights } from '../architectures/initialise.ts';
 import { architectureNames, type ArchitectureName } from '../architectures/settings.ts';
 import type { Config } from '../config/schema.ts';
 import type { Graph } from '../graph/types.ts';
-import type { FirstWeights } from '../training/run.ts';
+import type { FirstWeights } from '../training/inputs.ts';
 import { importWeights, keptWeights, readImported } from '../weights/imported.ts';
 import { assertTrainable, matchWeights } from '../weights/match.ts';
 import { loadPretrained, type PretrainedOptions } from '../weights/pretrained.ts';

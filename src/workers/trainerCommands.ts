@@ -15,7 +15,8 @@ import {
 } from '../training/errors.ts';
 import { estimate } from '../training/estimate.ts';
 import type { RunEvent } from '../training/events.ts';
-import { newRun, runTraining, type FirstWeights } from '../training/run.ts';
+import type { FirstWeights } from '../training/inputs.ts';
+import { newRun, runTraining } from '../training/run.ts';
 import type { RunRecord, RunStore } from '../training/types.ts';
 import type { Handlers } from './endpoint.ts';
 import type { RunSummary, TrainerCommands, TrainerEvent } from './protocol.ts';

@@ -1,6 +1,6 @@
 import type { BatchNorm2dNode, GraphNode } from '../../graph/types.ts';
 import { boolConstant, intConstant, intsConstant, stringConstant } from './milValues.ts';
-import type { ProgramWriter } from './milProgram.ts';
+import type { ProgramWriter } from './programWriter.ts';
 
 /**
  * The MIL operations that stand for one node. Their semantics are those of coremltools' iOS 15 opset

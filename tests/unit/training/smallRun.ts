@@ -8,7 +8,8 @@ import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { random } from '../../../src/random.ts';
 import { createControl, type Control } from '../../../src/training/control.ts';
 import type { RunEvent } from '../../../src/training/events.ts';
-import { newRun, runTraining, type FirstWeights } from '../../../src/training/run.ts';
+import type { FirstWeights } from '../../../src/training/inputs.ts';
+import { newRun, runTraining } from '../../../src/training/run.ts';
 import type { RunConfig, RunRecord, RunStore } from '../../../src/training/types.ts';
 import { openInNode } from '../support/openInNode.ts';
 

@@ -1,0 +1,33 @@
+import type { Dataset, ImageSource } from '../dataset/types.ts';
+import type { Engine } from '../engine/types.ts';
+import type { ChannelStatistics } from '../evaluation/pixels.ts';
+import type { Graph, Weights } from '../graph/types.ts';
+import type { Control } from './control.ts';
+import type { RunEvent, WeightsOrigin } from './events.ts';
+import type { RunRecord, RunStore } from './types.ts';
+
+export interface FirstWeights {
+  readonly weights: Weights;
+  readonly origin: WeightsOrigin;
+  readonly warnings: readonly string[];
+}
+
+export interface RunInputs {
+  /** A new run's record (`newRun`), or a stored one to go on with. */
+  readonly record: RunRecord;
+  readonly dataset: Dataset;
+  readonly source: ImageSource;
+  /** The training graph for the data set's classes. */
+  readonly graph: Graph;
+  /** The architecture's normalisation. */
+  readonly statistics: ChannelStatistics;
+  openEngine(): Promise<Engine>;
+  /** Pretrained, from a file, or random; with a new head. Called for a run that has no checkpoint; `signal`: stopped. */
+  firstWeights(progress: (done: number, total: number | null) => void, signal: AbortSignal): Promise<FirstWeights>;
+  readonly store: RunStore;
+  /** Live events; the log is stored beside. */
+  readonly emit: (event: RunEvent) => void;
+  readonly control: Control;
+  /** Sentences for the user that belong at the head of the log. */
+  readonly notices?: readonly string[];
+}
