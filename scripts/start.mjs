@@ -33,7 +33,14 @@ if (!existsSync(built) || newest(inputs.map((name) => join(root, name))) > statS
 const server = await preview({
   root,
   logLevel: 'warn',
-  preview: { port: Number(options.port), host: options.host, strictPort: options['strict-port'], open: false },
+  preview: {
+    port: Number(options.port),
+    host: options.host,
+    strictPort: options['strict-port'],
+    open: false,
+    // Under whatever name an intranet knows this machine: what is served are public files, there is nothing to rebind to.
+    allowedHosts: true,
+  },
 });
 const addresses = [...server.resolvedUrls.local, ...server.resolvedUrls.network];
 console.log(`\nPacerID Studio is at ${addresses.join(' and ')}\nCtrl+C ends it.`);
