@@ -65,7 +65,6 @@ export type RunEvent = { readonly at: number } & (
       readonly done: number;
       readonly total: number | null;
     }
-  | { readonly type: 'estimated'; readonly options: readonly TrainingOption[] }
   | { readonly type: 'epochStarted'; readonly epoch: number }
   | {
       readonly type: 'step';

@@ -2,7 +2,7 @@ import type { AdapterReport } from '../engine/types.ts';
 import type { ErrorReport } from '../errors.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import type { Split } from '../dataset/types.ts';
-import type { RunEvent, TrainingOption, WeightsOrigin } from './events.ts';
+import type { RunEvent, WeightsOrigin } from './events.ts';
 import type { EpochRecord } from './types.ts';
 
 export type RunStatus =
@@ -43,7 +43,6 @@ export interface RunState {
   readonly adapter: AdapterReport | null;
   readonly weights: { readonly origin: WeightsOrigin; readonly warnings: readonly string[] } | null;
   readonly preparing: { readonly what: string; readonly done: number; readonly total: number | null } | null;
-  readonly options: readonly TrainingOption[];
   /** The epoch under way (or the last one), and the step in it; 0 before the first. */
   readonly epoch: number;
   readonly step: number;
@@ -80,7 +79,6 @@ export const emptyRun: RunState = {
   adapter: null,
   weights: null,
   preparing: null,
-  options: [],
   epoch: 0,
   step: 0,
   steps: [],
@@ -143,9 +141,6 @@ function apply(state: Draft, event: RunEvent): void {
       return;
     case 'progress':
       state.preparing = { what: event.what, done: event.done, total: event.total };
-      return;
-    case 'estimated':
-      state.options = event.options;
       return;
     case 'epochStarted':
       state.status = 'training';

@@ -253,7 +253,6 @@ function onTrainerEvents(batch: readonly TrainerEvent[]): void {
   for (const { event } of batch) {
     if (busy === 'estimating') {
       if (event.type === 'progress') estimating = event;
-      if (event.type === 'estimated') options = event.options;
       continue;
     }
     events.push(event);

@@ -1,4 +1,4 @@
-import { clear, createStore, del, delMany, get, promisifyRequest, set, setMany } from 'idb-keyval';
+import { createStore, del, delMany, get, promisifyRequest, set, setMany } from 'idb-keyval';
 import { UserError } from '../../errors.ts';
 
 /** The disk, or the share of it that the browser grants this page, is full. */
@@ -42,7 +42,6 @@ export interface KeyValue {
   /** Keys that begin with `prefix`, sorted. */
   keys(prefix: string): Promise<string[]>;
   entries<T>(prefix: string): Promise<[string, T][]>;
-  clear(): Promise<void>;
 }
 
 function under(prefix: string): IDBKeyRange {
@@ -81,6 +80,5 @@ export function keyValue(database: string, what: string): KeyValue {
           return names.map((name, i): [string, T] => [name, values[i] as T]);
         }),
       ),
-    clear: () => guarded(clear(store)),
   };
 }

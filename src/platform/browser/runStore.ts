@@ -14,6 +14,9 @@ export function runStore(records: KeyValue = keyValue('pacerid-runs', 'this trai
   /** Next number of a bunch of events, by run: two appends in one tick must not take the same. */
   const nextBunch = new Map<string, number>();
 
+  /** Bytes of checkpoints written here, by key: a large one need not be read again only to be measured. */
+  const sizes = new Map<string, number>();
+
   const read = (id: string): Promise<RunRecord | undefined> => records.get<RunRecord>(recordKey(id));
   return {
     list: async () =>
@@ -41,13 +44,15 @@ export function runStore(records: KeyValue = keyValue('pacerid-runs', 'this trai
       let storedBytes = bytes.length;
       for (const other of new Set(kept)) {
         if (other === null || other === epoch || !wanted.has(other)) continue;
-        storedBytes += (await records.get<Uint8Array>(checkpointKey(record.id, other)))?.length ?? 0;
+        const key = checkpointKey(record.id, other);
+        storedBytes += sizes.get(key) ?? (await records.get<Uint8Array>(key))?.length ?? 0;
       }
       const written = { ...record, storedBytes };
       await records.setMany([
         [checkpointKey(record.id, epoch), bytes],
         [recordKey(record.id), written],
       ]);
+      sizes.set(checkpointKey(record.id, epoch), bytes.length);
       const keys = await records.keys(`checkpoint/${record.id}/`);
       const stale = keys.filter((key) => !wanted.has(Number(key.split('/').at(-1))));
       if (stale.length > 0) await records.delMany(stale);

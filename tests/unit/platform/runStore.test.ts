@@ -28,7 +28,6 @@ function memory(): { records: KeyValue; held: Map<string, unknown>; writes: stri
     keys: (prefix) => Promise.resolve(sorted(prefix)),
     entries: <T>(prefix: string) =>
       Promise.resolve(sorted(prefix).map((key): [string, T] => [key, held.get(key) as T])),
-    clear: () => delMany([...held.keys()]),
   };
   return { records, held, writes };
 }
