@@ -1,4 +1,4 @@
-import { getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs';
+import { registerKernels } from '../registerKernels.ts';
 import { activation, activationGradient } from './activation.ts';
 import { batchNormApply, batchNormGradient, batchNormStatistics } from './batchNorm.ts';
 import { channelConcat, channelSplit, spread } from './channels.ts';
@@ -26,9 +26,5 @@ const kernels = [
 
 /** Gives the wasm backend what training needs: gradients that tfjs lacks there, or has in a slow form, and fused batch norm. */
 export function registerWasmGradients(): void {
-  for (const kernel of kernels) {
-    if (getKernel(kernel.kernelName, 'wasm') === kernel) continue;
-    if (getKernel(kernel.kernelName, 'wasm')) unregisterKernel(kernel.kernelName, 'wasm');
-    registerKernel(kernel);
-  }
+  registerKernels(kernels);
 }

@@ -1,4 +1,4 @@
-import { getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs';
+import { registerKernels } from '../registerKernels.ts';
 import { activation, activationGradient } from './activation.ts';
 import { batchNormApply, batchNormGradient, batchNormStatistics } from './batchNorm.ts';
 import { conv2dBackpropFilter, depthwiseBackpropFilter } from './filterGradients.ts';
@@ -18,9 +18,5 @@ const kernels = [
 
 /** Fused training kernels for the WebGPU backend, and a max pool gradient that follows torch. */
 export function registerWebGpuKernels(): void {
-  for (const kernel of kernels) {
-    if (getKernel(kernel.kernelName, 'webgpu') === kernel) continue;
-    if (getKernel(kernel.kernelName, 'webgpu')) unregisterKernel(kernel.kernelName, 'webgpu');
-    registerKernel(kernel);
-  }
+  registerKernels(kernels);
 }
