@@ -1,6 +1,12 @@
 /** A data set as plain data: what was found, where each image's bytes lie, what could not be read. */
 export type Split = 'train' | 'val' | 'test';
 
+/**
+ * Which images a model was trained, picked and tested with, by content: the first 16 hex digits of each file's SHA-256, sorted.
+ * Carried by runs, checkpoints and versions, so that an image keeps its split when the data set grows.
+ */
+export type Members = Readonly<Record<Split, readonly string[]>>;
+
 /** uint8 RGB, `[height, width, 3]`, orientation applied, no colour conversion, no premultiplied alpha. */
 export interface RgbImage {
   readonly width: number;
@@ -56,6 +62,8 @@ export interface Dataset {
   readonly hash: string;
   /** ms since the epoch. */
   readonly createdAt: number;
+  /** Names of what was added to it, oldest first; absent where nothing was. */
+  readonly additions?: readonly string[];
   /** Bytes that it takes in storage. */
   readonly storedBytes: number;
 }

@@ -3,6 +3,9 @@ import { z } from '../zod.ts';
 /** `output` in configs/base.yaml. */
 export const outputSettings = z.strictObject({
   dir: z.string().min(1),
+  keep_checkpoints: z.int().min(1).nullable(),
+  models_dir: z.string().min(1),
+  ios_dir: z.string().min(1),
   model_name: z
     .string()
     .regex(/^[A-Za-z][\w-]*$/, 'a letter, then letters, digits, _ or -: it becomes a file name and a Swift class'),

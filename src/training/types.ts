@@ -1,5 +1,6 @@
 import type { ModelSettings } from '../architectures/settings.ts';
 import type { DataSettings } from '../dataset/settings.ts';
+import type { Members } from '../dataset/types.ts';
 import type { OutputSettings } from '../export/settings.ts';
 import type { Weights } from '../graph/types.ts';
 import type { EpochMetrics, RunEvent, WeightsOrigin } from './events.ts';
@@ -31,6 +32,8 @@ export interface RunRecord {
   readonly dataset: RunDataset;
   /** An imported weights file that the run starts from; null: as `model.pretrained` says. */
   readonly weightsId: string | null;
+  /** The split that the run trains and is judged with; absent in records of the first version: drawn as `config.data` says. */
+  readonly members?: Members;
   readonly state: 'running' | 'stopped' | 'completed' | 'failed';
   /** Epochs of the checkpoints that are kept: the newest, and the one with the lowest validation loss. */
   readonly latestEpoch: number | null;
@@ -79,6 +82,8 @@ export interface Checkpoint {
   readonly batchnormBatch: number;
   readonly history: readonly EpochRecord[];
   readonly bestEpoch: number | null;
+  /** Absent in checkpoints of the first version. */
+  readonly members?: Members;
   readonly weights: Weights;
   readonly optimiser: { readonly step: number; readonly moments: Weights };
 }

@@ -56,6 +56,8 @@ export function datasetCommands(
     importFiles: ({ files, name, source, imgSize, decoders }) =>
       run(imgSize, decoders, (options) => importFiles({ files, name, source }, options)),
     importSample: ({ sample, imgSize }) => run(imgSize, 1, (options) => importSample(sample, options)),
+    addFiles: () => Promise.reject(new Error('not yet')),
+    datasetZip: () => Promise.reject(new Error('not yet')),
     cancelImport: () => {
       underWay?.abort();
       return null;

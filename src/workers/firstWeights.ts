@@ -74,6 +74,7 @@ export function weightsCommands(
 ): Pick<Handlers<ModelCommands>, 'importWeights' | 'weights' | 'deleteWeights'> {
   return {
     importWeights: async ({ file, name, architecture }) => {
+      if (architecture === null) throw new Error('not yet');
       const bytes = new Uint8Array(await file.arrayBuffer());
       const graph = buildGraph(architecture, 2);
       const network = { graph, candidates: candidates(), initialHead: initialHead(graph, 0) };
@@ -95,6 +96,7 @@ function stored(record: WeightRecord): StoredWeights {
     sha256,
     architecture: architecture as ArchitectureName,
     classes: classes ?? 0,
+    labels: null,
     bytes,
     warnings,
     downloaded: url !== null,

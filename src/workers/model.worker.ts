@@ -11,6 +11,7 @@ import { exposeWithLifeline } from './lifeline.ts';
 import { weightsCommands } from './firstWeights.ts';
 import { modelCommands } from './modelCommands.ts';
 import type { ModelCommands, ModelEvent } from './protocol.ts';
+import { versionCommands } from './versionCommands.ts';
 
 /** Uncropped pixels kept in memory. */
 const CACHE_BYTES = 64 * 2 ** 20;
@@ -27,6 +28,7 @@ const { endpoint, emit } = createEndpoint<ModelCommands, ModelEvent>(
       sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
       openEngine: (setting) => openEngine(setting, environment),
       ...weightsCommands(weightStore()),
+      ...versionCommands(),
     },
     (event) => emit(event),
   ),

@@ -17,9 +17,11 @@ import { foldRun } from '../training/runState.ts';
 import type { Checkpoint, RunStore } from '../training/types.ts';
 import type { Handlers } from './endpoint.ts';
 import type { ModelCommands, ModelEvent } from './protocol.ts';
+import type { VersionCommands } from './versionCommands.ts';
 
 /** What the platform gives to the model worker. */
-export interface ModelPlatform extends Pick<Handlers<ModelCommands>, 'importWeights' | 'weights' | 'deleteWeights'> {
+export interface ModelPlatform
+  extends Pick<Handlers<ModelCommands>, 'importWeights' | 'weights' | 'deleteWeights'>, VersionCommands {
   readonly datasets: DatasetStore;
   readonly runs: RunStore;
   readonly decoder: ImageDecoder;
@@ -157,8 +159,22 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
         return { fileName, blob: new Blob([bytes], { type: kind.mediaType }), sha256: bytesToHex(sha256(bytes)) };
       }),
 
+    keepWeights: () => Promise.reject(new Error('not yet')),
+    checkpointFile: () => Promise.reject(new Error('not yet')),
+    openCheckpoint: () => Promise.reject(new Error('not yet')),
     importWeights: platform.importWeights,
     weights: platform.weights,
     deleteWeights: platform.deleteWeights,
+    versions: platform.versions,
+    createVersion: platform.createVersion,
+    version: platform.version,
+    compareVersions: platform.compareVersions,
+    setCurrentVersion: platform.setCurrentVersion,
+    setVersionNotes: platform.setVersionNotes,
+    deleteVersion: platform.deleteVersion,
+    keepVersionWeights: platform.keepVersionWeights,
+    versionsZip: platform.versionsZip,
+    syncVersion: platform.syncVersion,
+    importVersions: platform.importVersions,
   };
 }

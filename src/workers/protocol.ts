@@ -6,6 +6,7 @@ import type { AdapterReport } from '../engine/types.ts';
 import type { ErrorReport } from '../errors.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import type { EpochMetrics, RunEvent, TrainingOption, WeightsOrigin } from '../training/events.ts';
+import type { RegistryListing, SyncChange, VersionDetails, VersionDiff, VersionRecord } from '../registry/types.ts';
 
 /** What crosses the border, so that the page needs no other room's files. */
 export type {
@@ -16,10 +17,15 @@ export type {
   EpochMetrics,
   ErrorReport,
   EvaluationReport,
+  RegistryListing,
   RgbImage,
   RunEvent,
   Split,
+  SyncChange,
   TrainingOption,
+  VersionDetails,
+  VersionDiff,
+  VersionRecord,
   WeightsOrigin,
 };
 
@@ -45,6 +51,16 @@ export interface NamedFile {
   readonly file: Blob;
 }
 
+export type SplitSettings = Pick<Config['data'], 'validation_split' | 'test_split' | 'seed'>;
+
+export interface AddedImages {
+  readonly dataset: Dataset;
+  readonly added: number;
+  /** Files that were there already. */
+  readonly duplicates: number;
+  readonly newClasses: readonly string[];
+}
+
 export interface DatasetCommands extends CommandMap {
   /** One `.zip`, or the files of a folder. Emits `importProgress`. */
   importFiles: {
@@ -52,6 +68,24 @@ export interface DatasetCommands extends CommandMap {
     result: Dataset;
   };
   importSample: { payload: { sample: SampleSettings; imgSize: number }; result: Dataset };
+  /**
+   * A new data set: the old one's images, which keep their split, and what the files bring; the old one stays. Merged by class;
+   * what is there already, byte for byte, is not taken twice. `split`: how the old one is divided now, and its new images will be.
+   */
+  addFiles: {
+    payload: {
+      id: string;
+      files: readonly NamedFile[];
+      name: string;
+      source: 'zip' | 'folder';
+      imgSize: number;
+      decoders: number;
+      split: SplitSettings;
+    };
+    result: AddedImages;
+  };
+  /** The whole data set as a zip that opens here, headless and in torchvision, with the same classes, splits and hash. */
+  datasetZip: { payload: { id: string }; result: Blob };
   /** The import under way ends with `ImportCancelledError`; nothing of it is kept. */
   cancelImport: { payload: null; result: null };
   list: { payload: null; result: Dataset[] };
@@ -123,6 +157,8 @@ export interface StoredWeights {
   readonly sha256: string;
   readonly architecture: ArchitectureName;
   readonly classes: number;
+  /** The labels that its head tells apart; null where the file doesn't say. */
+  readonly labels: readonly string[] | null;
   readonly bytes: number;
   readonly warnings: readonly string[];
   /** True: fetched by the page, as `model.pretrained` asks; false: a file that the user gave. */
@@ -156,10 +192,52 @@ export interface ModelCommands extends CommandMap {
     };
     result: ExportedFile;
   };
-  /** Reads, checks and keeps a weights file. Throws if it belongs to another architecture. */
-  importWeights: { payload: { file: Blob; name: string; architecture: ArchitectureName }; result: StoredWeights };
+  /**
+   * Reads, checks and keeps a weights file: safetensors, a checkpoint, or PyTorch's `.pt`/`.pth`. `architecture` null: whichever
+   * it fits. Throws if it belongs to another architecture.
+   */
+  importWeights: {
+    payload: { file: Blob; name: string; architecture: ArchitectureName | null };
+    result: StoredWeights;
+  };
+  /** The best weights of a run, kept as a weights file to start another run from. */
+  keepWeights: { payload: { runId: string }; result: StoredWeights };
+  /** A whole checkpoint as a file, to go on from on another computer. */
+  checkpointFile: { payload: { runId: string; which: 'latest' | 'best' }; result: ExportedFile };
+  /** A checkpoint made elsewhere becomes a run of this page: to try, evaluate, export, and resume where its data set is here. */
+  openCheckpoint: { payload: { file: Blob; name: string }; result: RunSummary };
   weights: { payload: null; result: StoredWeights[] };
   deleteWeights: { payload: { id: string }; result: null };
+
+  // Versions: the registry of this page (`models/` of a repository has the same layout).
+  versions: { payload: null; result: RegistryListing };
+  /** The best checkpoint of a run becomes an immutable version: package, weights, configuration, metrics, labels, checksums. */
+  createVersion: {
+    payload: { runId: string; version: string; notes: string; output: Config['output'] };
+    result: VersionRecord;
+  };
+  /** All about one, its checksums verified. */
+  version: { payload: { version: string }; result: VersionDetails };
+  compareVersions: { payload: { a: string; b: string }; result: VersionDiff };
+  /** Points `current` at it: also how one rolls back. */
+  setCurrentVersion: { payload: { version: string }; result: null };
+  setVersionNotes: { payload: { version: string; notes: string }; result: null };
+  /** From this browser; what was synced into a folder stays there. */
+  deleteVersion: { payload: { version: string }; result: null };
+  /** Its weights, kept as a weights file to start a run from. */
+  keepVersionWeights: { payload: { version: string }; result: StoredWeights };
+  /** The layout of the repository as a zip: `models/…` and the package under `iosDir`. `version` null: all, without a package. */
+  versionsZip: { payload: { version: string | null; iosDir: string }; result: ExportedFile };
+  /**
+   * Writes the version, `current` and the package into the user's folder (File System Access); `dryRun` only lists what would
+   * change.
+   */
+  syncVersion: {
+    payload: { version: string; folder: FileSystemDirectoryHandle; modelsDir: string; iosDir: string; dryRun: boolean };
+    result: readonly SyncChange[];
+  };
+  /** Versions that a repository's folder has and this page lacks are taken over, checksums verified. */
+  importVersions: { payload: { folder: FileSystemDirectoryHandle; modelsDir: string }; result: readonly string[] };
 }
 export type ModelEvent = {
   readonly type: 'modelProgress';

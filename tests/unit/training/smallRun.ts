@@ -117,6 +117,9 @@ export const config: RunConfig = {
   },
   output: {
     dir: 'o',
+    keep_checkpoints: null,
+    models_dir: 'models',
+    ios_dir: 'ios',
     model_name: 'M',
     precision: 'float32',
     version: '1.0.0',

@@ -13,6 +13,7 @@ import { readSafetensors } from '../../../src/weights/safetensors.ts';
 import { firstWeights, weightsCommands } from '../../../src/workers/firstWeights.ts';
 import { modelCommands } from '../../../src/workers/modelCommands.ts';
 import type { TrainerEvent } from '../../../src/workers/protocol.ts';
+import { versionCommands } from '../../../src/workers/versionCommands.ts';
 import { trainerCommands } from '../../../src/workers/trainerCommands.ts';
 import { openInNode } from '../support/openInNode.ts';
 import { config as small } from '../training/smallRun.ts';
@@ -67,6 +68,7 @@ const model = modelCommands(
     sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: 2 ** 24 }),
     openEngine: openInNode,
     ...weightsCommands(cache),
+    ...versionCommands(),
   },
   () => undefined,
 );

@@ -1,0 +1,96 @@
+import type { EpochMetrics } from '../training/events.ts';
+
+/**
+ * A folder that versions are kept in: the file system (platform/node), IndexedDB or a folder that the user picked
+ * (platform/browser). Paths are relative and `/`-separated; `''` is the folder itself.
+ */
+export interface Folder {
+  /** Names directly in `path`, sorted, those of folders with a `/` at the end; [] where there is no such folder. */
+  list(path: string): Promise<string[]>;
+  read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** Whole or not at all: whoever reads sees the old bytes or the new ones. Makes the folders above. */
+  write(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** A file, or a folder with all that is in it; nothing happens where there is none. */
+  remove(path: string): Promise<void>;
+  /** Puts the finished folder `from` in the place of `to`, where the platform can rename folders. */
+  replaceFolder?(from: string, to: string): Promise<void>;
+}
+
+export interface VersionFile {
+  /** In the version's folder. */
+  readonly path: string;
+  readonly bytes: number;
+  /** Hexadecimal. */
+  readonly sha256: string;
+}
+
+/** `version.json` of `models/versions/vX.Y.Z/`. */
+export interface VersionRecord {
+  readonly schema: 1;
+  /** `v1.2.0`, also the folder's name. */
+  readonly version: string;
+  /** ms since the epoch. */
+  readonly createdAt: number;
+  readonly modelName: string;
+  readonly architecture: string;
+  readonly labels: readonly string[];
+  readonly dataset: {
+    readonly name: string;
+    readonly hash: string;
+    readonly synthetic: boolean;
+    readonly images: { readonly train: number; readonly val: number; readonly test: number } | null;
+  };
+  /** Judged once, with the epoch that validation picked; null where there was no Test split. */
+  readonly test: {
+    readonly n: number;
+    readonly accuracy: number;
+    readonly interval: readonly [number, number];
+    readonly loss: number;
+  } | null;
+  readonly validation: EpochMetrics | null;
+  readonly epoch: number;
+  /** What its training started from, in words: `ImageNet`, `a random start`, `v1.0.0`. */
+  readonly startedFrom: string;
+  /** The parity certificate (issue of its own); null: it carries no proof yet. */
+  readonly certificate: null;
+  readonly bytes: number;
+}
+
+export interface RegistryListing {
+  /** The highest number first. */
+  readonly versions: readonly (VersionRecord & { readonly notes: string })[];
+  /** What `current` names; null where nothing is current. */
+  readonly current: string | null;
+  /** The next number, by what changed: labels or architecture changed → minor; first → v1.0.0. */
+  readonly suggested: string;
+  /** Folders that look like versions but are not whole, with the reason: never written to the end, or changed since. */
+  readonly damaged: readonly { readonly version: string; readonly reason: string }[];
+}
+
+export interface VersionDetails extends VersionRecord {
+  readonly notes: string;
+  readonly files: readonly VersionFile[];
+  /** The effective configuration as YAML. */
+  readonly config: string;
+  /** `metrics.json` as it lies in the folder. */
+  readonly metrics: string;
+}
+
+export interface VersionDiff {
+  readonly a: VersionRecord;
+  readonly b: VersionRecord;
+  readonly labelsAdded: readonly string[];
+  readonly labelsRemoved: readonly string[];
+  /** Settings that differ, by path, as YAML scalars; null: the setting is absent there. */
+  readonly settings: readonly { readonly path: string; readonly a: string | null; readonly b: string | null }[];
+}
+
+/** What a sync did, or would do. Paths are relative to the folder that is synced into. */
+export interface SyncChange {
+  readonly action: 'create' | 'replace' | 'unchanged';
+  readonly path: string;
+  readonly bytes: number;
+  /** `current`: what it said before and says now; else absent. */
+  readonly from?: string | null;
+  readonly to?: string;
+}
