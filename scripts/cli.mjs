@@ -1,8 +1,14 @@
 #!/usr/bin/env node
-/** `node scripts/cli.mjs COMMAND args…`: the headless face, src/cli/main.ts. `npm run train -- …` and its like come here. */
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+/**
+ * `node scripts/cli.mjs COMMAND args…`: the headless face, src/cli/main.ts. `npm run train -- …` and its like come here. All in this
+ * one process, so that signals reach the command; the bundle is made anew only where a source has changed.
+ */
+import { join } from 'node:path';
+import { setSourceMapsEnabled } from 'node:process';
+import { pathToFileURL } from 'node:url';
+import { cachedBundle, root } from './bundle.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-process.argv.splice(2, 0, join(root, 'src/cli/main.ts'));
-await import('./run.mjs');
+const built = await cachedBundle(join(root, 'src/cli/main.ts'), 'cli');
+setSourceMapsEnabled(true);
+process.argv = [process.argv[0], built, ...process.argv.slice(2)];
+await import(pathToFileURL(built).href);
