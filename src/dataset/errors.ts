@@ -88,6 +88,38 @@ export class NoSuchDatasetError extends UserError {
   }
 }
 
+/** `path` as the user wrote it; `wanted`: what should be there. */
+export class NoSuchPathError extends UserError {
+  constructor(path: string, wanted: 'folder' | 'file or folder') {
+    super(`There is no ${wanted} “${path}”.`, {
+      kept: untouched,
+      remedy:
+        'Check how it is written; a relative path begins where the command runs. The page’s sample needs no files: data.source: sample.',
+    });
+  }
+}
+
+export class EmptyPathError extends UserError {
+  constructor(path: string, what: 'file' | 'folder') {
+    super(`The ${what} “${path}” is empty.`, {
+      kept: untouched,
+      remedy:
+        'Name a zip or a folder with images in one folder a class: Train/<class>/…, Test/<class>/…, or <class>/….',
+    });
+  }
+}
+
+export class UnreadablePathError extends UserError {
+  constructor(path: string, cause?: unknown) {
+    super(`“${path}” may not be read by this user, or its links lead in a circle.`, {
+      kept: untouched,
+      remedy:
+        'Give this user the right to read it (chmod -R u+rX on Linux and macOS), or copy it to where it may be read.',
+      cause,
+    });
+  }
+}
+
 /** One image that cannot be decoded. `reason` is short and in the user's words: it goes into the list of skipped files. */
 export class UnreadableImageError extends UserError {
   readonly reason: string;
