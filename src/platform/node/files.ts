@@ -1,5 +1,5 @@
-import { constants, openAsBlob, type Stats } from 'node:fs';
-import { access, readdir, realpath, stat } from 'node:fs/promises';
+import { openAsBlob, type Stats } from 'node:fs';
+import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EmptyPathError, NoSuchPathError, UnreadablePathError } from '../../dataset/errors.ts';
 
@@ -109,7 +109,7 @@ async function look(full: string): Promise<Stats> {
 
 async function readable(full: string): Promise<void> {
   try {
-    await access(full, constants.R_OK);
+    await (await open(full, 'r')).close();
   } catch (cause) {
     throw asReadError(cause, full);
   }
