@@ -80,13 +80,22 @@ export function valueInWords(value: ConfigValue | undefined): string {
 /** The path or section that was probably meant, or null. */
 export function nearestPath(path: string): string | null {
   const leaf = path.slice(path.lastIndexOf('.') + 1);
-  const known = [...settingPaths, ...sections];
-  const candidates = known.map((candidate) => ({ candidate, distance: editDistance(path, candidate) }));
-  const best = candidates.reduce((a, b) => (b.distance < a.distance ? b : a));
-  if (best.distance <= Math.max(2, Math.floor(leaf.length / 3))) return best.candidate;
+  const best = nearestOf(path, [...settingPaths, ...sections], Math.max(2, Math.floor(leaf.length / 3)));
+  if (best !== null) return best;
   // The right name in the wrong section.
   const elsewhere = settingPaths.filter((candidate) => candidate.endsWith(`.${leaf}`));
   return elsewhere.length === 1 ? elsewhere[0]! : null;
+}
+
+/** The candidate that takes the fewest edits to get to, if they are no more than `atMost`; else null. */
+export function nearestOf(word: string, candidates: readonly string[], atMost: number): string | null {
+  let best: string | null = null;
+  let fewest = atMost + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(word, candidate);
+    if (distance < fewest) [best, fewest] = [candidate, distance];
+  }
+  return best;
 }
 
 function collect(schema: JsonSchema, path: string): SettingDescription[] {

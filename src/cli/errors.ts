@@ -1,0 +1,75 @@
+import { UserError } from '../errors.ts';
+
+const unchanged = 'Nothing was changed.';
+
+/** The command line itself can't be understood. */
+export class UsageError extends UserError {
+  constructor(message: string, command: string) {
+    super(message, { kept: unchanged, remedy: `npm run ${command} -- --help shows every flag.` });
+  }
+}
+
+/** A file or folder that was named isn't there. */
+export class FileMissingError extends UserError {
+  constructor(what: string, path: string, remedy: string) {
+    super(`There is no ${what} ${path}.`, { kept: unchanged, remedy });
+  }
+}
+
+/** `data.source: files`, and no images where they should be. */
+export class NoDataError extends UserError {
+  constructor(found: string) {
+    super(`There are no images to train on: ${found}.`, {
+      kept: unchanged,
+      remedy:
+        'Fetch the data set with npm run download-data, name a zip or a folder with --data PATH, ' +
+        'or take the built-in sample with --set data.source=sample.',
+    });
+  }
+}
+
+/** `model.pretrained: true`, and no weights here or on the network. */
+export class NoPretrainedWeightsError extends UserError {
+  constructor(architecture: string, message: string, cause: unknown) {
+    super(message, {
+      kept: unchanged,
+      remedy:
+        `Fetch them where there is a network: npm run fetch-weights -- ${architecture}; copy a file with torchvision’s names to ` +
+        `public/weights/${architecture}.safetensors or name it with --from FILE; or train from a random start with ` +
+        '--set model.pretrained=false.',
+      cause,
+    });
+  }
+}
+
+/** A run that was cut off lies in the folder that a new one wants. */
+export class UnfinishedRunError extends UserError {
+  constructor(dir: string, epoch: number, epochs: number) {
+    super(`${dir} holds a run that was cut off after epoch ${epoch} of ${epochs}.`, {
+      kept: 'It is as it was; nothing was started.',
+      remedy: `Go on with it: --resume. Or start anew with --fresh: its files then move to ${dir}/previous/.`,
+    });
+  }
+}
+
+/** Flags or a configuration file ask for other settings than those that the run to be resumed has. */
+export class OtherSettingsError extends UserError {
+  constructor(differences: readonly string[]) {
+    super(`The run to go on with was started with other settings: ${differences.join('; ')}.`, {
+      kept: 'The run is as it was.',
+      remedy: 'Leave these settings out to go on with it (more --epochs are allowed), or start anew with --fresh.',
+    });
+  }
+}
+
+/** The images found now are not those that the run was trained on. */
+export class OtherDatasetError extends UserError {
+  constructor(found: string, wanted: string) {
+    super(`These are not the images that the run was trained on: found ${found}, the run has ${wanted}.`, {
+      kept: 'The run and its checkpoints are as they were.',
+      remedy:
+        'Name the same images, with the same --data and --add as before. To train on other images, start anew from its weights: ' +
+        '--fresh --from with a copy of its checkpoint_best.safetensors.',
+    });
+  }
+}

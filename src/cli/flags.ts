@@ -1,0 +1,40 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { nearestOf } from '../config/describe.ts';
+import { UsageError } from './errors.ts';
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/**
+ * `parseArgs`, strict, with sentences for what it refuses and the nearest known flag for one that there isn't. `command` is the name after
+ * `npm run`.
+ */
+export function readFlags<const T extends Options>(command: string, args: readonly string[], options: T) {
+  const known = Object.keys(options);
+  for (const arg of args) {
+    if (arg === '--') break;
+    const name = /^--([^=]+)/.exec(arg)?.[1];
+    if (name === undefined || known.includes(name)) continue;
+    const meant = nearestOf(name, known, Math.max(2, Math.floor(name.length / 3)));
+    throw new UsageError(`There is no flag --${name}${meant ? `; did you mean --${meant}?` : '.'}`, command);
+  }
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new UsageError(sentence(error), command);
+  }
+}
+
+/** Throws where words were given that belong to no flag. */
+export function refuseWords(command: string, words: readonly string[]): void {
+  if (words.length > 0) throw new UsageError(`“${words[0]}” belongs to no flag.`, command);
+}
+
+function sentence(error: unknown): string {
+  const { code, message } = error as Error & { code?: string };
+  const flag = /'(-[^' ]*)/.exec(message)?.[1] ?? 'A flag';
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return `There is no flag ${flag}.`;
+  if (code !== 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') throw error;
+  return /does not take an argument/.test(message)
+    ? `${flag} takes no value.`
+    : `${flag.replace(/^-\w,\s*/, '')} needs a value behind it.`;
+}
