@@ -12,9 +12,18 @@ export interface Folder {
   write(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /** A file, or a folder with all that is in it; nothing happens where there is none. */
   remove(path: string): Promise<void>;
-  /** Puts the finished folder `from` in the place of `to`, where the platform can rename folders. */
+  /**
+   * Puts the finished folder `from` in the place of `to`, where the platform can rename folders; while it does, and after a
+   * kill in its middle, the old one may lie beside it as `.NAME.old`.
+   */
   replaceFolder?(from: string, to: string): Promise<void>;
 }
+
+/** Of the bytes, hexadecimal. */
+export type Sha256 = (bytes: Uint8Array) => string;
+
+/** Path in a folder → content. */
+export type Files = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
 
 export interface VersionFile {
   /** In the version's folder. */
@@ -53,6 +62,7 @@ export interface VersionRecord {
   readonly startedFrom: string;
   /** The parity certificate (issue of its own); null: it carries no proof yet. */
   readonly certificate: null;
+  /** Package, weights, configuration, metrics and labels together. */
   readonly bytes: number;
 }
 
@@ -87,7 +97,7 @@ export interface VersionDiff {
 
 /** What a sync did, or would do. Paths are relative to the folder that is synced into. */
 export interface SyncChange {
-  readonly action: 'create' | 'replace' | 'unchanged';
+  readonly action: 'create' | 'replace' | 'remove' | 'unchanged';
   readonly path: string;
   readonly bytes: number;
   /** `current`: what it said before and says now; else absent. */

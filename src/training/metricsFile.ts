@@ -58,10 +58,16 @@ export function metricsOf(
     architecture,
     startedFrom: origin,
     config,
-    dataset: { ...checkpoint.dataset, counts: run.dataset?.counts ?? null },
+    dataset: { ...checkpoint.dataset, counts: run.dataset?.counts ?? membersCounted(checkpoint) },
     seed: config.training.seed,
     adapter: run.adapter,
   };
+}
+
+/** For a checkpoint that came without its run's log. */
+function membersCounted({ members }: Checkpoint): MetricsFile['dataset']['counts'] {
+  if (members === undefined) return null;
+  return { train: members.train.length, val: members.val.length, test: members.test.length };
 }
 
 export function metricsText(metrics: MetricsFile): string {

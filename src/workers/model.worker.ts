@@ -3,7 +3,9 @@ import { imageSource } from '../dataset/imageSource.ts';
 import { openEngine } from '../engine/device.ts';
 import { datasetStore } from '../platform/browser/datasetStore.ts';
 import { browserEngineEnvironment } from '../platform/browser/engineEnvironment.ts';
+import { idbFolder } from '../platform/browser/idbFolder.ts';
 import { imageDecoder } from '../platform/browser/imageDecoder.ts';
+import { pickedFolder } from '../platform/browser/pickedFolder.ts';
 import { runStore } from '../platform/browser/runStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
 import { createEndpoint } from './endpoint.ts';
@@ -17,18 +19,26 @@ import { versionCommands } from './versionCommands.ts';
 const CACHE_BYTES = 64 * 2 ** 20;
 
 const datasets = datasetStore();
+const runs = runStore();
+const weights = weightsCommands(weightStore());
 const environment = browserEngineEnvironment();
 
 const { endpoint, emit } = createEndpoint<ModelCommands, ModelEvent>(
   modelCommands(
     {
       datasets,
-      runs: runStore(),
+      runs,
       decoder: checkedDecoder(imageDecoder()),
       sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
       openEngine: (setting) => openEngine(setting, environment),
-      ...weightsCommands(weightStore()),
-      ...versionCommands(),
+      ...weights,
+      ...versionCommands({
+        models: idbFolder(),
+        runs,
+        pickedFolder,
+        importWeights: weights.importWeights,
+        now: () => Date.now(),
+      }),
     },
     (event) => emit(event),
   ),

@@ -1,3 +1,18 @@
+import type { ArchitectureName } from '../architectures/settings.ts';
+import { configToYaml } from '../config/yamlOut.ts';
+import { hashBytes } from '../registry/checksums.ts';
+import { versionContent } from '../registry/content.ts';
+import { folderIn, pathInside } from '../registry/paths.ts';
+import { importVersions } from '../registry/import.ts';
+import { versionOf } from '../registry/number.ts';
+import { versionRegistry } from '../registry/registry.ts';
+import { syncVersion } from '../registry/sync.ts';
+import type { Folder } from '../registry/types.ts';
+import { versionsZip } from '../registry/zip.ts';
+import { readCheckpoint } from '../training/checkpoint.ts';
+import { NoCheckpointError } from '../training/errors.ts';
+import { foldRun } from '../training/runState.ts';
+import type { RunStore } from '../training/types.ts';
 import type { Handlers } from './endpoint.ts';
 import type { ModelCommands } from './protocol.ts';
 
@@ -16,20 +31,76 @@ export type VersionCommands = Pick<
   | 'importVersions'
 >;
 
+/** What the platform gives to the commands about versions. */
+export interface VersionPlatform extends Pick<Handlers<ModelCommands>, 'importWeights'> {
+  /** Where this page keeps its versions. */
+  readonly models: Folder;
+  readonly runs: RunStore;
+  pickedFolder(handle: FileSystemDirectoryHandle): Folder;
+  /** ms since the epoch. */
+  now(): number;
+}
+
 /** The model worker's commands about versions, over the registry of the platform. */
-export function versionCommands(): VersionCommands {
-  const notYet = () => Promise.reject(new Error('not yet'));
+export function versionCommands(platform: VersionPlatform): VersionCommands {
+  const { runs } = platform;
+  const registry = versionRegistry(platform.models);
+
+  /** The number suggested is for the newest run that has a model: what would be saved next. */
+  const candidate = async () => {
+    const newest = (await runs.list()).find(({ bestEpoch }) => bestEpoch !== null);
+    return newest === undefined
+      ? null
+      : { architecture: newest.config.model.architecture, labels: newest.dataset.classes };
+  };
+
   return {
-    versions: notYet,
-    createVersion: notYet,
-    version: notYet,
-    compareVersions: notYet,
-    setCurrentVersion: notYet,
-    setVersionNotes: notYet,
-    deleteVersion: notYet,
-    keepVersionWeights: notYet,
-    versionsZip: notYet,
-    syncVersion: notYet,
-    importVersions: notYet,
+    versions: async () => registry.list(await candidate()),
+    createVersion: async ({ runId, version, notes, output }) => {
+      const bytes = await runs.readCheckpoint(runId, 'best');
+      if (bytes === undefined) throw new NoCheckpointError();
+      const content = await versionContent({
+        version: versionOf(version),
+        createdAt: platform.now(),
+        checkpoint: readCheckpoint(bytes),
+        run: foldRun(await runs.events(runId)),
+        output,
+        yaml: configToYaml,
+      });
+      return registry.create(content, notes);
+    },
+    version: ({ version }) => registry.read(version),
+    compareVersions: ({ a, b }) => registry.diff(a, b),
+    setCurrentVersion: async ({ version }) => {
+      await registry.setCurrent(version);
+      return null;
+    },
+    setVersionNotes: async ({ version, notes }) => {
+      await registry.setNotes(version, notes);
+      return null;
+    },
+    deleteVersion: async ({ version }) => {
+      await registry.remove(version);
+      return null;
+    },
+    keepVersionWeights: async ({ version }) => {
+      const { record, files } = await registry.open(version);
+      const weights = files.get('weights.safetensors');
+      if (weights === undefined) throw new Error(`${record.version} has no weights.safetensors`);
+      const architecture = record.architecture as ArchitectureName;
+      return platform.importWeights({ file: new Blob([weights]), name: record.version, architecture });
+    },
+    versionsZip: async ({ version, iosDir }) => {
+      const { fileName, bytes } = await versionsZip(registry, version, iosDir);
+      return { fileName, blob: new Blob([bytes], { type: 'application/zip' }), sha256: hashBytes(bytes) };
+    },
+    syncVersion: async ({ version, folder, modelsDir, iosDir, dryRun }) => {
+      const target = { folder: platform.pickedFolder(folder), modelsDir, iosDir };
+      const changes = await syncVersion(registry, version, target, { dryRun });
+      if (!dryRun) await registry.setCurrent(version);
+      return changes;
+    },
+    importVersions: ({ folder, modelsDir }) =>
+      importVersions(versionRegistry(folderIn(platform.pickedFolder(folder), pathInside(modelsDir))), registry),
   };
 }

@@ -1,0 +1,125 @@
+import JSZip from 'jszip';
+import { architectures, buildGraph } from '../architectures/index.ts';
+import type { ArchitectureName } from '../architectures/settings.ts';
+import { exportFormats, type ExportInput } from '../export/index.ts';
+import type { OutputSettings } from '../export/settings.ts';
+import { metricsOf, metricsText, type MetricsFile } from '../training/metricsFile.ts';
+import type { RunState } from '../training/runState.ts';
+import type { WeightsOrigin } from '../training/events.ts';
+import type { Checkpoint, RunConfig } from '../training/types.ts';
+import { recordText } from './record.ts';
+import type { Files, VersionRecord } from './types.ts';
+
+/** What a version is made of. */
+export interface VersionSource {
+  /** `v1.2.0` */
+  readonly version: string;
+  /** ms since the epoch. */
+  readonly createdAt: number;
+  readonly checkpoint: Checkpoint;
+  /** What its run's log folds to. */
+  readonly run: Pick<RunState, 'test' | 'adapter' | 'dataset' | 'history'>;
+  /** Name and metadata of the package; the number in it is the version's. */
+  readonly output: OutputSettings;
+  /** The configuration as YAML: `config/` writes it. */
+  readonly yaml: (config: RunConfig) => string;
+}
+
+export interface VersionContent {
+  readonly record: VersionRecord;
+  /** By path in the version's folder, without `SHA256SUMS` and `notes.md`. Equal sources give equal bytes. */
+  readonly files: Files;
+}
+
+export async function versionContent(source: VersionSource): Promise<VersionContent> {
+  const { version, checkpoint } = source;
+  const output = { ...source.output, version: version.slice(1) };
+  const config: RunConfig = { ...checkpoint.config, output };
+  const metrics = metricsOf({ ...checkpoint, config }, source.run);
+  const input = exportInput(checkpoint, config, metrics);
+  const labels = checkpoint.dataset.classes;
+  const text = (value: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(value);
+  const files = new Map([
+    ...(await unpacked((await exportFormats.mlpackage.write(input)).bytes)),
+    ['weights.safetensors', (await exportFormats.safetensors.write({ ...input, precision: 'float32' })).bytes],
+    ['config.yaml', text(source.yaml(config))],
+    ['metrics.json', text(metricsText(metrics))],
+    // A line break in a label would shift all that come after it; version.json has the labels as they are.
+    ['labels.txt', text(labels.map((label) => `${label.replace(/\s+/g, ' ')}\n`).join(''))],
+  ]);
+  const { name, hash, synthetic } = checkpoint.dataset;
+  const record: VersionRecord = {
+    schema: 1,
+    version,
+    createdAt: source.createdAt,
+    modelName: output.model_name,
+    architecture: checkpoint.architecture,
+    labels,
+    dataset: { name, hash, synthetic, images: metrics.dataset.counts },
+    test: metrics.test && {
+      n: metrics.test.n,
+      accuracy: metrics.test.accuracy,
+      interval: metrics.test.interval,
+      loss: metrics.test.loss,
+    },
+    validation: metrics.validation,
+    epoch: checkpoint.epoch,
+    startedFrom: originInWords(checkpoint.origin),
+    certificate: null,
+    bytes: [...files.values()].reduce((sum, bytes) => sum + bytes.length, 0),
+  };
+  files.set('version.json', text(recordText(record)));
+  return { record, files };
+}
+
+function exportInput(checkpoint: Checkpoint, config: RunConfig, { test }: MetricsFile): ExportInput {
+  const { dataset, weights } = checkpoint;
+  const { output, data } = config;
+  const architecture = checkpoint.architecture as ArchitectureName;
+  const { mean, std } = architectures[architecture];
+  return {
+    name: output.model_name,
+    graph: buildGraph(architecture, dataset.classes.length),
+    weights,
+    labels: dataset.classes,
+    imageSize: data.img_size,
+    mean,
+    std,
+    precision: output.precision,
+    metadata: {
+      author: output.author,
+      description: output.description,
+      intendedUse: output.intended_use,
+      version: output.version,
+      config: JSON.stringify(config),
+      dataset: { name: dataset.name, hash: dataset.hash, synthetic: dataset.synthetic },
+      test: test && { n: test.n, accuracy: test.accuracy, interval: test.interval },
+      geometry: data.geometry,
+    },
+  };
+}
+
+/** The files of a zipped package by their paths, its own folder at the top. */
+async function unpacked(zip: Uint8Array): Promise<[string, Uint8Array<ArrayBuffer>][]> {
+  const { files } = await JSZip.loadAsync(zip);
+  const entries = Object.values(files).filter(({ dir }) => !dir);
+  return Promise.all(
+    entries.map(async (entry): Promise<[string, Uint8Array<ArrayBuffer>]> => [
+      entry.name,
+      new Uint8Array(await entry.async('uint8array')),
+    ]),
+  );
+}
+
+function originInWords(origin: WeightsOrigin): string {
+  switch (origin.kind) {
+    case 'random':
+      return 'a random start';
+    case 'pretrained':
+      return 'ImageNet';
+    case 'file':
+      return origin.name;
+    case 'checkpoint':
+      return `a checkpoint of epoch ${origin.epoch}`;
+  }
+}

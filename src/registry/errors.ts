@@ -1,0 +1,65 @@
+import { UserError } from '../errors.ts';
+
+const untouched = 'All versions are as they were.';
+
+/** Not of the form `v1.2.0`. */
+export class InvalidVersionError extends UserError {
+  constructor(text: string) {
+    super(`“${text}” is no version number.`, {
+      kept: untouched,
+      remedy: 'Write three whole numbers with points between them, such as v1.2.0.',
+    });
+  }
+}
+
+/** A version is immutable: its number stands for one model, for good. */
+export class VersionExistsError extends UserError {
+  constructor(version: string, suggested: string, where = '') {
+    super(`There is a version ${version}${where} already, with another content; a version never changes.`, {
+      kept: untouched,
+      remedy: `Choose another number, such as ${suggested}.`,
+    });
+  }
+}
+
+export class NoSuchVersionError extends UserError {
+  constructor(version: string, there: readonly string[]) {
+    super(`There is no version ${version}.`, {
+      kept: untouched,
+      remedy: there.length > 0 ? `Choose one of ${there.join(', ')}.` : 'There is none yet: make one first.',
+    });
+  }
+}
+
+/** A version's folder that was never written to its end, or was changed since. */
+export class DamagedVersionError extends UserError {
+  /** `taken`: versions that were taken over before this one could not be. */
+  constructor(version: string, reason: string, taken: readonly string[] = []) {
+    super(`Version ${version} is damaged: ${reason}.`, {
+      kept:
+        (taken.length > 0 ? `${taken.join(', ')} ${taken.length > 1 ? 'were' : 'was'} taken over. ` : '') +
+        'Nothing of the damaged one was used or copied, and it was left as it is.',
+      remedy: `Bring the folder of ${version} back from version control or a backup, or remove it and make the version anew.`,
+    });
+  }
+}
+
+/** What `current` names goes last. */
+export class CurrentVersionError extends UserError {
+  constructor(version: string) {
+    super(`${version} is the current version, so it was not removed.`, {
+      kept: untouched,
+      remedy: 'Make another version current first.',
+    });
+  }
+}
+
+/** A path of the settings that leads out of the folder that the user picked. */
+export class OutsideFolderError extends UserError {
+  constructor(path: string) {
+    super(`“${path}” leads out of the folder that was picked.`, {
+      kept: 'Nothing was written.',
+      remedy: 'Set output.models_dir and output.ios_dir to paths inside it, such as models and ios.',
+    });
+  }
+}

@@ -1,0 +1,49 @@
+import { z } from '../zod.ts';
+import type { VersionRecord } from './types.ts';
+
+const count = z.int().min(0);
+const metrics = z.object({ n: count, loss: z.number(), accuracy: z.number(), precision: z.number() });
+
+/** What a version's `version.json` must say; keys of later schemas are left alone. */
+const versionRecord = z.object({
+  schema: z.literal(1),
+  version: z.string(),
+  createdAt: z.number(),
+  modelName: z.string().regex(/^[A-Za-z][\w-]*$/),
+  architecture: z.string(),
+  labels: z.array(z.string()),
+  dataset: z.object({
+    name: z.string(),
+    hash: z.string(),
+    synthetic: z.boolean(),
+    images: z.object({ train: count, val: count, test: count }).nullable(),
+  }),
+  test: z
+    .object({ n: count, accuracy: z.number(), interval: z.tuple([z.number(), z.number()]), loss: z.number() })
+    .nullable(),
+  validation: metrics.nullable(),
+  epoch: z.int(),
+  startedFrom: z.string(),
+  certificate: z.null(),
+  bytes: count,
+});
+
+export function recordText(record: VersionRecord): string {
+  return `${JSON.stringify(record, null, 2)}\n`;
+}
+
+/** The record, or in words what is wrong. `version`: the folder's name. */
+export function readRecord(bytes: Uint8Array | undefined, version: string): VersionRecord | string {
+  if (bytes === undefined) return 'version.json is missing';
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return 'version.json is not JSON';
+  }
+  const result = versionRecord.safeParse(parsed);
+  if (!result.success)
+    return `version.json lacks what a version says of itself (${result.error.issues[0]?.path.join('.')})`;
+  if (result.data.version !== version) return `it says of itself that it is ${result.data.version}`;
+  return result.data;
+}
