@@ -1,10 +1,14 @@
 import { UserError } from '../errors.ts';
+import type { NamedFile } from '../workers/protocol.ts';
+import { isCheckpoint } from './checkpointFile.ts';
 import type { Dropped } from './drop.ts';
+import { arrivals } from './state/arrivals.svelte.ts';
 import { config } from './state/config.svelte.ts';
 import { datasets } from './state/datasets.svelte.ts';
 import { inbox } from './state/inbox.svelte.ts';
 import { go } from './state/navigation.svelte.ts';
 import { problems } from './state/problems.svelte.ts';
+import { run } from './state/run.svelte.ts';
 import { weights } from './state/weights.svelte.ts';
 
 export class UnknownFileError extends UserError {
@@ -14,7 +18,7 @@ export class UnknownFileError extends UserError {
       {
         kept: 'Nothing was read.',
         remedy:
-          'Drop a zip or a folder of images (a data set), a .safetensors or .pth file (weights), a .yaml file (settings), or one image (Try).',
+          'Drop a zip or a folder of images (a data set), a .safetensors, .pt or .pth file (weights, or a checkpoint), a .yaml file (settings), or one image (Try).',
       },
     );
   }
@@ -38,29 +42,62 @@ const kinds = [
 
 /** Takes anything that is dropped on the page to where it belongs. */
 export async function receive({ files, folder }: Dropped): Promise<void> {
-  if (folder !== null) {
-    go('data');
-    await datasets.importFiles(files, folder, 'folder');
-    return;
-  }
+  if (folder !== null) return receiveImages({ files, name: folder, source: 'folder' });
   const sorted = files.map(({ path, file }) => ({
     path,
     file: file as File,
     kind: kinds.find(({ pattern }) => pattern.test(path))?.kind,
   }));
   const images = sorted.filter(({ kind }) => kind === 'image');
+  const zips = sorted.filter(({ kind }) => kind === 'zip');
   const unknown = sorted.filter(({ kind }) => kind === undefined);
   if (unknown.length > 0) problems.showError(new UnknownFileError(unknown.map(({ path }) => path)));
   if (images.length > 1) problems.showError(new LooseImagesError(images.length));
 
   for (const { file } of sorted.filter(({ kind }) => kind === 'settings')) await config.useFile(file);
-  for (const { file } of sorted.filter(({ kind }) => kind === 'weights')) await weights.importFile(file);
-  const zip = sorted.find(({ kind }) => kind === 'zip');
-  if (zip) {
-    go('data');
-    await datasets.importFiles([{ path: zip.path, file: zip.file }], zip.path.replace(/\.zip$/i, ''), 'zip');
-  } else if (images.length === 1 && images[0]) {
+  for (const { file } of sorted.filter(({ kind }) => kind === 'weights')) {
+    if (await isCheckpoint(file)) arrivals.wait({ kind: 'checkpoint', name: file.name, file });
+    else await weights.importFile(file);
+  }
+  for (const { path, file } of zips) await receiveImages(imagesOfZip(path, file));
+  if (zips.length === 0 && images.length === 1 && images[0]) {
     inbox.image = images[0].file;
     go('try');
   }
+}
+
+/** Images for a data set, before it is known which. */
+export interface Images {
+  readonly files: readonly NamedFile[];
+  /** Of the archive or the folder, without extension. */
+  readonly name: string;
+  readonly source: 'zip' | 'folder';
+}
+
+export function imagesOfZip(path: string, file: Blob): Images {
+  return { files: [{ path, file }], name: path.replace(/\.zip$/i, ''), source: 'zip' };
+}
+
+/** Where there is a data set, or one is being read, the user says whether this is more of it or another one. */
+async function receiveImages(images: Images): Promise<void> {
+  if (datasets.current !== null || datasets.importing) arrivals.wait({ kind: 'images', ...images });
+  else await openImages(images);
+}
+
+export async function openImages({ files, name, source }: Images): Promise<void> {
+  go('data');
+  await datasets.importFiles(files, name, source);
+}
+
+/**
+ * More images for the data set in use. Its split is the one that its newest run was trained with; where there is none, the one
+ * that the settings ask for.
+ */
+export async function addImages(images: Images): Promise<void> {
+  const dataset = datasets.current;
+  if (!dataset) return openImages(images);
+  go('data');
+  const trained = run.summaries.find((one) => one.dataset.hash === dataset.hash);
+  const { validation_split, test_split, seed } = (trained?.config ?? config.effective).data;
+  await datasets.addFiles(dataset, images, { validation_split, test_split, seed });
 }

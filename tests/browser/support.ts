@@ -6,7 +6,10 @@ export async function open(page: Page, overrides: Readonly<Record<string, string
   await page.goto(query.size > 0 ? `./?${query}` : './');
 }
 
-export async function goTo(page: Page, step: 'Data' | 'Train' | 'Evaluate' | 'Export' | 'Try'): Promise<void> {
+export async function goTo(
+  page: Page,
+  step: 'Data' | 'Train' | 'Evaluate' | 'Export' | 'Try' | 'Versions',
+): Promise<void> {
   await page.locator(`nav[aria-label=Steps] a[href="#${step.toLowerCase()}"]`).click();
 }
 

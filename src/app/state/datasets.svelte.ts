@@ -1,4 +1,12 @@
-import type { Dataset, DatasetEvent, NamedFile, RgbImage } from '../../workers/protocol.ts';
+import type {
+  AddedImages,
+  Dataset,
+  DatasetEvent,
+  NamedFile,
+  Outcome,
+  RgbImage,
+  SplitSettings,
+} from '../../workers/protocol.ts';
 import { announce } from './announce.svelte.ts';
 import { config } from './config.svelte.ts';
 import { count } from '../format.ts';
@@ -16,11 +24,18 @@ export interface Importing {
   readonly cancelling: boolean;
 }
 
+/** What adding images came to; told on the data set that came of it. */
+export interface Added extends AddedImages {
+  /** Name of the zip or folder. */
+  readonly from: string;
+}
+
 const CHOSEN_KEY = 'pacerid.dataset';
 
 let list = $state.raw<readonly Dataset[]>([]);
 let currentId = $state<string | null>(null);
 let importing = $state.raw<Importing | null>(null);
+let added = $state.raw<Added | null>(null);
 let loaded = $state(false);
 let failed = $state(false);
 let listening: (() => void) | undefined;
@@ -38,6 +53,13 @@ export const datasets = {
   },
   get importing(): Importing | null {
     return importing;
+  },
+  /** What was added last, until it is put away. */
+  get added(): Added | null {
+    return added;
+  },
+  forgetAdded(): void {
+    added = null;
   },
   /** False until the store has answered for the first time. */
   get loaded(): boolean {
@@ -61,6 +83,20 @@ export const datasets = {
     const { img_size: imgSize, num_workers: decoders } = config.effective.data;
     return runImport(name, () => request('dataset', 'importFiles', { files, name, source, imgSize, decoders }));
   },
+  /** A new data set of `to` and these; `to` stays. `split`: how `to` is divided, as the new images will be. */
+  addFiles(
+    to: Dataset,
+    images: { files: readonly NamedFile[]; name: string; source: 'zip' | 'folder' },
+    split: SplitSettings,
+  ): Promise<boolean> {
+    const { img_size: imgSize, num_workers: decoders } = config.effective.data;
+    return runImport(`${images.name} → ${to.name}`, async () => {
+      const outcome = await request('dataset', 'addFiles', { id: to.id, ...images, imgSize, decoders, split });
+      if (!outcome.ok) return outcome;
+      added = { ...outcome.value, from: images.name };
+      return { ok: true, value: outcome.value.dataset };
+    });
+  },
   importSample(): Promise<boolean> {
     const { sample, img_size: imgSize } = config.forSample.data;
     return runImport('Sample data set', () => request('dataset', 'importSample', { sample, imgSize }));
@@ -82,15 +118,16 @@ export const datasets = {
   original(id: string, index: number): Promise<Blob | undefined> {
     return ask('dataset', 'original', { id, index });
   },
+  /** The whole of it as a zip that opens here and elsewhere. */
+  zip(id: string): Promise<Blob | undefined> {
+    return ask('dataset', 'datasetZip', { id });
+  },
   sampleZip(): Promise<Blob | undefined> {
     return ask('dataset', 'sampleZip', { sample: config.forSample.data.sample });
   },
 };
 
-async function runImport(
-  name: string,
-  start: () => ReturnType<typeof request<'dataset', 'importFiles'>>,
-): Promise<boolean> {
+async function runImport(name: string, start: () => Promise<Outcome<Dataset>>): Promise<boolean> {
   if (importing) {
     announce('An import is already under way.', 'assertive');
     return false;

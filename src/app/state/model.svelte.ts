@@ -128,9 +128,16 @@ export const model = {
     announce(`${file.fileName} is written.`);
     return made;
   },
+  /** All that it takes to go on elsewhere. */
+  checkpoint(which: 'latest' | 'best'): Promise<ExportedFile | undefined> {
+    const id = summary?.id;
+    if (id === undefined) return Promise.resolve(undefined);
+    return during('writing the checkpoint', () => ask('model', 'checkpointFile', { runId: id, which }));
+  },
 };
 
-async function during<T>(what: string, work: () => Promise<T>): Promise<T> {
+/** Tells what the model worker is doing while it does it. */
+export async function during<T>(what: string, work: () => Promise<T>): Promise<T> {
   listening ??= onEvents('model', (events: readonly ModelEvent[]) => {
     const last = events.findLast((event) => event.type === 'modelProgress');
     if (last && working) working = { what: working.what, done: last.done, total: last.total };

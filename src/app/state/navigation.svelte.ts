@@ -1,6 +1,6 @@
 import { tick } from 'svelte';
 
-export const stepNames = ['data', 'train', 'evaluate', 'export', 'try'] as const;
+export const stepNames = ['data', 'train', 'evaluate', 'export', 'try', 'versions'] as const;
 export type StepName = (typeof stepNames)[number];
 
 export const stepTitles: Readonly<Record<StepName, string>> = {
@@ -9,6 +9,7 @@ export const stepTitles: Readonly<Record<StepName, string>> = {
   evaluate: 'Evaluate',
   export: 'Export',
   try: 'Try',
+  versions: 'Versions',
 };
 
 function fromHash(): StepName {

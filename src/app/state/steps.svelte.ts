@@ -15,6 +15,7 @@ const waiting: Readonly<Record<StepName, StepStatus>> = {
   evaluate: { state: 'empty', note: 'needs a trained model' },
   export: { state: 'empty', note: 'needs a trained model' },
   try: { state: 'empty', note: 'needs a trained model' },
+  versions: { state: 'empty', note: 'needs a trained model' },
 };
 
 let sources = $state.raw<Partial<Record<StepName, () => StepStatus>>>({});

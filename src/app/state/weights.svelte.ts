@@ -17,7 +17,7 @@ export const weights = {
       list.find((item) => item.id === chosenId && item.architecture === config.effective.model.architecture) ?? null
     );
   },
-  /** Name of the file that is being read; null when idle. */
+  /** Name of the file or model that is being read; null when idle. */
   get importing(): string | null {
     return importing;
   },
@@ -27,17 +27,25 @@ export const weights = {
   async refresh(): Promise<void> {
     list = (await ask('model', 'weights', null)) ?? list;
   },
+  /** A file of the network that is set up. */
   async importFile(file: File): Promise<void> {
-    importing = file.name;
-    const architecture = config.effective.model.architecture;
-    const stored = await ask('model', 'importWeights', { file, name: file.name, architecture });
+    const { architecture } = config.effective.model;
+    const stored = await weights.take(file.name, () =>
+      ask('model', 'importWeights', { file, name: file.name, architecture }),
+    );
+    if (stored) announce(`Weights from ${stored.name} are ready for ${stored.architecture}.`);
+  },
+  /** What `read` brings becomes what the next run starts from; undefined where it failed, then nothing changes. */
+  async take(name: string, read: () => Promise<StoredWeights | undefined>): Promise<StoredWeights | undefined> {
+    importing = name;
+    const stored = await read();
     if (stored) {
       await weights.refresh();
       chosenId = stored.id;
     }
     // Only now: a run that starts before the file is chosen would silently start from other weights.
     importing = null;
-    if (stored) announce(`Weights from ${stored.name} are ready for ${stored.architecture}.`);
+    return stored;
   },
   async delete(id: string): Promise<void> {
     await ask('model', 'deleteWeights', { id });

@@ -1,0 +1,86 @@
+import type { Config, RegistryListing, VersionDetails, VersionDiff } from '../../workers/protocol.ts';
+import { count } from '../format.ts';
+import { saveFile } from '../saveFile.ts';
+import { announce } from './announce.svelte.ts';
+import { during, model } from './model.svelte.ts';
+import { provideStep } from './steps.svelte.ts';
+import { ask } from './workers.svelte.ts';
+
+let listing = $state.raw<RegistryListing | null>(null);
+/** The version that is being written; null when idle. */
+let saving = $state<string | null>(null);
+
+/** The registry of this page: versions kept in this browser, in the layout of the repository's `models/`. */
+export const versions = {
+  /** False until the registry has answered for the first time. */
+  get loaded(): boolean {
+    return listing !== null;
+  },
+  /** The highest number first. */
+  get list(): RegistryListing['versions'] {
+    return listing?.versions ?? [];
+  },
+  get current(): string | null {
+    return listing?.current ?? null;
+  },
+  get suggested(): string {
+    return listing?.suggested ?? 'v1.0.0';
+  },
+  get damaged(): RegistryListing['damaged'] {
+    return listing?.damaged ?? [];
+  },
+  get saving(): string | null {
+    return saving;
+  },
+
+  async refresh(): Promise<void> {
+    listing = (await ask('model', 'versions', null)) ?? listing;
+  },
+  /** The best checkpoint of a run becomes an immutable version. */
+  async create(runId: string, version: string, notes: string, output: Config['output']): Promise<boolean> {
+    saving = version;
+    const made = await during(`saving ${version}`, () =>
+      ask('model', 'createVersion', { runId, version, notes, output }),
+    );
+    saving = null;
+    await versions.refresh();
+    if (made) announce(`${version} is saved in this browser.`);
+    return made !== undefined;
+  },
+  /** All about one, its checksums verified; undefined where it cannot be read. */
+  details(version: string): Promise<VersionDetails | undefined> {
+    return ask('model', 'version', { version });
+  },
+  compare(a: string, b: string): Promise<VersionDiff | undefined> {
+    return ask('model', 'compareVersions', { a, b });
+  },
+  /** Also how one rolls back. */
+  async makeCurrent(version: string): Promise<void> {
+    if ((await ask('model', 'setCurrentVersion', { version })) === undefined) return;
+    await versions.refresh();
+    announce(`${version} is current.`);
+  },
+  async setNotes(version: string, notes: string): Promise<void> {
+    if ((await ask('model', 'setVersionNotes', { version, notes })) === undefined) return;
+    await versions.refresh();
+    announce(`The notes of ${version} are kept.`);
+  },
+  async delete(version: string): Promise<void> {
+    if ((await ask('model', 'deleteVersion', { version })) === undefined) return;
+    await versions.refresh();
+    announce(`${version} was deleted from this browser.`);
+  },
+  /** `version` null: all of them. */
+  async download(version: string | null, iosDir: string): Promise<void> {
+    const zip = await during('packing the zip', () => ask('model', 'versionsZip', { version, iosDir }));
+    if (zip) saveFile(zip.blob, zip.fileName);
+  },
+};
+
+provideStep('versions', () => {
+  if (saving !== null) return { state: 'working', progress: null, note: `saving ${saving}` };
+  const n = versions.list.length;
+  if (n > 0)
+    return { state: 'done', note: versions.current === null ? count(n, 'version') : `${versions.current} is current` };
+  return model.summary ? { state: 'ready', note: 'ready' } : { state: 'empty', note: 'needs a trained model' };
+});

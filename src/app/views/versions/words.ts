@@ -1,0 +1,32 @@
+import type { RegistryListing, VersionRecord } from '../../../workers/protocol.ts';
+import { interval, share } from '../../components/charts/figures.ts';
+
+/** Why a version cannot have this number; '' where it can. */
+export function numberProblem(version: string, listing: Pick<RegistryListing, 'versions' | 'damaged'>): string {
+  if (!/^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$/.test(version))
+    return 'A number like v1.2.0: v, then three whole numbers.';
+  if (listing.versions.some((one) => one.version === version))
+    return `${version} exists, and versions are never changed: choose another number.`;
+  if (listing.damaged.some((one) => one.version === version))
+    return `A damaged ${version} is in the way: delete it below, or choose another number.`;
+  return '';
+}
+
+/** `92.4 %, 95 % interval 88.1–95.3 %, n = 160` */
+export function testWords(test: VersionRecord['test']): string {
+  return test
+    ? `${share(test.accuracy)}, 95 % interval ${interval(test.interval)}, n = ${test.n}`
+    : 'not judged on Test';
+}
+
+/** What must be said before two Test figures are compared; '' where they are of the same images. */
+export function testSetsDiffer(a: VersionRecord, b: VersionRecord): string {
+  if (!a.test || !b.test || a.dataset.hash === b.dataset.hash) return '';
+  return a.test.n === b.test.n
+    ? 'They learnt from different data sets, so their Test images may differ: the figures need not be about the same images.'
+    : `Their Test images differ (n = ${a.test.n} and n = ${b.test.n}): the figures are not about the same images.`;
+}
+
+export function day(at: number): string {
+  return new Date(at).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+}
