@@ -2,8 +2,9 @@
 /**
  * `npm run judge`: the foreign judges, in Python. The fixtures are made again by torch and torchvision and compared with the
  * committed ones; the Core ML packages that the browser tests exported (output/e2e/NAME.zip, NAME.predictions.json) are read
- * and run by coremltools and numpy. Installs what it needs into .cache/python, and Debian's torch when root. Each script is
- * one count of the last line, `N passed, N failed, N skipped`; with --complete what cannot run is a failure.
+ * and run by coremltools and numpy; SkyPilot reads the cloud's task. Installs what it needs into .cache/python and
+ * .cache/python-cloud, and Debian's torch when root. Each script is one count of the last line, `N passed, N failed,
+ * N skipped`; with --complete what cannot run is a failure.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -18,7 +19,7 @@ const { values: options } = parseArgs({ options: { complete: { type: 'boolean', 
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const missing = options.complete ? 'failed' : 'skipped';
-const pip = pythonWithCoreml();
+const pip = pythonWith('python', 'requirements.txt');
 const torch = pythonWithTorch();
 
 for (const name of readdirSync(scripts).sort()) {
@@ -52,6 +53,8 @@ for (const file of predictions.sort()) {
 }
 if (predictions.length === 0) count(missing, 'judge_coreml.py', 'the browser tests have left no package in output/e2e');
 
+judge('judge_cloud.py', pythonWith('python-cloud', 'requirements-cloud.txt'), [join(scripts, 'judge_cloud.py')]);
+
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed > 0 ? 1 : 0);
 
@@ -71,15 +74,15 @@ function count(verdict, title, note) {
   console.log(`${mark} ${title}: ${verdict === 'skipped' ? 'skipped, ' : ''}${note}`);
 }
 
-/** A virtual environment with tests/python/requirements.txt. */
-function pythonWithCoreml() {
-  const folder = join(root, '.cache', 'python');
+/** A virtual environment in .cache with what a file in tests/python lists. */
+function pythonWith(name, list) {
+  const folder = join(root, '.cache', name);
   const path = join(folder, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
   const stamp = join(folder, 'requirements.txt');
-  const requirements = readFileSync(join(scripts, 'requirements.txt'), 'utf8');
+  const requirements = readFileSync(join(scripts, list), 'utf8');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === requirements) return { path };
 
-  console.log('Installing the judges’ packages into .cache/python …');
+  console.log(`Installing what tests/python/${list} names into .cache/${name} …`);
   mkdirSync(join(root, '.cache'), { recursive: true });
   const create = () => spawnSync('python3', ['-m', 'venv', '--clear', folder], { encoding: 'utf8' });
   let made = create();
@@ -90,15 +93,7 @@ function pythonWithCoreml() {
   }
   if (made.status !== 0)
     return { missing: `no Python environment: ${made.error ?? (made.stdout + made.stderr).trim()}` };
-  const args = [
-    '-m',
-    'pip',
-    'install',
-    '--quiet',
-    '--disable-pip-version-check',
-    '-r',
-    join(scripts, 'requirements.txt'),
-  ];
+  const args = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', join(scripts, list)];
   const installed = spawnSync(path, args, { encoding: 'utf8', timeout: 600_000 });
   if (installed.status !== 0) return { missing: `pip failed: ${installed.stderr.trim().split('\n').at(-1)}` };
   writeFileSync(stamp, requirements);
