@@ -29,7 +29,10 @@ export interface Attempt extends Omit<RunInputs, 'emit' | 'record'> {
   readonly saved: (record: RunRecord) => void;
 }
 
-/** One device's worth of a run: from the checkpoint (or the beginning) to the Test split. Throws `DeviceLostError`. */
+/**
+ * One device's worth of a run: from the checkpoint (or the beginning) to the Test split, which a suspended run leaves sealed.
+ * Throws `DeviceLostError`.
+ */
 export async function attemptRun(attempt: Attempt): Promise<'completed' | 'stopped'> {
   attempt.emit({ type: 'progress', what: 'device', done: 0, total: null });
   const engine = await attempt.openEngine();
@@ -59,6 +62,7 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
   const first = from ?? (await firstWeights(attempt));
   // A stop before anything was learnt leaves nothing to keep or to judge.
   if (control.stopping && from === null) throw new StoppedBeforeFirstStepError();
+  if (control.suspending) return 'stopped';
   const partSize =
     attempt.partLimit ?? planPart(graph, data.img_size, data.batch_size, training.layers, engine.adapter);
   const batchnormBatch = Math.min(partSize, data.batch_size);
@@ -122,12 +126,15 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
     ],
   });
 
+  if (control.suspending) return 'stopped';
   const best = await store.readCheckpoint(attempt.record().id, 'best');
   if (best === undefined) throw new NoCheckpointError();
   if (split.test.length > 0) {
     const { epoch, weights } = readCheckpoint(best);
     await network.writeWeights(weights);
-    emit({ type: 'testEvaluated', epoch, report: await judge('test') });
+    const report = await unlessSuspended(judge('test'));
+    if (report === null) return 'stopped';
+    emit({ type: 'testEvaluated', epoch, report });
   } else {
     emit({
       type: 'notice',
@@ -185,6 +192,21 @@ function judgeSplit(
     batch: Math.min(data.batch_size, 32),
     onProgress: (done, total) => run.emit({ type: 'evaluating', split: which, done, total }),
     // Commands are heard here too; a stop ends the run after this pass, so that what is kept is judged.
-    between: async () => void (await run.control.gate()),
+    between: async () => {
+      await run.control.gate();
+      if (which === 'test' && run.control.suspending) throw new Suspended();
+    },
   });
+}
+
+/** Thrown out of a pass over Test that there is no time for. */
+class Suspended extends Error {}
+
+async function unlessSuspended(report: Promise<EvaluationReport>): Promise<EvaluationReport | null> {
+  try {
+    return await report;
+  } catch (error) {
+    if (error instanceof Suspended) return null;
+    throw error;
+  }
 }

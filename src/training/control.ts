@@ -5,9 +5,12 @@ export interface Control {
   pause(): void;
   continue(): void;
   stop(): void;
+  /** Like `stop`, for a process that has to end soon: the run is not judged on Test, which stays sealed until it is resumed. */
+  suspend(): void;
   readonly stopping: boolean;
+  readonly suspending: boolean;
   readonly paused: boolean;
-  /** Aborted by `stop`: for what waits on the network. */
+  /** Aborted by `stop` and `suspend`: for what waits on the network. */
   readonly signal: AbortSignal;
   /**
    * Gives the event loop a turn, so that commands are heard, and waits while paused. `onPause` and `onContinue` are told
@@ -21,6 +24,7 @@ export interface Control {
 export function createControl(): Control {
   let paused = false;
   let stopping = false;
+  let suspending = false;
   let wake: (() => void) | null = null;
   const stopped = new AbortController();
   const control: Control = {
@@ -28,6 +32,9 @@ export function createControl(): Control {
     onContinue: () => undefined,
     get stopping() {
       return stopping;
+    },
+    get suspending() {
+      return suspending;
     },
     get paused() {
       return paused;
@@ -45,6 +52,10 @@ export function createControl(): Control {
       paused = false;
       stopped.abort();
       wake?.();
+    },
+    suspend: () => {
+      suspending = true;
+      control.stop();
     },
     gate: async () => {
       await turn();

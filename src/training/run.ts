@@ -1,4 +1,5 @@
-import { assignSplits } from '../dataset/split.ts';
+import { splitWith } from '../dataset/members.ts';
+import type { Members } from '../dataset/types.ts';
 import { DeviceLostError, GpuError, OutOfMemoryError } from '../engine/errors.ts';
 import { reportOf } from '../errors.ts';
 import { parametersOf, sizeOf } from '../graph/parameters.ts';
@@ -19,6 +20,7 @@ export function newRun(
   config: RunRecord['config'],
   dataset: RunDataset,
   weightsId: string | null,
+  members: Members | null,
   createdAt = Date.now(),
 ): RunRecord {
   const { name, hash, synthetic, classes } = dataset;
@@ -29,6 +31,7 @@ export function newRun(
     config,
     dataset: { id: dataset.id, name, hash, synthetic, classes },
     weightsId,
+    ...(members && { members }),
     state: 'running',
     latestEpoch: null,
     bestEpoch: null,
@@ -55,7 +58,7 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
     await store.write(record);
   };
   try {
-    const split = assignSplits(dataset, config.data);
+    const split = splitWith(dataset, config.data, record.members ?? null);
     if (split.train.length < 2) throw new NoTrainingImagesError(split.train.length);
     await save({});
     const stepsPerEpoch = batchRanges(split.train.length, config.data.batch_size).length;

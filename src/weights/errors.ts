@@ -12,15 +12,31 @@ export class NotSafetensorsError extends UserError {
   }
 }
 
-/** A Python pickle (`.pth`, `.pt`, `.bin`): it can run code when it is read, so it isn't read. */
-export class PickleWeightsError extends UserError {
-  constructor() {
-    super('This is a PyTorch pickle file, which this version does not read.', {
+/** A file of `torch.save` that can't be used: damaged, no state_dict in it, or one that only running its code would bring back. */
+export class PyTorchFileError extends UserError {
+  constructor(reason: string) {
+    super(`This PyTorch file can't be read: ${reason}.`, {
       kept: nothingChanged,
       remedy:
-        'Convert it once in Python: `from safetensors.torch import save_file; import torch; ' +
-        "save_file(torch.load('model.pth', weights_only=True), 'model.safetensors')`, then drop the result.",
+        'Save the weights alone once in Python, `torch.save(model.state_dict(), "model.pt")`, and take that file; copy or ' +
+        'download it again if it was cut short.',
     });
+  }
+}
+
+/** More or fewer labels were given than the head in the file has rows. */
+export class LabelsDoNotFitError extends UserError {
+  constructor(given: number, rows: number | null) {
+    super(
+      rows === null
+        ? 'Labels were given for weights that have no head.'
+        : `${given} labels were given for a head of ${rows} rows, or one of them twice.`,
+      {
+        kept: nothingChanged,
+        remedy:
+          'Give one label for each row, in the order in which the model was trained: usually the sorted folder names.',
+      },
+    );
   }
 }
 

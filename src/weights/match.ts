@@ -2,13 +2,13 @@ import { parametersOf, sizeOf } from '../graph/parameters.ts';
 import type { Graph, Tensor, Weights } from '../graph/types.ts';
 import { FoldedBatchNormError, WrongArchitectureError } from './errors.ts';
 import { adaptBatchNormEps } from './batchNormEps.ts';
-import { classesOf } from './metadata.ts';
-import type { SafetensorsFile } from './safetensors.ts';
+import { matchHead, type MatchedHead } from './matchHead.ts';
+import type { WeightsFile } from './readWeights.ts';
 
 export interface MatchOptions {
   /** The network to fill, with a head for the data set's classes. */
   readonly graph: Graph;
-  /** The data set's classes; null where only a look is wanted: then the file's own head is never kept. */
+  /** The data set's classes; null where only a look is wanted: then nothing of the file's own head is kept. */
   readonly labels: readonly string[] | null;
   /** Weight and bias of a new head (`initialHead` of architectures/). */
   readonly initialHead: Weights;
@@ -19,8 +19,8 @@ export interface MatchOptions {
 export interface MatchedWeights {
   /** Exactly the graph's parameters and running statistics. */
   readonly weights: Weights;
-  /** `kept` where the file was made for the very same classes. */
-  readonly head: 'kept' | 'new';
+  /** What became of the file's own head. */
+  readonly head: Omit<MatchedHead, 'weights' | 'warnings'>;
   /** Classes that the file's own head tells apart; null where it has none. */
   readonly classesInFile: number | null;
   readonly foldedBatchNorms: boolean;
@@ -33,11 +33,14 @@ export const foldedBatchNormWarning =
   'train the head only; training all layers from it falls to chance.';
 
 /**
- * Fills `graph` from a file with torchvision's names. `num_batches_tracked`, a `module.` before every name (DataParallel) and the
- * old names of DenseNet (`norm.1`) are seen to; the head is replaced unless the file was made for the same classes.
- * Throws `WrongArchitectureError`.
+ * Fills `graph` from a file with torchvision's names. `num_batches_tracked`, a `module.` or `model.` before every name
+ * (DataParallel, Lightning) and the old names of DenseNet (`norm.1`) are seen to. The head is filled row by row: labels that the
+ * file knows keep theirs (`matchHead`). Throws `WrongArchitectureError`.
  */
-export function matchWeights(file: SafetensorsFile, options: MatchOptions): MatchedWeights {
+export function matchWeights(
+  file: Pick<WeightsFile, 'tensors' | 'metadata' | 'labels'>,
+  options: MatchOptions,
+): MatchedWeights {
   const { graph, labels, initialHead, candidates } = options;
   const tensors = canonicalNames(file.tensors);
   const misfit = misfitOf(graph, tensors);
@@ -52,23 +55,31 @@ export function matchWeights(file: SafetensorsFile, options: MatchOptions): Matc
   if (adapted.changed) warnings.push('The batch norms were adapted: this file was made with another epsilon.');
 
   const headWeight = tensors.get(`${graph.head}.weight`);
-  const fileClasses = classesOf(file.metadata);
-  const sameClasses = labels !== null && fileClasses !== null && JSON.stringify(labels) === JSON.stringify(fileClasses);
-  const keepHead = sameClasses && headParameters(graph).every(({ name, shape }) => isShape(tensors.get(name), shape));
+  const {
+    weights: headWeights,
+    warnings: aboutHead,
+    ...head
+  } = matchHead(graph.head, tensors, file.labels, labels, initialHead);
+  warnings.push(...aboutHead);
   const weights = new Map<string, Tensor>();
   for (const { name, node } of parametersOf(graph)) {
-    const source = node === graph.head && !keepHead ? initialHead : adapted.tensors;
+    const source = node === graph.head ? headWeights : adapted.tensors;
     const tensor = source.get(name);
     if (!tensor) throw new Error(`No values for ${name}`);
     weights.set(name, { shape: tensor.shape, data: tensor.data });
   }
   return {
     weights,
-    head: keepHead ? 'kept' : 'new',
+    head,
     classesInFile: headWeight?.shape[0] ?? null,
     foldedBatchNorms: folded,
     warnings,
   };
+}
+
+/** Whether a file holds all of a network but for its head, and nothing else. */
+export function fits(graph: Graph, file: Pick<WeightsFile, 'tensors'>): boolean {
+  return misfitOf(graph, canonicalNames(file.tensors)) === null;
 }
 
 /** Training all layers from folded batch norms falls to chance (measured with MobileNetV3: 0.10); a new head on top learns. */
@@ -78,14 +89,24 @@ export function assertTrainable(weights: Pick<MatchedWeights, 'foldedBatchNorms'
 
 /** Names as torchvision writes them today. */
 function canonicalNames(tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  const prefixed = [...tensors.keys()].every((name) => name.startsWith('module.'));
+  const prefix = commonPrefix([...tensors.keys()]);
   // The pattern of torchvision/models/densenet.py, _load_state_dict.
   const old = /^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.(?:weight|bias|running_mean|running_var))$/;
   return new Map(
     [...tensors]
       .filter(([name]) => !name.endsWith('.num_batches_tracked'))
-      .map(([name, tensor]) => [(prefixed ? name.slice('module.'.length) : name).replace(old, '$1$2'), tensor]),
+      .map(([name, tensor]) => [name.slice(prefix.length).replace(old, '$1$2'), tensor]),
   );
+}
+
+/** What wrappers put before every name: `module.`, `model.`, or one in the other. */
+function commonPrefix(names: readonly string[]): string {
+  let prefix = '';
+  for (;;) {
+    const next = ['module.', 'model.'].find((one) => names.every((name) => name.startsWith(prefix + one)));
+    if (next === undefined || names.length === 0) return prefix;
+    prefix += next;
+  }
 }
 
 const headParameters = (graph: Graph) => parametersOf(graph).filter(({ node }) => node === graph.head);

@@ -1,8 +1,9 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { ArchitectureName } from '../architectures/settings.ts';
-import { ChecksumError, DownloadCancelledError, NotSafetensorsError, WeightsUnavailableError } from './errors.ts';
-import { readSafetensors, type SafetensorsFile } from './safetensors.ts';
+import { ChecksumError, DownloadCancelledError, WeightsUnavailableError } from './errors.ts';
+import { UserError } from '../errors.ts';
+import { readWeightsFile, type WeightsFile } from './readWeights.ts';
 import { weightSources, type WeightSource } from './sources.ts';
 import type { DownloadProgress, WeightCache, WeightRecord } from './types.ts';
 
@@ -21,7 +22,7 @@ export interface PretrainedOptions {
 
 export interface PretrainedWeights {
   /** Under torchvision's names; goes to `matchWeights`. */
-  readonly file: SafetensorsFile;
+  readonly file: WeightsFile;
   readonly record: WeightRecord;
   readonly fromCache: boolean;
 }
@@ -107,9 +108,9 @@ async function download(source: WeightSource, options: PretrainedOptions): Promi
   return bytes;
 }
 
-function read(bytes: Uint8Array, source: WeightSource | undefined): SafetensorsFile {
-  const file = readSafetensors(bytes);
-  return source?.rename ? source.rename(file) : file;
+function read(bytes: Uint8Array, source: WeightSource | undefined): WeightsFile {
+  const file = readWeightsFile(bytes);
+  return source?.rename ? { ...file, ...source.rename(file) } : file;
 }
 
 async function keep(
@@ -142,6 +143,6 @@ async function keep(
 
 function reasonOf(error: unknown): string {
   if (error instanceof Refused) return error.message;
-  if (error instanceof NotSafetensorsError) return 'what came was not a whole safetensors file';
+  if (error instanceof UserError) return 'what came was not a whole safetensors file';
   return 'the connection failed';
 }

@@ -1,5 +1,5 @@
 import type { Tensor, Weights } from '../graph/types.ts';
-import { NotSafetensorsError, PickleWeightsError } from './errors.ts';
+import { NotSafetensorsError } from './errors.ts';
 import { fromBfloat16, fromFloat16 } from './float16.ts';
 
 /**
@@ -29,18 +29,9 @@ interface HeaderEntry {
   readonly end: number;
 }
 
-/** Throws `NotSafetensorsError` (with the reason) or `PickleWeightsError`. */
+/** Throws `NotSafetensorsError`, with the reason. */
 export function readSafetensors(file: Uint8Array): SafetensorsFile {
-  // A plain view: the `slice` of Node's Buffer doesn't copy.
-  const bytes = new Uint8Array(file.buffer, file.byteOffset, file.byteLength);
-  rejectPickle(bytes);
-  if (bytes.length < 8) throw new NotSafetensorsError(`it has ${bytes.length} bytes, fewer than its first field`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const headerLength = Number(view.getBigUint64(0, true));
-  if (headerLength > maxHeaderBytes) throw new NotSafetensorsError('its first 8 bytes are not a header length');
-  if (8 + headerLength > bytes.length) throw new NotSafetensorsError('it ends inside its header');
-  const header = parseHeader(bytes.subarray(8, 8 + headerLength));
-  const body = bytes.subarray(8 + headerLength);
+  const { header, body } = readHeader(file);
   const entries = Object.entries(header)
     .filter(([name]) => name !== '__metadata__')
     .map(([name, value]) => readEntry(name, value))
@@ -105,12 +96,21 @@ function elements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** A zip (`PK`) or a pickle protocol 2+ (`0x80 0x02…0x05`): what `torch.save` writes. */
-function rejectPickle(bytes: Uint8Array): void {
-  const zip = bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
-  const pickle = bytes[0] === 0x80 && (bytes[1] ?? 0) >= 2 && (bytes[1] ?? 0) <= 5;
-  const jsonFollows = bytes[8] === 0x7b;
-  if ((zip || pickle) && !jsonFollows) throw new PickleWeightsError();
+/** What a file says of itself, without reading its tensors. Throws `NotSafetensorsError`. */
+export function readSafetensorsMetadata(file: Uint8Array): Readonly<Record<string, string>> {
+  return readMetadata(readHeader(file).header['__metadata__']);
+}
+
+function readHeader(file: Uint8Array): { readonly header: Record<string, unknown>; readonly body: Uint8Array } {
+  // A plain view: the `slice` of Node's Buffer doesn't copy.
+  const bytes = new Uint8Array(file.buffer, file.byteOffset, file.byteLength);
+  if (bytes.length < 8) throw new NotSafetensorsError(`it has ${bytes.length} bytes, fewer than its first field`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const headerLength = Number(view.getBigUint64(0, true));
+  if (headerLength > maxHeaderBytes) throw new NotSafetensorsError('its first 8 bytes are not a header length');
+  if (8 + headerLength > bytes.length) throw new NotSafetensorsError('it ends inside its header');
+  const header = parseHeader(bytes.subarray(8, 8 + headerLength));
+  return { header, body: bytes.subarray(8 + headerLength) };
 }
 
 function parseHeader(bytes: Uint8Array): Record<string, unknown> {

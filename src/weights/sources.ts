@@ -1,6 +1,6 @@
 import type { ArchitectureName } from '../architectures/settings.ts';
-import type { SafetensorsFile } from './safetensors.ts';
 import { fromTimmMobilenet } from './timmMobilenet.ts';
+import type { NamedTensors } from './types.ts';
 
 export interface WeightSource {
   /** As the user is shown it. */
@@ -15,7 +15,7 @@ export interface WeightSource {
   readonly bytes: number | null;
   readonly license: string;
   /** To torchvision's names. */
-  readonly rename?: (file: SafetensorsFile) => SafetensorsFile;
+  readonly rename?: (file: NamedTensors) => NamedTensors;
 }
 
 const hub = (repository: string, revision: string) =>

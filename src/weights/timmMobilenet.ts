@@ -1,4 +1,5 @@
-import type { SafetensorsFile, StoredTensor } from './safetensors.ts';
+import type { Tensor } from '../graph/types.ts';
+import type { NamedTensors } from './types.ts';
 
 /**
  * timm's `mobilenetv3_small_100` under torchvision's names: the same network (timm's non-TensorFlow variant pads symmetrically,
@@ -6,8 +7,8 @@ import type { SafetensorsFile, StoredTensor } from './safetensors.ts';
  * torchvision has a linear layer, and batch-norm epsilon 1e-5 where torchvision has 1e-3 (put into the metadata here, so that
  * `matchWeights` adapts it). Sources: timm/models/mobilenetv3.py, torchvision/models/mobilenetv3.py; tests/python/judge_timm_names.py.
  */
-export function fromTimmMobilenet({ tensors, metadata }: SafetensorsFile): SafetensorsFile {
-  const renamed = [...tensors].map(([name, tensor]): [string, StoredTensor] => {
+export function fromTimmMobilenet({ tensors, metadata }: NamedTensors): NamedTensors {
+  const renamed = [...tensors].map(([name, tensor]): [string, Tensor] => {
     if (name === 'conv_head.weight') return ['classifier.0.weight', { ...tensor, shape: tensor.shape.slice(0, 2) }];
     return [torchvisionName(name), tensor];
   });

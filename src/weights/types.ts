@@ -1,3 +1,11 @@
+import type { Tensor } from '../graph/types.ts';
+
+/** What a file's bytes hold. */
+export interface NamedTensors {
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 /** A weights file that is kept between visits: downloaded or imported. */
 export interface WeightRecord {
   /** Raised when the record's form changes. */
@@ -15,6 +23,8 @@ export interface WeightRecord {
   readonly verified: boolean;
   /** Classes that its head tells apart; null where it has none. */
   readonly classes: number | null;
+  /** What each row of its head stands for; null or absent (in older records) where the file doesn't say and nobody said. */
+  readonly labels?: readonly string[] | null;
   readonly warnings: readonly string[];
   readonly bytes: number;
   /** Milliseconds since 1970. */

@@ -73,12 +73,14 @@ export function weightsCommands(
   cache: WeightCache,
 ): Pick<Handlers<ModelCommands>, 'importWeights' | 'weights' | 'deleteWeights'> {
   return {
-    importWeights: async ({ file, name, architecture }) => {
-      if (architecture === null) throw new Error('not yet');
-      const bytes = new Uint8Array(await file.arrayBuffer());
-      const graph = buildGraph(architecture, 2);
-      const network = { graph, candidates: candidates(), initialHead: initialHead(graph, 0) };
-      return stored(await importWeights({ bytes, name, now: Date.now() }, network, cache));
+    importWeights: async ({ file, name, architecture, labels }) => {
+      const given = { bytes: new Uint8Array(await file.arrayBuffer()), name, now: Date.now(), labels: labels ?? null };
+      const network = {
+        graph: architecture === null ? null : buildGraph(architecture, 2),
+        candidates: candidates(),
+        initialHead: (graph: Graph) => initialHead(graph, 0),
+      };
+      return stored(await importWeights(given, network, cache));
     },
     weights: async () => (await keptWeights(cache)).map(stored),
     deleteWeights: async ({ id }) => {
@@ -96,7 +98,7 @@ function stored(record: WeightRecord): StoredWeights {
     sha256,
     architecture: architecture as ArchitectureName,
     classes: classes ?? 0,
-    labels: null,
+    labels: record.labels ?? null,
     bytes,
     warnings,
     downloaded: url !== null,

@@ -3,7 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { architectures, buildGraph } from '../architectures/index.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import { evaluationCrop } from '../dataset/geometry.ts';
-import { assignSplits } from '../dataset/split.ts';
+import { splitWith } from '../dataset/members.ts';
 import type { Dataset, DatasetStore, ImageDecoder, ImageSource } from '../dataset/types.ts';
 import type { DeviceSetting, Engine, Network } from '../engine/types.ts';
 import { turn } from '../engine/turn.ts';
@@ -93,7 +93,7 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
           stored?.hash === hash ? stored : (await platform.datasets.list()).find((one) => one.hash === hash);
         if (dataset === undefined) throw new DatasetChangedError(name);
         const { data } = checkpoint.config;
-        const indices = assignSplits(dataset, data)[split];
+        const indices = splitWith(dataset, data, checkpoint.members ?? null)[split];
         const report = await evaluate(network, platform.sourceOf(dataset), indices, dataset.images, dataset.classes, {
           split,
           size: data.img_size,

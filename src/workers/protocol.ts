@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import type { SampleSettings } from '../dataset/settings.ts';
-import type { Dataset, RgbImage, Split } from '../dataset/types.ts';
+import type { AddedImages, Dataset, RgbImage, Split } from '../dataset/types.ts';
 import type { AdapterReport } from '../engine/types.ts';
 import type { ErrorReport } from '../errors.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
@@ -11,6 +11,7 @@ import type { RegistryListing, SyncChange, VersionDetails, VersionDiff, VersionR
 /** What crosses the border, so that the page needs no other room's files. */
 export type {
   AdapterReport,
+  AddedImages,
   ArchitectureName,
   Config,
   Dataset,
@@ -52,14 +53,6 @@ export interface NamedFile {
 }
 
 export type SplitSettings = Pick<Config['data'], 'validation_split' | 'test_split' | 'seed'>;
-
-export interface AddedImages {
-  readonly dataset: Dataset;
-  readonly added: number;
-  /** Files that were there already. */
-  readonly duplicates: number;
-  readonly newClasses: readonly string[];
-}
 
 export interface DatasetCommands extends CommandMap {
   /** One `.zip`, or the files of a folder. Emits `importProgress`. */
@@ -142,6 +135,11 @@ export interface TrainerCommands extends CommandMap {
   continue: { payload: null; result: null };
   /** Ends after the current micro-batch; what has been learnt is kept as a checkpoint and judged. */
   stop: { payload: null; result: null };
+  /**
+   * Like `stop`, for a process that has to end soon: the checkpoint is written and the run ends as `stopped`, but it is not judged
+   * on Test; `resume` goes on from there. Before the first step: `StoppedBeforeFirstStepError`, as with `stop`.
+   */
+  suspend: { payload: null; result: null };
   runs: { payload: null; result: RunSummary[] };
   /** The stored log. */
   events: { payload: { runId: string }; result: RunEvent[] };
@@ -194,10 +192,11 @@ export interface ModelCommands extends CommandMap {
   };
   /**
    * Reads, checks and keeps a weights file: safetensors, a checkpoint, or PyTorch's `.pt`/`.pth`. `architecture` null: whichever
-   * it fits. Throws if it belongs to another architecture.
+   * it fits. Throws if it belongs to another architecture. `labels`: what the rows of its head stand for, where the user knows
+   * better than the file.
    */
   importWeights: {
-    payload: { file: Blob; name: string; architecture: ArchitectureName | null };
+    payload: { file: Blob; name: string; architecture: ArchitectureName | null; labels?: readonly string[] };
     result: StoredWeights;
   };
   /** The best weights of a run, kept as a weights file to start another run from. */

@@ -2,8 +2,8 @@ import { architectures, buildGraph } from '../architectures/index.ts';
 import { initialWeights } from '../architectures/initialise.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import type { Config } from '../config/schema.ts';
-import { assignSplits } from '../dataset/split.ts';
-import type { Dataset, DatasetStore, ImageSource } from '../dataset/types.ts';
+import { membersOf, splitWith } from '../dataset/members.ts';
+import type { Dataset, DatasetStore, ImageSource, Members } from '../dataset/types.ts';
 import type { AdapterReport, DeviceSetting, Engine } from '../engine/types.ts';
 import type { Graph } from '../graph/types.ts';
 import { createControl, type Control } from '../training/control.ts';
@@ -39,6 +39,8 @@ export interface TrainerPlatform {
     progress: (done: number, total: number | null) => void,
     signal: AbortSignal,
   ): Promise<FirstWeights>;
+  /** What the model in a weights file was trained, picked and tested with; null where the file doesn't say. */
+  membersOf(weightsId: string): Promise<Members | null>;
   /** Runs `work` as the only trainer of this browser; `held: false` where another tab trains. */
   exclusively<T>(
     work: (locked: boolean) => Promise<T>,
@@ -75,6 +77,10 @@ export function trainerCommands(
     if (same === undefined) throw new DatasetChangedError(name);
     return same;
   };
+
+  /** An image that an earlier model was tested with is never trained on by one that starts from its weights. */
+  const splitFrom = async (dataset: Dataset, config: Config, weightsId: string | null) =>
+    splitWith(dataset, config.data, weightsId === null ? null : await platform.membersOf(weightsId));
 
   const carryOn = (
     record: RunRecord,
@@ -117,10 +123,10 @@ export function trainerCommands(
 
   return {
     probe: ({ device }) => platform.probe(device),
-    estimate: ({ config, datasetId }) =>
+    estimate: ({ config, datasetId, weightsId }) =>
       busyWith(null, async (control) => {
         const dataset = await datasetOf(datasetId, datasetId);
-        const split = assignSplits(dataset, config.data);
+        const split = await splitFrom(dataset, config, weightsId);
         const classes = dataset.classes.length;
         const progress = (done: number, total: number): void =>
           emit({ runId: '', event: { at: Date.now(), type: 'progress', what: 'first step', done, total } });
@@ -145,7 +151,8 @@ export function trainerCommands(
       const id = newRunId(platform.randomBytes(4));
       return busyWith(id, async (control) => {
         const dataset = await datasetOf(datasetId, datasetId);
-        return train(newRun(id, config, dataset, weightsId), dataset, control);
+        const members = membersOf(dataset, await splitFrom(dataset, config, weightsId));
+        return train(newRun(id, config, dataset, weightsId, members), dataset, control);
       });
     },
     resume: ({ runId }) =>
@@ -165,6 +172,10 @@ export function trainerCommands(
     },
     stop: () => {
       active?.control.stop();
+      return null;
+    },
+    suspend: () => {
+      active?.control.suspend();
       return null;
     },
     runs: async () => {

@@ -27,6 +27,7 @@ export function checkpoints(options: {
         epoch,
         config: before.config,
         dataset: before.dataset,
+        ...(before.members && { members: before.members }),
         ...options.describe,
         history: progress.history,
         bestEpoch: progress.bestEpoch,

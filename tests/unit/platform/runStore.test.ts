@@ -37,6 +37,7 @@ const record: RunRecord = newRun(
   config,
   { id: 'd', name: 'd', hash: 'h', synthetic: true, classes: ['a', 'b'] },
   null,
+  null,
   7,
 );
 

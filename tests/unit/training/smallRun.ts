@@ -177,7 +177,7 @@ export async function smallRun(options: SmallRun = {}) {
     };
   };
   await runTraining({
-    record: options.record ?? newRun('small', settings, data, null),
+    record: options.record ?? newRun('small', settings, data, null, null),
     dataset: data,
     source: { read: (indices) => Promise.resolve(indices.map((index) => pixels[index] as RgbImage)) },
     graph,

@@ -8,10 +8,17 @@ import { architectureNames, type ArchitectureName } from '../../../src/architect
 import { parametersOf, sizeOf } from '../../../src/graph/parameters.ts';
 import type { Graph, Tensor } from '../../../src/graph/types.ts';
 import { weightStore } from '../../../src/platform/node/weightStore.ts';
-import { FoldedBatchNormError, WeightsUnavailableError, WrongArchitectureError } from '../../../src/weights/errors.ts';
+import {
+  FoldedBatchNormError,
+  LabelsDoNotFitError,
+  WeightsUnavailableError,
+  WrongArchitectureError,
+} from '../../../src/weights/errors.ts';
 import { importWeights, keptWeights, readImported } from '../../../src/weights/imported.ts';
 import { assertTrainable, matchWeights } from '../../../src/weights/match.ts';
-import { readSafetensors, writeSafetensors, type SafetensorsFile } from '../../../src/weights/safetensors.ts';
+import { describedBy } from '../../../src/weights/metadata.ts';
+import type { WeightsFile } from '../../../src/weights/readWeights.ts';
+import { readSafetensors, writeSafetensors } from '../../../src/weights/safetensors.ts';
 import { fromTimmMobilenet } from '../../../src/weights/timmMobilenet.ts';
 import timmNames from '../../fixtures/timm_mobilenetv3_small_100.json' with { type: 'json' };
 
@@ -26,12 +33,13 @@ function tensorsOf(graph: Graph): Map<string, Tensor> {
     ]),
   );
 }
-const fileOf = (tensors: Map<string, Tensor>, metadata: Record<string, string> = {}): SafetensorsFile => ({
-  tensors: new Map([...tensors].map(([name, tensor]) => [name, { ...tensor, dtype: 'F32' }])),
+const fileOf = (tensors: Map<string, Tensor>, metadata: Record<string, string> = {}): WeightsFile => ({
+  tensors,
   metadata,
+  ...describedBy(metadata),
 });
 function match(
-  file: SafetensorsFile,
+  file: WeightsFile,
   wanted: ArchitectureName,
   classes = 3,
   labels: readonly string[] | null = ['a', 'b', 'c'],
@@ -48,20 +56,10 @@ describe('matching weights to a network', () => {
     const { weights, head, classesInFile, warnings } = match(fileOf(tensors), name);
     expect([...weights.keys()]).toEqual(parametersOf(graph).map((spec) => spec.name));
     for (const { name: key, shape } of parametersOf(graph)) expect(weights.get(key)?.shape).toEqual(shape);
-    expect(head).toBe('new');
+    expect(head).toEqual({ kept: [], fresh: ['a', 'b', 'c'], dropped: [] });
     expect(classesInFile).toBe(1000);
     expect(warnings).toEqual([]);
     expect(weights.get(`${graph.head}.weight`)?.data).toEqual(initialHead(graph, 1).get(`${graph.head}.weight`)?.data);
-  });
-
-  it('keeps the head of a file that was made for the same classes in the same order', () => {
-    const tensors = tensorsOf(buildGraph('tiny', 3));
-    const kept = match(fileOf(tensors, { classes: '["a","b","c"]' }), 'tiny');
-    expect(kept.head).toBe('kept');
-    expect(kept.weights.get('classifier.weight')?.data).toEqual(tensors.get('classifier.weight')?.data);
-    expect(match(fileOf(tensors, { classes: '["b","a","c"]' }), 'tiny').head).toBe('new');
-    expect(match(fileOf(tensors, { classes: 'not JSON' }), 'tiny').head).toBe('new');
-    expect(match(fileOf(tensors), 'tiny').head).toBe('new');
   });
 
   it('knows the names of old DenseNet files and of DataParallel', () => {
@@ -133,7 +131,7 @@ describe('matching weights to a network', () => {
         { shape, data: new Float32Array(sizeOf(shape)).fill(1) },
       ]),
     );
-    const renamed = fromTimmMobilenet(fileOf(tensors));
+    const renamed = { ...fileOf(tensors), ...fromTimmMobilenet(fileOf(tensors)) };
     expect(renamed.tensors.size).toBe(tensors.size);
     expect(match(renamed, 'mobilenet_v3_small').classesInFile).toBe(1000);
   });
@@ -141,8 +139,7 @@ describe('matching weights to a network', () => {
 
 describe('imported weights', () => {
   const cache = weightStore(mkdtempSync(join(tmpdir(), 'imported-')));
-  const graph = buildGraph('tiny', 2);
-  const network = { graph, candidates, initialHead: initialHead(graph, 0) };
+  const network = { graph: buildGraph('tiny', 2), candidates, initialHead: (graph: Graph) => initialHead(graph, 0) };
 
   it('are kept with what they are, listed, read back and deleted', async () => {
     const bytes = writeSafetensors(tensorsOf(buildGraph('tiny', 5)));
@@ -151,6 +148,7 @@ describe('imported weights', () => {
     expect(await keptWeights(cache)).toEqual([record]);
     const { file } = await readImported(record.key, 'tiny', cache);
     expect(file.tensors).toEqual(readSafetensors(bytes).tensors);
+    expect(record.warnings.join()).toContain('does not say which labels');
     await cache.delete(record.key);
     expect(await keptWeights(cache)).toEqual([]);
     await expect(readImported(record.key, 'tiny', cache)).rejects.toThrow(WeightsUnavailableError);
@@ -162,5 +160,32 @@ describe('imported weights', () => {
       WrongArchitectureError,
     );
     expect(await cache.list()).toEqual([]);
+  });
+
+  it('whose architecture nobody names are taken for what they fit', async () => {
+    const bytes = writeSafetensors(tensorsOf(buildGraph('mobilenet_v3_small', 5)), {
+      classes: '["a","b","c","d","e"]',
+    });
+    const record = await importWeights({ bytes, name: 'some', now: 6 }, { ...network, graph: null }, cache);
+    expect(record).toMatchObject({
+      architecture: 'mobilenet_v3_small',
+      labels: ['a', 'b', 'c', 'd', 'e'],
+      warnings: [],
+    });
+    await cache.delete(record.key);
+    const nothing = writeSafetensors(new Map([['x', { shape: [1], data: Float32Array.of(1) }]]));
+    const attempt = importWeights({ bytes: nothing, name: 'x', now: 7 }, { ...network, graph: null }, cache);
+    await expect(attempt).rejects.toThrow(WrongArchitectureError);
+  });
+
+  it('get the labels that the user gives, one for each row of the head', async () => {
+    const bytes = writeSafetensors(tensorsOf(buildGraph('tiny', 3)));
+    const given = { bytes, name: 'm.pt', now: 8 };
+    for (const labels of [['a', 'b'], ['a', 'b', 'a'], []])
+      await expect(importWeights({ ...given, labels }, network, cache)).rejects.toThrow(LabelsDoNotFitError);
+    const record = await importWeights({ ...given, labels: ['x', 'y', 'z'] }, network, cache);
+    expect(record).toMatchObject({ labels: ['x', 'y', 'z'], warnings: [] });
+    expect((await readImported(record.key, 'tiny', cache)).file.labels).toEqual(['x', 'y', 'z']);
+    await cache.delete(record.key);
   });
 });

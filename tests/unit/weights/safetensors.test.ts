@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { NotSafetensorsError, PickleWeightsError } from '../../../src/weights/errors.ts';
+import { NotSafetensorsError } from '../../../src/weights/errors.ts';
 import { float16Bits, float16Value } from '../../../src/weights/float16.ts';
 import { readSafetensors, writeSafetensors } from '../../../src/weights/safetensors.ts';
 
@@ -105,14 +105,6 @@ with safe_open(sys.argv[1], 'np') as f:
   ])('refuses %s', (_, bytes, reason) => {
     expect(() => readSafetensors(bytes)).toThrow(NotSafetensorsError);
     expect(() => readSafetensors(bytes)).toThrow(reason);
-  });
-
-  it('names a pickle as such', () => {
-    const zip = Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0);
-    expect(() => readSafetensors(zip)).toThrow(PickleWeightsError);
-    expect(() => readSafetensors(Uint8Array.of(0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20))).toThrow(
-      PickleWeightsError,
-    );
   });
 });
 
