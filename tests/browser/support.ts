@@ -68,6 +68,18 @@ export async function drop(
     await page.dispatchEvent('body', event, { dataTransfer: transfer });
 }
 
+/** A folder of the browser's own file system in place of the system's dialog, which cannot be driven; all below it is real. */
+export async function pickFolderOf(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    Object.assign(globalThis, {
+      showDirectoryPicker: async () => {
+        const root = await navigator.storage.getDirectory();
+        return root.getDirectoryHandle('repository', { create: true });
+      },
+    });
+  });
+}
+
 /** Counts main-thread tasks over 50 ms from now on; `read()` gives their lengths in ms and the time watched. */
 export async function watchLongTasks(page: Page): Promise<() => Promise<{ lengths: number[]; seconds: number }>> {
   await page.addInitScript(() => {

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import AxeBuilder from '@axe-core/playwright';
 import { expect, test, type Page } from '@playwright/test';
-import { drop, goTo, open, testAccuracy } from './support.ts';
+import { drop, fewSteps, goTo, open, pickFolderOf, startTraining, testAccuracy, useSample } from './support.ts';
 
 /**
  * `npm run verify -- looks`: every view in each of its states, 1440 × 900 and 390 × 844, dark and light, as pictures in output/looks
@@ -36,7 +36,7 @@ async function look(page: Page, name: string): Promise<void> {
 test('every view in its states', async ({ page }) => {
   test.setTimeout(1_200_000);
   await open(page);
-  for (const step of ['Data', 'Train', 'Evaluate', 'Export', 'Try'] as const) {
+  for (const step of ['Data', 'Train', 'Evaluate', 'Export', 'Try', 'Versions'] as const) {
     await goTo(page, step);
     await look(page, `${step.toLowerCase()}-1-empty`);
   }
@@ -94,4 +94,40 @@ test('training that cannot start, and many long names', async ({ page }) => {
   await page.getByRole('button', { name: /^Train \d+ epochs?$/ }).click();
   await page.waitForTimeout(4000);
   await look(page, 'train-5-failed');
+});
+
+test('versions, retraining, more images, checkpoints', async ({ page }) => {
+  test.setTimeout(600_000);
+  await pickFolderOf(page);
+  await open(page, { ...fewSteps, 'training.epochs': 3 });
+  await page.getByText('in three steps').click();
+  await look(page, 'data-1-empty-kaggle');
+  await useSample(page);
+  await page.getByRole('button', { name: 'Open another' }).click();
+  await look(page, 'data-5-menu');
+  await startTraining(page);
+  await testAccuracy(page, 60_000);
+  await goTo(page, 'Versions');
+  await expect(page.getByLabel('Number')).toHaveValue('v1.0.0');
+  await look(page, 'versions-2-none');
+  for (const version of ['v1.0.0', 'v1.1.0', 'v1.1.1']) {
+    await page.getByLabel('Number').fill(version);
+    await page.getByRole('button', { name: `Save ${version}` }).click();
+    await expect(page.locator(`tr[data-version="${version}"]`)).toBeVisible({ timeout: 30_000 });
+  }
+  await page.getByRole('button', { name: 'Make current' }).click();
+  await page.getByLabel('Number').fill('v1.1.0');
+  await look(page, 'versions-3-listed');
+  await page.getByLabel('Compare v1.1.1 with').selectOption('v1.0.0');
+  await expect(page.getByTestId('comparison').locator('table')).toBeVisible();
+  await look(page, 'versions-4-compared');
+  await page.getByRole('button', { name: 'Close the comparison' }).click();
+  await page.getByText('Files, settings and figures').click();
+  await expect(page.getByTestId('version-files')).toBeVisible();
+  await look(page, 'versions-5-files');
+  await page.getByText('Files, settings and figures').click();
+  await page.getByRole('button', { name: /^Sync v1.1.1 to a folder/ }).click();
+  await expect(page.getByTestId('folder').locator('[data-action]').first()).toBeVisible();
+  await page.getByRole('button', { name: /^Sync v1.1.1 into/ }).scrollIntoViewIfNeeded();
+  await look(page, 'versions-6-sync');
 });
