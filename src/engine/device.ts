@@ -41,11 +41,12 @@ async function choose(setting: DeviceSetting, environment: EngineEnvironment): P
 }
 
 async function requestAdapter(environment: EngineEnvironment): Promise<GPUAdapter | NoWebGpuReason> {
-  if (!environment.gpu) return environment.secureContext ? 'absent' : 'insecure';
+  const none = environment.inNode ? 'inNode' : 'noAdapter';
+  if (!environment.gpu) return environment.inNode ? none : environment.secureContext ? 'absent' : 'insecure';
   try {
-    return (await environment.gpu.requestAdapter({ powerPreference: 'high-performance' })) ?? 'noAdapter';
+    return (await environment.gpu.requestAdapter({ powerPreference: 'high-performance' })) ?? none;
   } catch {
-    return 'noAdapter';
+    return none;
   }
 }
 

@@ -10,7 +10,7 @@ export class NoWebGpuError extends UserError {
   }
 }
 
-export type NoWebGpuReason = 'insecure' | 'absent' | 'noAdapter';
+export type NoWebGpuReason = 'insecure' | 'absent' | 'noAdapter' | 'inNode';
 
 const reasons: Record<NoWebGpuReason, { message: string; remedy: string }> = {
   insecure: {
@@ -27,6 +27,11 @@ const reasons: Record<NoWebGpuReason, { message: string; remedy: string }> = {
     message: 'The browser has WebGPU, but found no graphics processor that it may use.',
     remedy:
       'Switch on “Use graphics acceleration when available” in the browser’s settings and update the graphics driver. Where it cannot be switched on, ask your IT department whether the policy HardwareAccelerationModeEnabled is off. With training.device auto or wasm, training works here on the processor.',
+  },
+  inNode: {
+    message: 'WebGPU found no graphics processor on this computer.',
+    remedy:
+      'Install or update the graphics driver; on Linux it needs Vulkan too (libvulkan1 and the driver’s own part). With training.device auto or wasm, training works here on the processor.',
   },
 };
 

@@ -105,6 +105,8 @@ export interface EngineEnvironment {
   readonly gpu: GPU | undefined;
   /** `isSecureContext`; true in Node. */
   readonly secureContext: boolean;
+  /** Without a page: messages then speak of drivers, not of browsers. */
+  readonly inNode?: boolean;
   /** `crossOriginIsolated`: whether wasm may have threads. */
   readonly crossOriginIsolated: boolean;
   /** Logical processors. */

@@ -1,12 +1,11 @@
 import JSZip from 'jszip';
-import { architectures, buildGraph } from '../architectures/index.ts';
-import type { ArchitectureName } from '../architectures/settings.ts';
-import { exportFormats, type ExportInput } from '../export/index.ts';
+import { exportFormats } from '../export/index.ts';
 import type { OutputSettings } from '../export/settings.ts';
-import { metricsOf, metricsText, type MetricsFile } from '../training/metricsFile.ts';
+import { metricsOf, metricsText } from '../training/metricsFile.ts';
 import type { RunState } from '../training/runState.ts';
 import type { WeightsOrigin } from '../training/events.ts';
 import type { Checkpoint, RunConfig } from '../training/types.ts';
+import { exportInput } from './exportInput.ts';
 import { recordText } from './record.ts';
 import type { Files, VersionRecord } from './types.ts';
 
@@ -36,7 +35,7 @@ export async function versionContent(source: VersionSource): Promise<VersionCont
   const output = { ...source.output, version: version.slice(1) };
   const config: RunConfig = { ...checkpoint.config, output };
   const metrics = metricsOf({ ...checkpoint, config }, source.run);
-  const input = exportInput(checkpoint, config, metrics);
+  const input = exportInput(checkpoint, config, metrics.test);
   const labels = checkpoint.dataset.classes;
   const text = (value: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(value);
   const files = new Map([
@@ -72,35 +71,8 @@ export async function versionContent(source: VersionSource): Promise<VersionCont
   return { record, files };
 }
 
-function exportInput(checkpoint: Checkpoint, config: RunConfig, { test }: MetricsFile): ExportInput {
-  const { dataset, weights } = checkpoint;
-  const { output, data } = config;
-  const architecture = checkpoint.architecture as ArchitectureName;
-  const { mean, std } = architectures[architecture];
-  return {
-    name: output.model_name,
-    graph: buildGraph(architecture, dataset.classes.length),
-    weights,
-    labels: dataset.classes,
-    imageSize: data.img_size,
-    mean,
-    std,
-    precision: output.precision,
-    metadata: {
-      author: output.author,
-      description: output.description,
-      intendedUse: output.intended_use,
-      version: output.version,
-      config: JSON.stringify(config),
-      dataset: { name: dataset.name, hash: dataset.hash, synthetic: dataset.synthetic },
-      test: test && { n: test.n, accuracy: test.accuracy, interval: test.interval },
-      geometry: data.geometry,
-    },
-  };
-}
-
 /** The files of a zipped package by their paths, its own folder at the top. */
-async function unpacked(zip: Uint8Array): Promise<[string, Uint8Array<ArrayBuffer>][]> {
+export async function unpacked(zip: Uint8Array): Promise<[string, Uint8Array<ArrayBuffer>][]> {
   const { files } = await JSZip.loadAsync(zip);
   const entries = Object.values(files).filter(({ dir }) => !dir);
   return Promise.all(

@@ -6,14 +6,13 @@ import { openNodeGpu } from './gpu.ts';
 
 /** `gpu: false` leaves WebGPU out: Dawn takes a while to start. */
 export async function nodeEngineEnvironment(options: { readonly gpu: boolean }): Promise<EngineEnvironment> {
-  // Asked from the working directory: this file may run from a bundle.
-  const entry = createRequire(join(process.cwd(), 'package.json')).resolve(
-    '@tensorflow/tfjs-backend-wasm/package.json',
-  );
+  // This file may run from a bundle, which lies in the repository too.
+  const entry = createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm/package.json');
   const binaries = join(dirname(entry), 'dist');
   return {
     gpu: options.gpu ? await openNodeGpu() : undefined,
     secureContext: true,
+    inNode: true,
     // tfjs's wasm backend has no threads in Node.
     crossOriginIsolated: false,
     processors: availableParallelism(),

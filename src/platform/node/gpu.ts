@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const drivers = '/usr/share/vulkan/icd.d';
+/** Of Linux: Mesa and most others, NVIDIA, Windows' own through WSL. */
+const GPU_FILES = ['/dev/dri', '/dev/nvidiactl', '/dev/nvidia0', '/dev/dxg'];
 
 /**
  * WebGPU in Node: Dawn, from npm's `webgpu`. Puts WebGPU's globals (GPUBufferUsage …) where a browser has them: tfjs reads them.
@@ -33,8 +35,13 @@ async function start(): Promise<GPU | undefined> {
   }
 }
 
+/** False where there can be no hardware: Dawn, which takes a while to start, need not be asked. */
+export function mayHaveGpu(): boolean {
+  return process.platform !== 'linux' || GPU_FILES.some((file) => existsSync(file));
+}
+
 function preferLavapipe(): void {
-  if (process.platform !== 'linux' || existsSync('/dev/dri') || existsSync('/dev/nvidia0')) return;
+  if (mayHaveGpu()) return;
   // Vulkan's loader complains without it.
   process.env.XDG_RUNTIME_DIR ??= mkdtempSync(join(tmpdir(), 'runtime-'));
   if (process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES || !existsSync(drivers)) return;

@@ -1,0 +1,72 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeWhole } from '../platform/node/atomicWrite.ts';
+import { replaceFolder } from '../platform/node/folder.ts';
+import { unpacked } from '../registry/content.ts';
+import { readCheckpoint } from '../training/checkpoint.ts';
+import { NoCheckpointError } from '../training/errors.ts';
+import { metricsOf, metricsText, type MetricsFile } from '../training/metricsFile.ts';
+import { foldRun } from '../training/runState.ts';
+import type { RunStore } from '../training/types.ts';
+import type { Session } from './session.ts';
+import { percent, quoted, table } from './words.ts';
+
+/** What a completed run leaves in `output.dir`: the Core ML package and `metrics.json`. */
+export async function writeResults(session: Session, runs: RunStore, runId: string, dir: string) {
+  const best = await runs.readCheckpoint(runId, 'best');
+  const record = await runs.read(runId);
+  if (best === undefined || record === undefined) throw new NoCheckpointError();
+  const { output } = record.config;
+  const exported = await session.model.exportModel({ runId, format: 'mlpackage', precision: output.precision, output });
+  const packageFolder = await writePackage(exported.blob, dir);
+  const metrics = metricsOf({ ...readCheckpoint(best), config: record.config }, foldRun(await runs.events(runId)));
+  const metricsFile = join(dir, 'metrics.json');
+  await writeWhole(metricsFile, metricsText(metrics));
+  return { packageFolder, metricsFile, metrics };
+}
+
+/** Unpacks a zipped package into `dir`: there is the old one or the new one, never a mixture. Answers with its path. */
+export async function writePackage(zip: Blob, dir: string): Promise<string> {
+  const files = await unpacked(new Uint8Array(await zip.arrayBuffer()));
+  const name = files[0]?.[0].split('/')[0] ?? '';
+  const staged = join(dir, `.${name}.part`);
+  await rm(staged, { recursive: true, force: true });
+  for (const [path, bytes] of files) await writeWhole(join(staged, path), bytes);
+  await replaceFolder(join(staged, name), join(dir, name));
+  await rm(staged, { recursive: true, force: true });
+  return join(dir, name);
+}
+
+/** The last lines of a run. */
+export function summary(
+  { packageFolder, metricsFile, metrics }: Awaited<ReturnType<typeof writeResults>>,
+  dir: string,
+): string[] {
+  const { config } = metrics;
+  return [
+    '',
+    ...table(
+      [
+        ['Test', testInWords(metrics)],
+        ['Model', `epoch ${metrics.epoch} of ${metrics.epochs.length}, ${join(dir, 'checkpoint_best.safetensors')}`],
+        ['Package', packageFolder],
+        ['Figures', metricsFile],
+        [
+          'Next',
+          `npm run sync-model -- --version v${config.output.version}${dir === 'output' ? '' : ` --set output.dir=${quoted(dir)}`}`,
+        ],
+      ],
+      [0, 1],
+    ),
+  ];
+}
+
+function testInWords({ test, validation }: MetricsFile): string {
+  if (test !== null) {
+    const [low, high] = test.interval;
+    return `${percent(test.accuracy)} of ${test.n} images right (95 % interval: ${percent(low)} to ${percent(high)})`;
+  }
+  return validation === null
+    ? 'no images to test with'
+    : `no images to test with; ${percent(validation.accuracy)} of ${validation.n} validation images right`;
+}

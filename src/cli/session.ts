@@ -1,0 +1,106 @@
+import type { DatasetStore } from '../dataset/types.ts';
+import { checkedDecoder } from '../dataset/decoding.ts';
+import { imageSource } from '../dataset/imageSource.ts';
+import { openEngine, probe } from '../engine/device.ts';
+import type { DeviceSetting, EngineEnvironment } from '../engine/types.ts';
+import { nodeEngineEnvironment } from '../platform/node/engineEnvironment.ts';
+import { nodeFolder } from '../platform/node/folder.ts';
+import { mayHaveGpu } from '../platform/node/gpu.ts';
+import { imageDecoder } from '../platform/node/imageDecoder.ts';
+import type { RunStore } from '../training/types.ts';
+import { WeightsUnavailableError } from '../weights/errors.ts';
+import type { WeightCache } from '../weights/types.ts';
+import { datasetCommands } from '../workers/datasetCommands.ts';
+import { firstWeights, membersIn, weightsCommands } from '../workers/firstWeights.ts';
+import { modelCommands } from '../workers/modelCommands.ts';
+import type { DatasetEvent, ModelEvent, TrainerEvent } from '../workers/protocol.ts';
+import { trainerCommands } from '../workers/trainerCommands.ts';
+import { versionCommands } from '../workers/versionCommands.ts';
+import { NoPretrainedWeightsError } from './errors.ts';
+import { besideBase, cliWeightCache, fetchOrRead } from './weights.ts';
+
+/** Uncropped pixels kept in memory between epochs. */
+const CACHE_BYTES = 2 ** 30;
+
+export interface SessionOptions {
+  readonly datasets: DatasetStore;
+  readonly runs: RunStore;
+  readonly weights?: WeightCache;
+  /** Where versions are kept. */
+  readonly modelsDir: string;
+  readonly onDataset?: (event: DatasetEvent) => void;
+  readonly onTrainer?: (event: TrainerEvent) => void;
+  readonly onModel?: (event: ModelEvent) => void;
+}
+
+/** The commands of the page's three workers, in this process, over Node's platform. */
+export function openSession(options: SessionOptions) {
+  const { datasets, runs, weights: cache = cliWeightCache() } = options;
+  const decoder = checkedDecoder(imageDecoder());
+  const sourceOf: Parameters<typeof modelCommands>[0]['sourceOf'] = (dataset) =>
+    imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES });
+  const open = async (setting: DeviceSetting) => openEngine(setting, await environmentFor(setting));
+  const weights = { cache, base: besideBase(), fetch: fetchOrRead, now: Date.now };
+  const { importWeights, weights: listWeights, deleteWeights } = weightsCommands(cache);
+  const versions = versionCommands({
+    models: nodeFolder(options.modelsDir),
+    runs,
+    importWeights,
+    pickedFolder: () => {
+      throw new Error('Only a page has picked folders.');
+    },
+    now: Date.now,
+  });
+  return {
+    openEngine: open,
+    sourceOf,
+    dataset: datasetCommands({ store: datasets, decoder, importing: (work) => work() }, (event) =>
+      options.onDataset?.(event),
+    ),
+    trainer: trainerCommands(
+      {
+        datasets,
+        runs,
+        sourceOf,
+        openEngine: open,
+        probe: async (setting) => probe(setting, await environmentFor(setting)),
+        firstWeights: async (wanted, progress, signal) => {
+          try {
+            return await firstWeights(wanted, weights, progress, signal);
+          } catch (error) {
+            // The page's remedy speaks of dropping files.
+            if (!(error instanceof WeightsUnavailableError)) throw error;
+            throw new NoPretrainedWeightsError(wanted.config.model.architecture, error.message, error);
+          }
+        },
+        membersOf: (weightsId) => membersIn(weightsId, cache),
+        // The lock of the output folder is what keeps two apart.
+        exclusively: async (work) => ({ held: true, value: await work(true) }),
+        isTraining: () => Promise.resolve(false),
+        randomBytes: (n) => crypto.getRandomValues(new Uint8Array(n)),
+      },
+      (event) => options.onTrainer?.(event),
+    ),
+    model: modelCommands(
+      {
+        datasets,
+        runs,
+        decoder,
+        sourceOf,
+        openEngine: open,
+        importWeights,
+        weights: listWeights,
+        deleteWeights,
+        ...versions,
+      },
+      (event) => options.onModel?.(event),
+    ),
+  };
+}
+export type Session = ReturnType<typeof openSession>;
+
+/** Dawn takes a while to start, and without hardware `auto` would refuse what it finds. */
+async function environmentFor(setting: DeviceSetting): Promise<EngineEnvironment> {
+  const auto = setting === 'auto' || setting === 'cuda';
+  return nodeEngineEnvironment({ gpu: setting === 'webgpu' || (auto && mayHaveGpu()) });
+}
