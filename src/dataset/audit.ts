@@ -1,4 +1,5 @@
-import type { ImageEntry, Split } from './types.ts';
+import { folderOf } from './paths.ts';
+import type { ImageEntry } from './types.ts';
 
 /**
  * What is odd about a data set, as sentences for the page: lone images, classes that a split lacks, exact copies, copies that
@@ -34,8 +35,6 @@ export function auditImages(
   }
   return [...warnings, ...copies(images)];
 }
-
-const folderOf: Readonly<Record<Split, string>> = { train: 'Train', val: 'Val', test: 'Test' };
 
 function copies(images: readonly ImageEntry[]): string[] {
   const byHash = new Map<string, ImageEntry[]>();

@@ -61,6 +61,15 @@ export class OneClassError extends UserError {
   }
 }
 
+export class NothingNewError extends UserError {
+  constructor(name: string, onto: string, reasons: string) {
+    super(`“${name}” brings nothing new to “${onto}”. ${reasons}`, {
+      kept: untouched,
+      remedy: 'Nothing needs to be added. If new images were expected, check that it is the right archive or folder.',
+    });
+  }
+}
+
 export class ImportCancelledError extends UserError {
   constructor() {
     super('The import was cancelled.', {

@@ -55,16 +55,17 @@ interface Candidate {
  * Finds the ImageFolder layout in a list of paths: `Train/<class>/…`, `Test/<class>/…`, optionally `Val/`, `Valid/` or
  * `Validation/`, in any letter case and at any depth; else a flat `<class>/*`. As in torchvision, all that lies below a class's
  * folder belongs to the class. Where several folders qualify, the one that holds the most files is the data set. Names decide
- * nothing about what is an image, except that a stray text file does not decide where the data set lies.
+ * nothing about what is an image, except that a stray text file does not decide where the data set lies. `trainNeeded`: whether
+ * a Test or Val folder makes a layout only beside a Train folder.
  */
-export function findLayout(paths: readonly string[]): Layout {
+export function findLayout(paths: readonly string[], { trainNeeded } = { trainNeeded: true }): Layout {
   const all: Candidate[] = [];
   paths.forEach((path, index) => {
     const parts = path.split('/').filter((part) => part !== '' && part !== '.');
     if (parts.length > 0 && !isLitter(parts)) all.push({ index, path, folders: parts.slice(0, -1) });
   });
   const images = all.filter(({ path }) => imageName.test(path));
-  return bySplits(all) ?? flat(all, images.length > 0 ? images : all);
+  return bySplits(all, trainNeeded) ?? flat(all, images.length > 0 ? images : all);
 }
 
 /** Position of the first folder named as a split; −1: none. */
@@ -72,14 +73,14 @@ function splitAt(folders: readonly string[]): number {
   return folders.findIndex((folder) => splitNames[folder.toLowerCase()] !== undefined);
 }
 
-function bySplits(all: readonly Candidate[]): Layout | null {
+function bySplits(all: readonly Candidate[], trainNeeded: boolean): Layout | null {
   const roots = all.map(({ folders }) => {
     const at = splitAt(folders);
     return at >= 0 && at + 1 < folders.length ? folders.slice(0, at).join('/') : null;
   });
   // Only a root with a Train folder can be trained from.
-  const trains = roots.filter((_, i) => splitOf(all[i]) === 'train');
-  const root = mostFrequent(trains.filter((name) => name !== null));
+  const possible = trainNeeded ? roots.filter((_, i) => splitOf(all[i]) === 'train') : roots;
+  const root = mostFrequent(possible.filter((name) => name !== null));
   if (root === null) return null;
   return collect('splits', all, (candidate, i) => {
     const at = splitAt(candidate.folders);

@@ -68,6 +68,17 @@ export interface Dataset {
   readonly storedBytes: number;
 }
 
+/** What came of adding files to a data set. */
+export interface AddedImages {
+  /** A new one; the old one stays. */
+  readonly dataset: Dataset;
+  readonly added: number;
+  /** Files that were there already, byte for byte. */
+  readonly duplicates: number;
+  /** In code-point order. */
+  readonly newClasses: readonly string[];
+}
+
 /** Handed in by the roots: `platform/browser` and `platform/node` implement it. Throws `UnreadableImageError`. */
 export interface ImageDecoder {
   decode(file: Uint8Array): Promise<RgbImage>;

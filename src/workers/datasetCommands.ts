@@ -1,4 +1,5 @@
 import JSZip from 'jszip';
+import { addFiles } from '../dataset/add.ts';
 import { ImportUnderWayError, NoSuchDatasetError } from '../dataset/errors.ts';
 import { thumbnail } from '../dataset/geometry.ts';
 import { imageSource } from '../dataset/imageSource.ts';
@@ -6,6 +7,7 @@ import { importFiles, importSample, type ImportOptions } from '../dataset/import
 import { sniff } from '../dataset/imageType.ts';
 import { drawSample } from '../dataset/sample/drawSample.ts';
 import type { Dataset, DatasetStore, ImageDecoder } from '../dataset/types.ts';
+import { datasetZip } from '../dataset/zipOut.ts';
 import type { Handlers } from './endpoint.ts';
 import type { DatasetCommands, DatasetEvent } from './protocol.ts';
 
@@ -35,11 +37,11 @@ export function datasetCommands(
     return dataset;
   };
 
-  const run = async (
+  const run = async <T>(
     imgSize: number,
     decoders: number,
-    work: (options: ImportOptions) => Promise<Dataset>,
-  ): Promise<Dataset> => {
+    work: (options: ImportOptions) => Promise<T>,
+  ): Promise<T> => {
     if (underWay !== null) throw new ImportUnderWayError();
     const controller = new AbortController();
     underWay = controller;
@@ -56,8 +58,11 @@ export function datasetCommands(
     importFiles: ({ files, name, source, imgSize, decoders }) =>
       run(imgSize, decoders, (options) => importFiles({ files, name, source }, options)),
     importSample: ({ sample, imgSize }) => run(imgSize, 1, (options) => importSample(sample, options)),
-    addFiles: () => Promise.reject(new Error('not yet')),
-    datasetZip: () => Promise.reject(new Error('not yet')),
+    addFiles: ({ id, files, name, source, imgSize, decoders, split }) =>
+      run(imgSize, decoders, async (options) =>
+        addFiles({ files, name, source }, { dataset: await find(id), split }, options),
+      ),
+    datasetZip: async ({ id }) => datasetZip(store, await find(id)),
     cancelImport: () => {
       underWay?.abort();
       return null;
