@@ -1,3 +1,4 @@
+import type { Members } from '../dataset/types.ts';
 import type { Graph, Weights } from '../graph/types.ts';
 
 export type Precision = 'float16' | 'float32';
@@ -33,6 +34,8 @@ export interface ExportInput {
   readonly weights: Weights;
   /** In the order of the logits. */
   readonly labels: readonly string[];
+  /** What it was trained, picked and tested with: whoever trains it further keeps its Test images out. */
+  readonly members?: Members;
   /** Pixels, square. */
   readonly imageSize: number;
   /** Of the range 0–1, RGB. */

@@ -1,6 +1,8 @@
 import type { Tensor, Weights } from '../graph/types.ts';
-import { CHECKPOINT_METADATA, OPTIMISER_PREFIX } from '../weights/metadata.ts';
+import { NotSafetensorsError } from '../weights/errors.ts';
+import { CHECKPOINT_METADATA, membersSchema, OPTIMISER_PREFIX } from '../weights/metadata.ts';
 import { readSafetensors, writeSafetensors } from '../weights/safetensors.ts';
+import { z } from '../zod.ts';
 import { CheckpointUnreadableError } from './errors.ts';
 import type { Checkpoint } from './types.ts';
 
@@ -20,12 +22,8 @@ export function writeCheckpoint(checkpoint: Checkpoint): Uint8Array<ArrayBuffer>
 
 /** Throws `CheckpointUnreadableError` for a file that isn't one of ours or is of a schema that this version doesn't know. */
 export function readCheckpoint(bytes: Uint8Array): Checkpoint {
-  const { tensors, metadata } = readSafetensors(bytes);
-  const text = metadata[CHECKPOINT_METADATA];
-  if (text === undefined) throw new CheckpointUnreadableError('it carries no description of its run');
-  const rest = JSON.parse(text) as Omit<Checkpoint, 'weights' | 'optimiser'> & { optimiser: { step: number } };
-  if (rest.schema !== 1)
-    throw new CheckpointUnreadableError(`it has schema ${String(rest.schema)}, this version reads 1`);
+  const { tensors, metadata } = whole(bytes);
+  const rest = described(metadata[CHECKPOINT_METADATA]);
   const weights = new Map<string, Tensor>();
   const moments = new Map<string, Tensor>();
   for (const [name, { shape, data }] of tensors) {
@@ -33,4 +31,70 @@ export function readCheckpoint(bytes: Uint8Array): Checkpoint {
     else weights.set(name, { shape, data });
   }
   return { ...rest, weights: weights as Weights, optimiser: { step: rest.optimiser.step, moments } };
+}
+
+type Described = Omit<Checkpoint, 'weights' | 'optimiser'> & { readonly optimiser: { readonly step: number } };
+
+const natural = z.int().nonnegative();
+/** JSON has no NaN: a loss that was none is null. */
+const measured = z.object({
+  n: natural,
+  loss: z.number().nullable(),
+  accuracy: z.number().nullable(),
+  precision: z.number().nullable(),
+});
+/** What everything here relies on. The configuration is checked by those who take a checkpoint from outside. */
+const schema = z.object({
+  schema: z.literal(1),
+  // Part of keys and of file names.
+  runId: z.string().regex(/^[\w-]{1,100}$/),
+  epoch: z.int().positive(),
+  config: z.looseObject({}),
+  dataset: z.object({
+    id: z.string(),
+    name: z.string(),
+    hash: z.string(),
+    synthetic: z.boolean(),
+    classes: z.array(z.string()).min(1),
+  }),
+  architecture: z.string(),
+  origin: z.looseObject({ kind: z.enum(['random', 'pretrained', 'file', 'checkpoint']) }),
+  batchnormBatch: z.int().positive(),
+  history: z.array(
+    z.object({
+      epoch: z.int().positive(),
+      train: measured,
+      validation: measured.nullable(),
+      seconds: z.number(),
+      best: z.boolean(),
+    }),
+  ),
+  bestEpoch: natural.nullable(),
+  members: membersSchema.optional(),
+  optimiser: z.object({ step: natural }),
+});
+
+function whole(bytes: Uint8Array): ReturnType<typeof readSafetensors> {
+  try {
+    return readSafetensors(bytes);
+  } catch (error) {
+    if (error instanceof NotSafetensorsError) throw new CheckpointUnreadableError(error.message, error);
+    throw error;
+  }
+}
+
+function described(text: string | undefined): Described {
+  if (text === undefined) throw new CheckpointUnreadableError('it carries no description of its run');
+  let rest: unknown;
+  try {
+    rest = JSON.parse(text);
+  } catch (error) {
+    throw new CheckpointUnreadableError('the description of its run is not JSON', error);
+  }
+  const version = (rest as { schema?: unknown } | null)?.schema;
+  if (version !== 1) throw new CheckpointUnreadableError(`it has schema ${String(version)}, this version reads 1`);
+  const checked = schema.safeParse(rest);
+  if (checked.success) return rest as Described;
+  const place = checked.error.issues[0]?.path.join('.') ?? '';
+  throw new CheckpointUnreadableError(`the description of its run is not as it should be (${place})`);
 }

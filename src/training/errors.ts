@@ -55,12 +55,24 @@ export class StoppedBeforeFirstStepError extends UserError {
   }
 }
 
-/** A stored checkpoint that can't be used. */
+/** A checkpoint, stored or opened, that can't be used. */
 export class CheckpointUnreadableError extends UserError {
-  constructor(reason: string) {
-    super(`A stored checkpoint can't be read: ${reason}.`, {
+  constructor(reason: string, cause?: unknown) {
+    super(`The checkpoint can't be read: ${reason.replace(/\.$/, '')}.`, {
       kept: 'It was left as it is.',
-      remedy: 'Open it with the version of the app that wrote it, or start a new run.',
+      remedy:
+        'Copy it again if it was cut short, open it with the version of the app that wrote it, or start a new run.',
+      cause,
+    });
+  }
+}
+
+/** A file was opened as a checkpoint that has weights, but nothing of the run that made them. */
+export class NotACheckpointError extends UserError {
+  constructor(name: string) {
+    super(`${name} is a file of weights, not a checkpoint: it does not say what run they are from or how to go on.`, {
+      kept: 'Nothing was changed.',
+      remedy: 'Take it as the weights that a new run starts from, or open a checkpoint_….safetensors file.',
     });
   }
 }

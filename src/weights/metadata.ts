@@ -29,7 +29,7 @@ export function batchNormEps(graph: Graph): string {
 
 const labelsSchema = z.array(z.string());
 const names = z.array(z.string().regex(/^[0-9a-f]{16}$/));
-const membersSchema = z.object({ train: names, val: names, test: names });
+export const membersSchema = z.object({ train: names, val: names, test: names });
 /** Of a checkpoint's JSON, what concerns its weights; the room training/ reads all of it. */
 const checkpointSchema = z.object({
   architecture: z.string(),

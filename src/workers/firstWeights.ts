@@ -4,7 +4,7 @@ import { architectureNames, type ArchitectureName } from '../architectures/setti
 import type { Config } from '../config/schema.ts';
 import type { Graph } from '../graph/types.ts';
 import type { FirstWeights } from '../training/inputs.ts';
-import { importWeights, keptWeights, readImported } from '../weights/imported.ts';
+import { importWeights, keptWeights, membersOfImported, readImported } from '../weights/imported.ts';
 import { assertTrainable, matchWeights } from '../weights/match.ts';
 import { loadPretrained, type PretrainedOptions } from '../weights/pretrained.ts';
 import type { WeightCache, WeightRecord } from '../weights/types.ts';
@@ -64,6 +64,9 @@ export async function firstWeights(
     warnings: [...new Set([...record.warnings, ...matched.warnings])],
   };
 }
+
+/** What the model in a kept weights file was trained, picked and tested with; null where the file doesn't say. */
+export const membersIn = membersOfImported;
 
 const FROZEN_AT_RANDOM =
   'Only the head is trained, on a backbone of random weights: use pretrained weights, or train all layers.';

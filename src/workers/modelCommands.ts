@@ -10,11 +10,13 @@ import { turn } from '../engine/turn.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
 import { softmax } from '../evaluation/metrics.ts';
 import { normalisedBatch } from '../evaluation/pixels.ts';
-import { exportFormats } from '../export/index.ts';
+import { exportFormats, type ExportInput } from '../export/index.ts';
+import { exportInput } from '../registry/exportInput.ts';
 import { readCheckpoint } from '../training/checkpoint.ts';
 import { DatasetChangedError, NoCheckpointError } from '../training/errors.ts';
 import { foldRun } from '../training/runState.ts';
 import type { Checkpoint, RunStore } from '../training/types.ts';
+import { checkpointCommands } from './checkpointCommands.ts';
 import type { Handlers } from './endpoint.ts';
 import type { ModelCommands, ModelEvent } from './protocol.ts';
 import type { VersionCommands } from './versionCommands.ts';
@@ -58,6 +60,12 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
   const graphOf = ({ architecture, dataset }: Checkpoint) =>
     buildGraph(architecture as ArchitectureName, dataset.classes.length);
   const statisticsOf = ({ architecture }: Checkpoint) => architectures[architecture as ArchitectureName];
+
+  /** How the run did on Test; null where it was not judged. */
+  const testOf = async (runId: string): Promise<ExportInput['metadata']['test']> => {
+    const report = foldRun(await runs.events(runId)).test?.report;
+    return report === undefined ? null : { n: report.n, accuracy: report.accuracy, interval: report.accuracyInterval };
+  };
 
   const load = async (runId: string): Promise<LoadedModel> => {
     const epoch = (await runs.read(runId))?.bestEpoch ?? null;
@@ -129,39 +137,29 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
     exportModel: ({ runId, format, precision, output }) =>
       inTurn(async () => {
         const checkpoint = await bestOf(runId);
-        const { config, dataset, weights } = checkpoint;
-        const { model_name, author, description, intended_use, version } = output ?? config.output;
-        const report = foldRun(await runs.events(runId)).test?.report;
-        const { mean, std } = statisticsOf(checkpoint);
+        const config = { ...checkpoint.config, output: output ?? checkpoint.config.output };
         const kind = exportFormats[format];
         emit({ type: 'modelProgress', what: 'exporting', done: 0, total: 1 });
-        const { fileName, bytes } = await kind.write({
-          name: model_name,
-          graph: graphOf(checkpoint),
-          weights,
-          labels: dataset.classes,
-          imageSize: config.data.img_size,
-          mean,
-          std,
-          precision,
-          metadata: {
-            author,
-            description,
-            intendedUse: intended_use,
-            version,
-            config: JSON.stringify({ ...config, output: output ?? config.output }),
-            dataset: { name: dataset.name, hash: dataset.hash, synthetic: dataset.synthetic },
-            test: report ? { n: report.n, accuracy: report.accuracy, interval: report.accuracyInterval } : null,
-            geometry: config.data.geometry,
-          },
-        });
+        const input = exportInput(checkpoint, config, await testOf(runId));
+        const { fileName, bytes } = await kind.write({ ...input, precision });
         emit({ type: 'modelProgress', what: 'exporting', done: 1, total: 1 });
         return { fileName, blob: new Blob([bytes], { type: kind.mediaType }), sha256: bytesToHex(sha256(bytes)) };
       }),
 
-    keepWeights: () => Promise.reject(new Error('not yet')),
-    checkpointFile: () => Promise.reject(new Error('not yet')),
-    openCheckpoint: () => Promise.reject(new Error('not yet')),
+    keepWeights: ({ runId }) =>
+      inTurn(async () => {
+        const checkpoint = await bestOf(runId);
+        const test = await testOf(runId);
+        const { bytes } = await exportFormats.safetensors.write(exportInput(checkpoint, checkpoint.config, test));
+        const best = checkpoint.history.find(({ epoch }) => epoch === checkpoint.epoch);
+        const accuracy = test?.accuracy ?? best?.validation?.accuracy;
+        const at = (await runs.read(runId))?.createdAt ?? Date.now();
+        const name = `Run of ${dayOf(at)}${accuracy === undefined ? '' : `, ${percent(accuracy)}`} · ${checkpoint.dataset.name}`;
+        const architecture = checkpoint.architecture as ArchitectureName;
+        return platform.importWeights({ file: new Blob([bytes]), name, architecture });
+      }),
+
+    ...checkpointCommands(platform),
     importWeights: platform.importWeights,
     weights: platform.weights,
     deleteWeights: platform.deleteWeights,
@@ -178,3 +176,8 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
     importVersions: platform.importVersions,
   };
 }
+
+/** `24 Nov` */
+const dayOf = (at: number): string => new Date(at).toLocaleDateString('en-GB', { day: 'numeric', month: 'short' });
+/** `98.8 %` */
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

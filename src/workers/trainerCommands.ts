@@ -19,7 +19,8 @@ import type { FirstWeights } from '../training/inputs.ts';
 import { newRun, runTraining } from '../training/run.ts';
 import type { RunRecord, RunStore } from '../training/types.ts';
 import type { Handlers } from './endpoint.ts';
-import type { RunSummary, TrainerCommands, TrainerEvent } from './protocol.ts';
+import type { TrainerCommands, TrainerEvent } from './protocol.ts';
+import { summaryOf } from './runSummary.ts';
 
 /** What the platform gives to the trainer. */
 export interface TrainerPlatform {
@@ -180,10 +181,9 @@ export function trainerCommands(
     },
     runs: async () => {
       const somebodyTrains = active?.runId == null && (await platform.isTraining());
-      return (await runs.list()).map((record): RunSummary => {
+      return (await runs.list()).map((record) => {
         const alive = record.id === active?.runId || somebodyTrains;
-        const { weightsId: _, ...summary } = record;
-        return { ...summary, state: record.state === 'running' && !alive ? 'interrupted' : record.state };
+        return summaryOf(record, record.state === 'running' && !alive ? 'interrupted' : record.state);
       });
     },
     events: ({ runId }) => runs.events(runId),

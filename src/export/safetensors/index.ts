@@ -1,4 +1,4 @@
-import { batchNormEps } from '../../weights/metadata.ts';
+import { batchNormEps, MEMBERS_METADATA } from '../../weights/metadata.ts';
 import { writeSafetensors } from '../../weights/safetensors.ts';
 import type { ExportedBytes, ExportFormat, ExportInput } from '../types.ts';
 
@@ -11,6 +11,7 @@ export async function exportSafetensors(input: ExportInput): Promise<ExportedByt
     architecture: graph.architecture,
     batch_norm_eps: batchNormEps(graph),
     classes: JSON.stringify(labels),
+    ...(input.members && { [MEMBERS_METADATA]: JSON.stringify(input.members) }),
     image_size: String(input.imageSize),
     mean: JSON.stringify(input.mean),
     std: JSON.stringify(input.std),

@@ -90,8 +90,10 @@ export function metrics(options: MetricsOptions): Handler {
   };
 }
 
-function isBest(validation: EpochMetrics | null, { history }: Progress): boolean {
+/** Compared with the best epoch whose weights are kept: of one that was opened from a file, others may have been better. */
+function isBest(validation: EpochMetrics | null, { history, bestEpoch }: Progress): boolean {
   if (validation === null) return true;
   if (!Number.isFinite(validation.loss)) return history.length === 0;
-  return history.every((row) => row.validation === null || !(row.validation.loss <= validation.loss));
+  const best = history.find(({ epoch }) => epoch === bestEpoch)?.validation ?? null;
+  return best === null || !(best.loss <= validation.loss);
 }

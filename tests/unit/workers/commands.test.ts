@@ -1,16 +1,20 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Config } from '../../../src/config/schema.ts';
 import { checkedDecoder } from '../../../src/dataset/decoding.ts';
 import { imageSource } from '../../../src/dataset/imageSource.ts';
 import { importSample } from '../../../src/dataset/import.ts';
 import type { Dataset } from '../../../src/dataset/types.ts';
+import { nodeFolder } from '../../../src/platform/node/folder.ts';
 import { imageDecoder } from '../../../src/platform/node/imageDecoder.ts';
 import { memoryDatasetStore } from '../../../src/platform/node/memoryDatasetStore.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { foldRun } from '../../../src/training/runState.ts';
 import type { WeightCache, WeightRecord } from '../../../src/weights/types.ts';
 import { readSafetensors } from '../../../src/weights/safetensors.ts';
-import { firstWeights, weightsCommands } from '../../../src/workers/firstWeights.ts';
+import { firstWeights, membersIn, weightsCommands } from '../../../src/workers/firstWeights.ts';
 import { modelCommands } from '../../../src/workers/modelCommands.ts';
 import type { TrainerEvent } from '../../../src/workers/protocol.ts';
 import { versionCommands } from '../../../src/workers/versionCommands.ts';
@@ -54,6 +58,7 @@ const trainer = trainerCommands(
         { cache, base: null, fetch: () => Promise.reject(new Error('offline')), now: () => 0 },
         progress,
       ),
+    membersOf: (weightsId) => membersIn(weightsId, cache),
     exclusively: async (work) => (elsewhere ? { held: false } : { held: true, value: await work(true) }),
     isTraining: () => Promise.resolve(elsewhere),
     randomBytes: (n) => new Uint8Array(n).fill((ids += 1)),
@@ -68,7 +73,15 @@ const model = modelCommands(
     sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: 2 ** 24 }),
     openEngine: openInNode,
     ...weightsCommands(cache),
-    ...versionCommands(),
+    ...versionCommands({
+      models: nodeFolder(mkdtempSync(join(tmpdir(), 'versions-'))),
+      runs,
+      importWeights: weightsCommands(cache).importWeights,
+      pickedFolder: () => {
+        throw new Error('no page');
+      },
+      now: () => 0,
+    }),
   },
   () => undefined,
 );

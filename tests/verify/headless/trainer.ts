@@ -15,8 +15,7 @@ import { memoryDatasetStore } from '../../../src/platform/node/memoryDatasetStor
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { weightStore } from '../../../src/platform/node/weightStore.ts';
 import { foldRun, type RunState } from '../../../src/training/runState.ts';
-import { membersOfImported } from '../../../src/weights/imported.ts';
-import { firstWeights, weightsCommands } from '../../../src/workers/firstWeights.ts';
+import { firstWeights, membersIn, weightsCommands } from '../../../src/workers/firstWeights.ts';
 import type { TrainerEvent } from '../../../src/workers/protocol.ts';
 import { trainerCommands } from '../../../src/workers/trainerCommands.ts';
 
@@ -43,7 +42,7 @@ export async function headlessTrainer(weightsFolder: string, { gpu } = { gpu: fa
       openEngine: (setting) => openEngine(setting, environment),
       probe: (setting) => probe(setting, environment),
       firstWeights: (wanted, progress, signal) => firstWeights(wanted, weights, progress, signal),
-      membersOf: (weightsId) => membersOfImported(weightsId, cache),
+      membersOf: (weightsId) => membersIn(weightsId, cache),
       exclusively: async (work) => ({ held: true, value: await work(true) }),
       isTraining: () => Promise.resolve(false),
       randomBytes: (n) => crypto.getRandomValues(new Uint8Array(n)),
