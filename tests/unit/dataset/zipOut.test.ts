@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,10 @@ beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'zip-'))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const split = { validation_split: 0.15, test_split: 0.15, seed: 42 };
-const PYTHON = `
+/** Python's zipfile needs nothing but Python. */
+const python = process.env['PACERID_PYTHON'] ?? 'python3';
+const hasPython = spawnSync(python, ['--version']).status === 0;
+const READ = `
 import hashlib, json, sys, zipfile
 with zipfile.ZipFile(sys.argv[1]) as archive:
     assert archive.testzip() is None
@@ -35,7 +38,7 @@ interface Entry {
 async function byPython(zip: Blob): Promise<Entry[]> {
   const path = join(folder, 'set.zip');
   writeFileSync(path, new Uint8Array(await zip.arrayBuffer()));
-  const out = execFileSync('python3', ['-c', PYTHON, path], { encoding: 'utf8' });
+  const out = execFileSync(python, ['-c', READ, path], { encoding: 'utf8' });
   return (JSON.parse(out) as [string, string, ...unknown[]][]).map(([name, hash, ...rest]) => ({
     path: name,
     hash,
@@ -52,24 +55,29 @@ const again = async (store: DatasetStore, dataset: Dataset): Promise<Dataset> =>
   importZip(await datasetZip(store, dataset));
 
 describe('datasetZip', () => {
-  it('is an archive that Python reads: originals as they were, stored, always the same bytes', async () => {
-    const store = memoryDatasetStore();
-    const files: Files = {
-      ...(await jpegs('größe 日本/Train/A', 3, 0)),
-      ...(await jpegs('größe 日本/Train/B', 3, 10)),
-      'größe 日本/Train/B/bad.jpg': 'text',
-      ...(await jpegs('größe 日本/Test/B', 2, 20)),
-    };
-    const dataset = await importZip(await zipOf(files), { store });
-    const zip = await datasetZip(store, dataset);
-    expect(zip.type).toBe('application/zip');
-    const entries = await byPython(zip);
-    expect(entries.map(({ path, hash }) => [path, hash])).toEqual(dataset.images.map(({ path, hash }) => [path, hash]));
-    // Stored (0), the first day that MS-DOS knows, sizes before the bytes.
-    for (const { rest } of entries) expect(rest).toEqual([0, [1980, 1, 1, 0, 0, 0], 0]);
-    const second = await datasetZip(store, dataset);
-    expect(Buffer.from(await second.arrayBuffer()).equals(Buffer.from(await zip.arrayBuffer()))).toBe(true);
-  });
+  it.skipIf(!hasPython)(
+    'is an archive that Python reads: originals as they were, stored, always the same bytes',
+    async () => {
+      const store = memoryDatasetStore();
+      const files: Files = {
+        ...(await jpegs('größe 日本/Train/A', 3, 0)),
+        ...(await jpegs('größe 日本/Train/B', 3, 10)),
+        'größe 日本/Train/B/bad.jpg': 'text',
+        ...(await jpegs('größe 日本/Test/B', 2, 20)),
+      };
+      const dataset = await importZip(await zipOf(files), { store });
+      const zip = await datasetZip(store, dataset);
+      expect(zip.type).toBe('application/zip');
+      const entries = await byPython(zip);
+      expect(entries.map(({ path, hash }) => [path, hash])).toEqual(
+        dataset.images.map(({ path, hash }) => [path, hash]),
+      );
+      // Stored (0), the first day that MS-DOS knows, sizes before the bytes.
+      for (const { rest } of entries) expect(rest).toEqual([0, [1980, 1, 1, 0, 0, 0], 0]);
+      const second = await datasetZip(store, dataset);
+      expect(Buffer.from(await second.arrayBuffer()).equals(Buffer.from(await zip.arrayBuffer()))).toBe(true);
+    },
+  );
 
   it('is imported as the same data set: split folders, flat, odd roots, a folder, names with spaces and accents', async () => {
     const store = memoryDatasetStore();

@@ -60,6 +60,43 @@ describe('the dataset worker', () => {
     expect(imported.synthetic).toBe(false);
   });
 
+  it('adds images to a data set, whose progress and refusals are those of an import, and zips the result', async () => {
+    const endpoint = worker();
+    const drawn = await value(endpoint.dispatch('importSample', { sample, imgSize: 32 }));
+    const events: DatasetEvent[] = [];
+    await endpoint.subscribe((batch) => void events.push(...batch));
+    const file = await zipOf({ ...(await jpegs('New', 4, 0)), ...(await jpegs(drawn.classes[0] as string, 3, 10)) });
+    const split = { validation_split: 0.2, test_split: 0.2, seed: 1 };
+    const more = { files: [{ path: 'more.zip', file }], name: 'more.zip', source: 'zip' as const };
+    const request = { id: drawn.id, ...more, imgSize: 32, decoders: 2, split };
+    const adding = endpoint.dispatch('addFiles', request);
+    expect(await endpoint.dispatch('addFiles', request)).toMatchObject({ error: { name: 'ImportUnderWayError' } });
+    const { dataset, ...counts } = await value(adding);
+    expect(counts).toEqual({ added: 7, duplicates: 0, newClasses: ['New'] });
+    expect(events.at(-1)).toMatchObject({ type: 'importProgress', stage: 'storing', done: 30, total: 30 });
+    expect(dataset).toMatchObject({ synthetic: true, source: 'zip', additions: ['more'] });
+    expect((await value(endpoint.dispatch('list', null))).map(({ id }) => id).sort()).toEqual(
+      [dataset.id, drawn.id].sort(),
+    );
+    expect(await endpoint.dispatch('addFiles', { ...request, id: dataset.id })).toMatchObject({
+      ok: false,
+      error: { name: 'NothingNewError' },
+    });
+    expect(await endpoint.dispatch('addFiles', { ...request, id: 'gone' })).toMatchObject({
+      error: { name: 'NoSuchDatasetError' },
+    });
+
+    const zip = await value(endpoint.dispatch('datasetZip', { id: dataset.id }));
+    const files = [{ path: 'all.zip', file: zip }];
+    const back = await value(
+      endpoint.dispatch('importFiles', { files, name: 'all.zip', source: 'zip', imgSize: 32, decoders: 2 }),
+    );
+    expect([back.hash, back.classes, back.images.length]).toEqual([dataset.hash, dataset.classes, 37]);
+    expect(await endpoint.dispatch('datasetZip', { id: 'gone' })).toMatchObject({
+      error: { name: 'NoSuchDatasetError' },
+    });
+  });
+
   it('cancels, and refuses two imports at once', async () => {
     const endpoint = worker();
     const file = await zipOf({ ...(await jpegs('Train/A', 20, 0)), ...(await jpegs('Train/B', 20, 100)) });
