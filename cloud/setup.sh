@@ -64,7 +64,7 @@ node_is_new_enough() {
 
 # fetch URL FILE SUM-PROGRAM SUM: false where the address cannot be reached, the end where the content is another.
 fetch() {
-  curl -fsSL --retry 3 --connect-timeout 15 -o "$2" "$1" || return 1
+  curl -fsSL --retry 2 --connect-timeout 15 -o "$2" "$1" || return 1
   "$3" --check --status <<<"$4  $2" || fail "what came from $1 has another checksum than the one that is pinned here."
 }
 

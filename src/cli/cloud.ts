@@ -125,7 +125,11 @@ function upload(settings: Settings): string[] {
 /** Copies what is not there yet. */
 function copy({ extra }: Settings, fromTo: readonly [string, string]): string[] {
   const onGoogle = fromTo.some((path) => path.startsWith('gs:'));
-  return [...(onGoogle ? ['gcloud', 'storage', 'rsync', '--recursive'] : ['aws', 's3', 'sync']), ...fromTo, ...extra];
+  // The original's datasets/processed holds links, which aws follows by itself.
+  const program = onGoogle
+    ? ['gcloud', 'storage', 'rsync', '--recursive', '--no-ignore-symlinks']
+    : ['aws', 's3', 'sync'];
+  return [...program, ...fromTo, ...extra];
 }
 
 /** `s3://NAME` or `gs://NAME`. */

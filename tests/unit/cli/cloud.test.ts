@@ -108,7 +108,7 @@ describe('each verb is one line', () => {
     [['download', '--bucket', 'hearts'], '$ aws s3 sync s3://hearts/runs/pacerid output/cloud/pacerid'],
     [
       ['download', '--bucket', 'gs://hearts/', '--to', 'my results'],
-      "$ gcloud storage rsync --recursive gs://hearts/runs/pacerid 'my results'",
+      "$ gcloud storage rsync --recursive --no-ignore-symlinks gs://hearts/runs/pacerid 'my results'",
     ],
     [['upload', 'configs', '--bucket', 's3://hearts'], '$ aws s3 sync configs s3://hearts/data'],
     [['upload', 'package.json', '--bucket', 'hearts'], '$ aws s3 cp package.json s3://hearts/data/'],
