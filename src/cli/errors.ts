@@ -16,6 +16,12 @@ export class FileMissingError extends UserError {
   }
 }
 
+/** What a failed reading means to the user; anything else comes back as it is. */
+export function asReadableFile(error: unknown, what: string, path: string, remedy: string): unknown {
+  if (!(error instanceof Error && 'code' in error)) return error;
+  return new FileMissingError(error.code === 'ENOENT' ? what : `${what} that can be read at`, path, remedy);
+}
+
 /** `data.source: files`, and no images where they should be. */
 export class NoDataError extends UserError {
   constructor(found: string) {
@@ -70,6 +76,36 @@ export class OtherDatasetError extends UserError {
       remedy:
         'Name the same images, with the same --data and --add as before. To train on other images, start anew from its weights: ' +
         '--fresh --from with a copy of its checkpoint_best.safetensors.',
+    });
+  }
+}
+
+/** A version is asked for, and `output.dir` holds no model to make it of. */
+export class NoModelError extends UserError {
+  constructor(dir: string) {
+    super(`There is no trained model in ${dir} to make a version of.`, {
+      kept: unchanged,
+      remedy: 'Train one first: npm run train. Or name the folder that it lies in: --set output.dir=FOLDER.',
+    });
+  }
+}
+
+/** The run in `output.dir` was cut off, or is still on. */
+export class UnfinishedModelError extends UserError {
+  constructor(dir: string, epoch: number | null, epochs: number) {
+    super(`The run in ${dir} is not complete (epoch ${epoch ?? 0} of ${epochs}): no version is made of it.`, {
+      kept: unchanged,
+      remedy: 'Finish it: npm run train -- --resume, with the same flags as before.',
+    });
+  }
+}
+
+/** The split that was asked for is empty. */
+export class NothingToJudgeError extends UserError {
+  constructor(split: string, dataset: string) {
+    super(`${dataset} has no image to judge in its split ${split}.`, {
+      kept: unchanged,
+      remedy: 'Name images with --data PATH, or another split with --split val or --split train.',
     });
   }
 }

@@ -6,7 +6,7 @@ import { layerOf, type ConfigLayer } from '../config/layer.ts';
 import { resolveConfig, type ResolvedConfig } from '../config/merge.ts';
 import { parseLayer } from '../config/parse.ts';
 import { leafPaths, mergeTrees, treeOf, valueAt, type ConfigTree } from '../config/tree.ts';
-import { FileMissingError } from './errors.ts';
+import { asReadableFile } from './errors.ts';
 import { projectRoot } from './root.ts';
 
 /** Flags that settle the configuration, for `readFlags`. */
@@ -78,9 +78,9 @@ async function readConfig(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error;
-    throw new FileMissingError(
-      error.code === 'ENOENT' ? 'configuration file' : 'configuration file that can be read at',
+    throw asReadableFile(
+      error,
+      'configuration file',
       path,
       'Check how it is written; configs/base.yaml is used where no --config is given, configs/sample.yaml is the quick look.',
     );

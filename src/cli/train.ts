@@ -9,7 +9,7 @@ import { eventLine } from '../platform/node/runEventText.ts';
 import { StoppedBeforeFirstStepError } from '../training/errors.ts';
 import type { RunRecord, RunStore } from '../training/types.ts';
 import type { Command } from './command.ts';
-import { FileMissingError, OtherDatasetError, OtherSettingsError, UnfinishedRunError, UsageError } from './errors.ts';
+import { asReadableFile, OtherDatasetError, OtherSettingsError, UnfinishedRunError, UsageError } from './errors.ts';
 import { readFlags, refuseWords } from './flags.ts';
 import { imageFlags, imagesOf } from './images.ts';
 import { reporter } from './reporter.ts';
@@ -268,8 +268,8 @@ function sameCommand({ config, data, add, set }: Flags): string {
 }
 
 async function labelsIn(path: string): Promise<string[]> {
-  const text = await readFile(path, 'utf8').catch(() => {
-    throw new FileMissingError('file of labels', path, 'Write one label a line, in the order of the model’s outputs.');
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw asReadableFile(error, 'file of labels', path, 'Write one label a line, in the order of the model’s outputs.');
   });
   return text.split(/\r?\n/).filter((line) => line.trim() !== '');
 }

@@ -12,7 +12,7 @@ import { isPyTorchFile } from '../weights/pytorch/container.ts';
 import { CHECKPOINT_METADATA } from '../weights/metadata.ts';
 import { readSafetensorsMetadata } from '../weights/safetensors.ts';
 import type { WeightCache, WeightRecord } from '../weights/types.ts';
-import { FileMissingError } from './errors.ts';
+import { asReadableFile } from './errors.ts';
 import { projectRoot } from './root.ts';
 import { layerOfModel } from './settings.ts';
 
@@ -91,9 +91,9 @@ async function readWeights(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return new Uint8Array(await readFile(path));
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error;
-    throw new FileMissingError(
-      error.code === 'ENOENT' ? 'weights file' : 'weights file that can be read at',
+    throw asReadableFile(
+      error,
+      'weights file',
       path,
       '--from takes a version (v1.0.0; npm run versions -- list shows them) or the path of a checkpoint or a weights file.',
     );
