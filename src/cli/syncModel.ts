@@ -1,7 +1,157 @@
+import { stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import type { ConfigTree } from '../config/tree.ts';
+import { configToYaml } from '../config/yamlOut.ts';
+import { nodeFolder } from '../platform/node/folder.ts';
+import { versionContent } from '../registry/content.ts';
+import { memoryFolder } from '../registry/memoryFolder.ts';
+import { versionOf } from '../registry/number.ts';
+import { versionRegistry, type Registry } from '../registry/registry.ts';
+import { syncVersion } from '../registry/sync.ts';
+import type { SyncChange } from '../registry/types.ts';
+import type { Weights } from '../graph/types.ts';
+import { readSafetensors } from '../weights/safetensors.ts';
 import type { Command } from './command.ts';
+import { FileMissingError, UsageError } from './errors.ts';
+import { readFlags } from './flags.ts';
+import { candidateIn, nodeHash, openRegistry, trainedModel, type TrainedModel } from './registry.ts';
+import { layerOfModel, settingFlags, settingsOf } from './settings.ts';
+import { megabytes, table } from './words.ts';
+import { noCertificate, versionInWords } from './versionWords.ts';
+
+const flags = {
+  config: settingFlags.config,
+  set: settingFlags.set,
+  version: { type: 'string' },
+  to: { type: 'string' },
+  notes: { type: 'string' },
+  'dry-run': { type: 'boolean' },
+} as const;
 
 export const command: Command = {
-  summary: '',
-  usage: '',
-  run: () => Promise.reject(new Error('not yet')),
+  summary: 'Makes a version of the trained model, if there is none of this number, and copies its package to the app.',
+  usage: `npm run sync-model -- --version v1.0.0 [flags]
+
+  --version vX.Y.Z       the version; made of the completed run in output.dir where it doesn't exist yet.
+                         VERSION=v1.0.0 says the same
+  --to DIR               where the app's package lies, instead of output.ios_dir
+  --notes TEXT           kept in the version's notes.md
+  --dry-run              says what would change, and changes nothing
+  --config FILE, --set path=value
+                         output.dir, output.models_dir, output.ios_dir, output.model_name, …
+
+The version goes to output.models_dir/versions/, where it never changes; output.models_dir/current names it.
+The package in the app's folder is replaced as a whole.`,
+  run,
 };
+
+async function run(args: readonly string[]): Promise<number> {
+  const { values, positionals } = readFlags('sync-model', args, flags);
+  const asked = positionals.map((word) => /^VERSION=(.+)$/.exec(word)?.[1]);
+  if (asked.includes(undefined)) throw new UsageError(`“${positionals.join(' ')}” belongs to no flag.`, 'sync-model');
+  const { config } = await settingsOf(values);
+  const { dir, models_dir: modelsDir, ios_dir: iosDir } = config.output;
+  const registry = openRegistry(modelsDir);
+  const given = [...new Set([...asked, values.version].filter((one) => one !== undefined))];
+  if (given.length !== 1) {
+    const { suggested } = await registry.list(await candidateIn(dir));
+    const problem = given.length > 1 ? `${given.join(' and ')} are two versions.` : 'Which version is missing.';
+    throw new UsageError(`${problem} The next number would be ${suggested}: --version ${suggested}.`, 'sync-model');
+  }
+  const version = versionOf(given[0] as string);
+  const to = values.to ?? iosDir;
+  await mustHaveParent(to);
+
+  const dryRun = values['dry-run'] === true;
+  const say = (line = ''): void => console.log(line);
+  const exists = await registry.has(version);
+  // A dry run makes it in memory.
+  const source = !exists && dryRun ? versionRegistry(memoryFolder(), nodeHash) : registry;
+  if (!exists) {
+    const { checkpoint, run: state } = await trainedModel(dir);
+    // Name, author and the like as it was trained, where nothing else is asked for now.
+    const { output } = (await settingsOf(values, layerOfModel(dir, checkpoint.config as unknown as ConfigTree))).config;
+    const content = await versionContent({
+      version,
+      createdAt: Date.now(),
+      checkpoint,
+      run: state,
+      output,
+      yaml: configToYaml,
+    });
+    await source.create(content, values.notes ?? '');
+  }
+  const { record } = await source.open(version);
+  if (exists && values.notes !== undefined && !dryRun) await registry.setNotes(version, values.notes);
+
+  const current = await registry.current();
+  const changes = await syncVersion(
+    source,
+    version,
+    { folder: nodeFolder(to), modelsDir: null, iosDir: '' },
+    { dryRun },
+  );
+  if (!dryRun && current !== version) await registry.setCurrent(version);
+
+  say(`${dryRun ? 'Dry run: nothing was changed.\n' : ''}${versionInWords(record)}`);
+  const folder = join(modelsDir, 'versions', version);
+  const rows = [
+    exists ? ['unchanged', folder, ''] : ['create', folder, megabytes(record.bytes)],
+    ...changes.map((change) => [change.action, join(to, change.path), sizeOf(change)]),
+    current === version
+      ? ['unchanged', join(modelsDir, 'current'), version]
+      : [current === null ? 'create' : 'replace', join(modelsDir, 'current'), `${current ?? 'none'} → ${version}`],
+  ];
+  for (const line of table(rows, [0, 1])) say(`  ${line}`);
+  say(noCertificate);
+  if (exists) await sayIfOther(registry, version, dir, say);
+  return 0;
+}
+
+/** A version never changes: a newer model in `output.dir` is not what was copied. */
+async function sayIfOther(
+  registry: Registry,
+  version: string,
+  dir: string,
+  say: (line: string) => void,
+): Promise<void> {
+  const model: TrainedModel | null = await trainedModel(dir).catch(() => null);
+  if (model === null) return;
+  const weights = (await registry.open(version)).files.get('weights.safetensors');
+  if (weights === undefined || sameWeights(readSafetensors(weights).tensors, model.checkpoint.weights)) return;
+  const { suggested } = await registry.list({
+    architecture: model.checkpoint.architecture,
+    labels: model.checkpoint.dataset.classes,
+  });
+  say(
+    `Note: the model in ${dir} is NOT the one in ${version}; a version never changes. ` +
+      `To make a version of it: --version ${suggested}.`,
+  );
+}
+
+function sameWeights(a: Weights, b: Weights): boolean {
+  const bytesOf = ({ data }: { data: Float32Array }): Uint8Array =>
+    new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return (
+    a.size === b.size &&
+    [...a].every(([name, tensor]) => {
+      const other = b.get(name);
+      return other !== undefined && Buffer.compare(bytesOf(tensor), bytesOf(other)) === 0;
+    })
+  );
+}
+
+async function mustHaveParent(to: string): Promise<void> {
+  const parent = dirname(resolve(to));
+  const found = await stat(parent).catch(() => null);
+  if (found?.isDirectory()) return;
+  throw new FileMissingError(
+    'folder',
+    parent,
+    'Name the folder of the app that holds its model: --to DIR, or output.ios_dir in a configuration file.',
+  );
+}
+
+function sizeOf({ action, bytes }: SyncChange): string {
+  return action === 'remove' ? '' : megabytes(bytes);
+}

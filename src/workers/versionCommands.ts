@@ -58,11 +58,13 @@ export function versionCommands(platform: VersionPlatform): VersionCommands {
     versions: async () => registry.list(await candidate()),
     createVersion: async ({ runId, version, notes, output }) => {
       const bytes = await runs.readCheckpoint(runId, 'best');
-      if (bytes === undefined) throw new NoCheckpointError();
+      const record = await runs.read(runId);
+      if (bytes === undefined || record === undefined) throw new NoCheckpointError();
       const content = await versionContent({
         version: versionOf(version),
         createdAt: platform.now(),
-        checkpoint: readCheckpoint(bytes),
+        // A run that was made longer after its best epoch: what it was in the end counts.
+        checkpoint: { ...readCheckpoint(bytes), config: record.config },
         run: foldRun(await runs.events(runId)),
         output,
         yaml: configToYaml,

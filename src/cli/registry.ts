@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto';
+import { diskRunStore } from '../platform/node/diskRunStore.ts';
+import { nodeFolder } from '../platform/node/folder.ts';
+import { versionRegistry, type Candidate, type Registry } from '../registry/registry.ts';
+import type { Sha256 } from '../registry/types.ts';
+import { readCheckpoint } from '../training/checkpoint.ts';
+import { foldRun, type RunState } from '../training/runState.ts';
+import type { Checkpoint } from '../training/types.ts';
+import { NoModelError, UnfinishedModelError } from './errors.ts';
+
+/** Node's own is ten times as fast as the one that runs everywhere. */
+export const nodeHash: Sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+
+export function openRegistry(modelsDir: string): Registry {
+  return versionRegistry(nodeFolder(modelsDir), nodeHash);
+}
+
+export interface TrainedModel {
+  readonly checkpoint: Checkpoint;
+  readonly run: RunState;
+}
+
+/** The best checkpoint of the completed run in `dir`. Throws `NoModelError`, `UnfinishedModelError`. */
+export async function trainedModel(dir: string): Promise<TrainedModel> {
+  const runs = diskRunStore(dir);
+  const [record] = await runs.list();
+  if (record === undefined) throw new NoModelError(dir);
+  if (record.state !== 'completed')
+    throw new UnfinishedModelError(dir, record.latestEpoch, record.config.training.epochs);
+  const best = await runs.readCheckpoint(record.id, 'best');
+  if (best === undefined) throw new NoModelError(dir);
+  // A run that was made longer after its best epoch: what it was in the end counts.
+  const checkpoint = { ...readCheckpoint(best), config: record.config };
+  return { checkpoint, run: foldRun(await runs.events(record.id)) };
+}
+
+/** What the next version's number depends on; null where `dir` holds no completed run. */
+export async function candidateIn(dir: string): Promise<Candidate | null> {
+  const [record] = await diskRunStore(dir).list();
+  if (record?.state !== 'completed') return null;
+  return { architecture: record.config.model.architecture, labels: record.dataset.classes };
+}
