@@ -155,7 +155,7 @@ test('a version synced into the repository’s folder, after a look at what woul
 
   const panel = page.getByTestId('folder');
   await panel.getByRole('button', { name: 'Sync v1.0.0 to a folder' }).click();
-  await expect(panel.locator('[data-action="create"]').first()).toBeVisible();
+  await expect(panel.getByText('current none → v1.0.0')).toBeVisible();
   expect((await filesOfFolder(page)).size).toBe(0);
   await panel.getByRole('button', { name: 'Sync v1.0.0 into repository' }).click();
   await expect(page.getByTestId('folder-said')).toContainText('v1.0.0 is in repository');

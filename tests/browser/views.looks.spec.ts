@@ -1,6 +1,7 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import AxeBuilder from '@axe-core/playwright';
 import { expect, test, type Page } from '@playwright/test';
+import JSZip from 'jszip';
 import { drop, fewSteps, goTo, open, pickFolderOf, startTraining, testAccuracy, useSample } from './support.ts';
 
 /**
@@ -127,7 +128,49 @@ test('versions, retraining, more images, checkpoints', async ({ page }) => {
   await look(page, 'versions-5-files');
   await page.getByText('Files, settings and figures').click();
   await page.getByRole('button', { name: /^Sync v1.1.1 to a folder/ }).click();
-  await expect(page.getByTestId('folder').locator('[data-action]').first()).toBeVisible();
+  await expect(page.getByTestId('folder').locator('summary').first()).toBeVisible();
   await page.getByRole('button', { name: /^Sync v1.1.1 into/ }).scrollIntoViewIfNeeded();
   await look(page, 'versions-6-sync');
+  await page.getByRole('button', { name: 'Change nothing' }).click();
+  await goTo(page, 'Export');
+  await page
+    .getByRole('button', { name: /^Save checkpoint/ })
+    .first()
+    .scrollIntoViewIfNeeded();
+  const saving = page.waitForEvent('download');
+  await page
+    .getByRole('button', { name: /^Save checkpoint/ })
+    .first()
+    .click();
+  const checkpoint = await (await saving).path();
+  await look(page, 'export-4-checkpoint');
+
+  await goTo(page, 'Data');
+  const packing = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Save as zip' }).click();
+  const whole = await JSZip.loadAsync(await readFile(await (await packing).path()));
+  const more = new JSZip();
+  for (const [i, file] of Object.values(whole.files)
+    .filter(({ dir }) => !dir)
+    .entries()) {
+    const bytes = await file.async('uint8array');
+    if (i < 3) more.file(file.name, bytes);
+    // The same picture with a byte behind its end is another file.
+    else if (i < 12) more.file(`Train/NEW - Oak with a long name/${i}.png`, Buffer.concat([bytes, Buffer.of(i)]));
+  }
+  await drop(page, [
+    { name: 'december.zip', bytes: await more.generateAsync({ type: 'uint8array' }) },
+    { name: 'checkpoint_best.safetensors', bytes: await readFile(checkpoint) },
+  ]);
+  await expect(page.getByTestId('arrival')).toHaveCount(2);
+  await look(page, 'data-6-asked');
+  await page.getByRole('button', { name: /^Add to Sample/ }).click();
+  await expect(page.getByTestId('added')).toBeVisible();
+  await page.getByRole('button', { name: 'Don’t read it' }).click();
+  await page.waitForTimeout(500);
+  await look(page, 'data-7-added');
+  await goTo(page, 'Versions');
+  await page.getByRole('button', { name: /^Retrain from/ }).click();
+  await expect(page.getByTestId('label-change')).toContainText('1 is new');
+  await look(page, 'train-6-retrain');
 });

@@ -86,14 +86,15 @@ export const datasets = {
   /** A new data set of `to` and these; `to` stays. `split`: how `to` is divided, as the new images will be. */
   addFiles(
     to: Dataset,
-    images: { files: readonly NamedFile[]; name: string; source: 'zip' | 'folder' },
+    { files, name, source }: { files: readonly NamedFile[]; name: string; source: 'zip' | 'folder' },
     split: SplitSettings,
   ): Promise<boolean> {
     const { img_size: imgSize, num_workers: decoders } = config.effective.data;
-    return runImport(`${images.name} → ${to.name}`, async () => {
-      const outcome = await request('dataset', 'addFiles', { id: to.id, ...images, imgSize, decoders, split });
+    return runImport(`${name} → ${to.name}`, async () => {
+      const payload = { id: to.id, files, name, source, imgSize, decoders, split };
+      const outcome = await request('dataset', 'addFiles', payload);
       if (!outcome.ok) return outcome;
-      added = { ...outcome.value, from: images.name };
+      added = { ...outcome.value, from: name };
       return { ok: true, value: outcome.value.dataset };
     });
   },
@@ -179,7 +180,8 @@ function remember(id: string): void {
   }
 }
 
-config.followSample(() => current?.source === 'sample');
+// The sample, and what was added to it.
+config.followSample(() => current?.synthetic ?? false);
 
 provideStep('data', () => {
   if (importing) {

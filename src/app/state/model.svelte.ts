@@ -49,7 +49,12 @@ const usable = $derived(
   ),
 );
 const summary = $derived(usable.find((one) => one.id === chosenId) ?? usable[0] ?? null);
-const dataset = $derived(datasets.list.find((one) => one.id === summary?.dataset.id) ?? null);
+/** The same images imported again, or on another computer, are the same data set under another id. */
+const dataset = $derived(
+  datasets.list.find((one) => one.id === summary?.dataset.id) ??
+    datasets.list.find((one) => one.hash === summary?.dataset.hash) ??
+    null,
+);
 
 export const model = {
   /** Runs with a checkpoint, newest first. */

@@ -1,5 +1,6 @@
-import type { RegistryListing, VersionRecord } from '../../../workers/protocol.ts';
+import type { RegistryListing, SyncChange, VersionRecord } from '../../../workers/protocol.ts';
 import { interval, share } from '../../components/charts/figures.ts';
+import { bytes, count } from '../../format.ts';
 
 /** Why a version cannot have this number; '' where it can. */
 export function numberProblem(version: string, listing: Pick<RegistryListing, 'versions' | 'damaged'>): string {
@@ -29,4 +30,35 @@ export function testSetsDiffer(a: VersionRecord, b: VersionRecord): string {
 
 export function day(at: number): string {
   return new Date(at).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+}
+
+export interface ChangedFolder {
+  /** A version's folder or a package, `/` at its end; or a single file. */
+  readonly place: string;
+  readonly changes: readonly SyncChange[];
+}
+
+/** What a sync would do, by what it does it to: a version, a package, the file `current`. */
+export function byFolder(changes: readonly SyncChange[]): ChangedFolder[] {
+  const folders = new Map<string, SyncChange[]>();
+  for (const change of changes) {
+    const place = /^.*?(?:\/versions\/[^/]+\/|\.mlpackage\/)/.exec(change.path)?.[0] ?? change.path;
+    folders.set(place, [...(folders.get(place) ?? []), change]);
+  }
+  return [...folders].map(([place, inIt]) => ({ place, changes: inIt }));
+}
+
+const doing = { create: 'new', replace: 'replaced', remove: 'removed', unchanged: 'unchanged' } as const;
+
+/** `8 files new, 502 kB`, `v1.0.0 → v1.1.0` */
+export function changeWords(changes: readonly SyncChange[]): string {
+  const [only] = changes;
+  if (changes.length === 1 && only?.to !== undefined) return `${only.from ?? 'none'} → ${only.to}`;
+  const kinds = (['create', 'replace', 'remove', 'unchanged'] as const).flatMap((action) => {
+    const n = changes.filter((change) => change.action === action).length;
+    return n === 0 ? [] : [`${count(n, 'file')} ${doing[action]}`];
+  });
+  const written = changes.filter(({ action }) => action === 'create' || action === 'replace');
+  const size = written.reduce((sum, change) => sum + change.bytes, 0);
+  return [...kinds, ...(size > 0 ? [bytes(size)] : [])].join(', ');
 }

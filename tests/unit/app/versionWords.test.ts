@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { isCheckpoint } from '../../../src/app/checkpointFile.ts';
+import { labelChange, labelWords } from '../../../src/app/views/train/labelWords.ts';
+import { byFolder, changeWords, numberProblem, testSetsDiffer } from '../../../src/app/views/versions/words.ts';
+import type { SyncChange, VersionRecord } from '../../../src/registry/types.ts';
+
+const plain = (text: string): string => text.replaceAll('\u00a0', ' ');
+
+describe('labels when a run starts from a trained model', () => {
+  it('are known, new or gone, and the words say which', () => {
+    const change = labelChange(['A', 'B', 'C'], ['A', 'C', 'D']);
+    expect(change).toEqual({ known: ['A', 'C'], fresh: ['D'], gone: ['B'] });
+    expect(labelWords(change)).toBe('2 labels are known and keep what was learnt · 1 is new (D) · 1 is gone (B)');
+  });
+  it('say so where none is known, and do not list a hundred', () => {
+    const many = Array.from({ length: 5 }, (_, i) => `N${i}`);
+    expect(labelWords(labelChange(['A'], many))).toBe(
+      'no label is known: the head starts anew · 5 are new (N0, N1, N2 and 2 more) · 1 is gone (A)',
+    );
+    expect(labelWords(labelChange(['A'], ['A']))).toBe('1 label is known and keeps what was learnt');
+  });
+});
+
+const record = (version: string, n: number, hash: string): VersionRecord =>
+  ({
+    version,
+    test: { n, accuracy: 0.5, interval: [0.4, 0.6], loss: 1 },
+    dataset: { hash },
+  }) as unknown as VersionRecord;
+
+describe('a version number', () => {
+  const taken = {
+    versions: [{ ...record('v1.0.0', 10, 'a'), notes: '' }],
+    damaged: [{ version: 'v1.0.1', reason: '' }],
+  };
+  it('is three whole numbers without leading zeros that nothing has taken', () => {
+    expect(numberProblem('v1.10.0', taken)).toBe('');
+    for (const wrong of ['1.2.0', 'v1.2', 'v01.2.0', 'v1.2.0-rc1', 'v1.2.x', ''])
+      expect(numberProblem(wrong, taken), wrong).toMatch(/^A number like v1\.2\.0/);
+    expect(numberProblem('v1.0.0', taken)).toMatch(/exists/);
+    expect(numberProblem('v1.0.1', taken)).toMatch(/damaged/);
+  });
+});
+
+describe('two versions', () => {
+  it('judged on other images are not compared without a word', () => {
+    expect(testSetsDiffer(record('v1.0.0', 16, 'a'), record('v1.0.1', 16, 'a'))).toBe('');
+    expect(testSetsDiffer(record('v1.0.0', 16, 'a'), record('v1.1.0', 24, 'b'))).toMatch(/n = 16 and n = 24/);
+    expect(testSetsDiffer(record('v1.0.0', 16, 'a'), record('v1.1.0', 16, 'b'))).toMatch(/may differ/);
+  });
+});
+
+describe('what a sync would do', () => {
+  const changes: SyncChange[] = [
+    { action: 'create', path: 'models/versions/v1.1.0/labels.txt', bytes: 500 },
+    { action: 'create', path: 'models/versions/v1.1.0/PacerIDClassifier.mlpackage/Manifest.json', bytes: 700 },
+    { action: 'replace', path: 'ios/PacerIDClassifier.mlpackage/Manifest.json', bytes: 700 },
+    { action: 'remove', path: 'ios/PacerIDClassifier.mlpackage/Data/old.bin', bytes: 0 },
+    { action: 'replace', path: 'models/current', bytes: 7, from: 'v1.0.0', to: 'v1.1.0' },
+  ];
+  it('is told by version, package and current', () => {
+    expect(byFolder(changes).map(({ place, changes: inIt }) => [place, plain(changeWords(inIt))])).toEqual([
+      ['models/versions/v1.1.0/', '2 files new, 1.2 kB'],
+      ['ios/PacerIDClassifier.mlpackage/', '1 file replaced, 1 file removed, 700 B'],
+      ['models/current', 'v1.0.0 → v1.1.0'],
+    ]);
+  });
+});
+
+/** By hand: https://github.com/huggingface/safetensors#format */
+function safetensors(header: unknown, rest = 4): Blob {
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const length = new DataView(new ArrayBuffer(8));
+  length.setBigUint64(0, BigInt(text.length), true);
+  return new Blob([length.buffer, text, new Uint8Array(rest)]);
+}
+
+describe('a dropped file', () => {
+  it('is a checkpoint where its header says so, and only there', async () => {
+    expect(await isCheckpoint(safetensors({ __metadata__: { 'pacerid.checkpoint': '{}' } }))).toBe(true);
+    expect(await isCheckpoint(safetensors({ __metadata__: { classes: '[]' } }))).toBe(false);
+    expect(await isCheckpoint(safetensors({ 'pacerid.checkpoint': { dtype: 'F32' } }))).toBe(false);
+    expect(await isCheckpoint(safetensors({}))).toBe(false);
+    for (const bytes of [[], [1, 2, 3], [0x50, 0x4b, 3, 4, 0, 0, 0, 0, 0, 0], Array<number>(64).fill(255)])
+      expect(await isCheckpoint(new Blob([new Uint8Array(bytes)])), String(bytes)).toBe(false);
+  });
+});
