@@ -1,0 +1,144 @@
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { beforeEach, expect, it } from 'vitest';
+import { nodeFolder } from '../../../src/platform/node/folder.ts';
+import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
+import { weightStore } from '../../../src/platform/node/weightStore.ts';
+import { writeCheckpoint } from '../../../src/training/checkpoint.ts';
+import { weightsCommands } from '../../../src/workers/firstWeights.ts';
+import { versionCommands } from '../../../src/workers/versionCommands.ts';
+import { checkpointOf, memoryFolder, sourceOf, temporaryFolder, treeOf } from '../registry/support.ts';
+
+const run = promisify(execFile);
+/** Stands for the handle of a picked folder: a folder of the disk. */
+const handleOf = (path: string): FileSystemDirectoryHandle => ({ name: path }) as FileSystemDirectoryHandle;
+
+async function page() {
+  const runs = memoryRunStore();
+  const cache = weightStore(await temporaryFolder());
+  const commands = versionCommands({
+    models: memoryFolder().folder,
+    runs,
+    pickedFolder: ({ name }) => {
+      // A picked folder cannot rename folders.
+      const { replaceFolder: _, ...folder } = nodeFolder(name);
+      return folder;
+    },
+    importWeights: weightsCommands(cache).importWeights,
+    now: () => 1_760_000_000_000,
+  });
+  const train = async (seed: number, labels?: readonly string[]): Promise<string> => {
+    const checkpoint = checkpointOf(seed, labels);
+    const { runId: id, config, dataset } = checkpoint;
+    const about = { schema: 1, id, createdAt: seed, config, dataset, weightsId: null, state: 'completed' } as const;
+    await runs.writeCheckpoint(
+      { ...about, latestEpoch: 2, bestEpoch: 2, storedBytes: 0 },
+      2,
+      writeCheckpoint(checkpoint),
+    );
+    const { test } = sourceOf('v1.0.0', seed).run;
+    if (test !== null) await runs.appendEvents(id, [{ at: 1, type: 'testEvaluated', ...test }]);
+    return id;
+  };
+  return { commands, train, cache };
+}
+
+let studio: Awaited<ReturnType<typeof page>>;
+const { output } = sourceOf('v1.0.0', 1);
+const save = async (version: string, runId: string) =>
+  studio.commands.createVersion({ runId, version, notes: `About ${version}.`, output });
+beforeEach(async () => {
+  studio = await page();
+});
+
+it('a run becomes a version that says what it is', async () => {
+  const { commands, train } = studio;
+  await expect(save('v1.0.0', 'no such run')).rejects.toMatchObject({ name: 'NoCheckpointError' });
+  const runId = await train(1);
+  expect(await save('1.0.0', runId)).toMatchObject({
+    version: 'v1.0.0',
+    modelName: 'PacerIDClassifier',
+    test: { n: 4 },
+  });
+  await expect(save('v1.0.0', runId)).rejects.toMatchObject({ name: 'VersionExistsError' });
+  expect((await commands.version({ version: 'v1.0.0' })).config).toMatch(/^ +version: 1\.0\.0$/m);
+  // The next number is for the newest run.
+  expect((await commands.versions(null)).suggested).toBe('v1.0.1');
+  await train(2, ['BIO Alder', 'MDT Cedar', 'New Oak', 'SJM Elm']);
+  expect((await commands.versions(null)).suggested).toBe('v1.1.0');
+});
+
+it('its weights become a file to start from, under its name, with its labels', async () => {
+  const { commands, train } = studio;
+  await save('v1.0.0', await train(1));
+  expect(await commands.keepVersionWeights({ version: 'v1.0.0' })).toMatchObject({
+    name: 'v1.0.0',
+    architecture: 'tiny',
+    classes: 3,
+    labels: ['BIO Alder', 'MDT Cedar', 'SJM Elm'],
+  });
+});
+
+it('syncs into a picked folder what the zip holds, as unzip reads it', async () => {
+  const { commands, train } = studio;
+  await save('v1.0.0', await train(1));
+  await save('v1.1.0', await train(2, ['BIO Alder', 'MDT Cedar', 'New Oak']));
+  const [picked, unzipped] = [await temporaryFolder(), await temporaryFolder()];
+  const sync = (version: string, dryRun: boolean) =>
+    commands.syncVersion({ version, folder: handleOf(picked), modelsDir: 'models', iosDir: 'app/Models', dryRun });
+  const promised = await sync('v1.1.0', true);
+  expect(await treeOf(picked)).toEqual({});
+  expect((await commands.versions(null)).current).toBeNull();
+  expect(await sync('v1.1.0', false)).toEqual(promised);
+  expect((await commands.versions(null)).current).toBe('v1.1.0');
+
+  const { blob, fileName } = await commands.versionsZip({ version: 'v1.1.0', iosDir: 'app/Models' });
+  expect(fileName).toBe('models-v1.1.0.zip');
+  await writeFile(join(unzipped, 'it.zip'), new Uint8Array(await blob.arrayBuffer()));
+  await run('unzip', ['-q', 'it.zip'], { cwd: unzipped });
+  const { 'it.zip': _, ...tree } = await treeOf(unzipped);
+  expect(tree).toEqual(await treeOf(picked));
+  await run('sha256sum', ['-c', '--strict', '--quiet', 'SHA256SUMS'], {
+    cwd: join(unzipped, 'models/versions/v1.1.0'),
+  });
+
+  const all = await commands.versionsZip({ version: null, iosDir: 'app/Models' });
+  expect(all.fileName).toBe('models.zip');
+  await writeFile(join(unzipped, 'it.zip'), new Uint8Array(await all.blob.arrayBuffer()));
+  const { stdout } = await run('unzip', ['-Z1', 'it.zip'], { cwd: unzipped });
+  const paths = stdout.trim().split('\n');
+  expect(paths).toHaveLength(2 * 10 + 1);
+  expect(paths.every((path) => path.startsWith('models/'))).toBe(true);
+});
+
+it('takes over what a folder has and this page lacks, whole ones only', async () => {
+  const { commands, train } = studio;
+  await save('v1.0.0', await train(1));
+  await save('v1.1.0', await train(2));
+  const folder = await temporaryFolder();
+  const sync = (version: string) =>
+    commands.syncVersion({ version, folder: handleOf(folder), modelsDir: 'models', iosDir: 'ios', dryRun: false });
+  await sync('v1.0.0');
+  await sync('v1.1.0');
+
+  const other = (await page()).commands;
+  const take = () => other.importVersions({ folder: handleOf(folder), modelsDir: 'models' });
+  const spoiled = join(folder, 'models/versions/v1.0.0/weights.safetensors');
+  const whole = await readFile(spoiled);
+  await writeFile(spoiled, whole.subarray(1));
+  await expect(take()).rejects.toMatchObject({
+    name: 'DamagedVersionError',
+    kept: expect.stringContaining('v1.1.0 was taken over') as unknown,
+  });
+  await writeFile(spoiled, whole);
+  expect(await take()).toEqual(['v1.0.0']);
+  expect(await take()).toEqual([]);
+  const { versions, current } = await other.versions(null);
+  expect(versions.map(({ version, notes }) => [version, notes])).toEqual([
+    ['v1.1.0', 'About v1.1.0.'],
+    ['v1.0.0', 'About v1.0.0.'],
+  ]);
+  expect(current).toBe('v1.1.0');
+});
