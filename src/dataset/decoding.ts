@@ -1,12 +1,13 @@
 import { decode as decodePngFile, hasPngSignature } from 'fast-png';
 import { UnreadableImageError } from './errors.ts';
 import { sniff } from './imageType.ts';
+import { turned, withoutOrientation } from './orientation.ts';
 import type { ImageDecoder, RgbImage } from './types.ts';
 
 /**
  * A decoder that looks at the bytes first: what is no image, or is cut short, throws `UnreadableImageError` with the same words in
  * every engine. PNG is decoded here, in plain TypeScript: a canvas would premultiply alpha, and the pixels are to be the same
- * in Node and in the browser. JPEG and WebP go to the platform's decoder.
+ * in Node and in the browser. JPEG and WebP go to the platform's decoder, which heeds a JPEG's orientation; a WebP's is heeded here.
  */
 export function checkedDecoder(platform: ImageDecoder): ImageDecoder {
   return {
@@ -18,7 +19,10 @@ export function checkedDecoder(platform: ImageDecoder): ImageDecoder {
         );
       }
       if (!found.whole) throw new UnreadableImageError('corrupt image (cut short)');
-      return found.type === 'png' ? decodePng(file) : platform.decode(file);
+      if (found.type === 'png') return decodePng(file);
+      if (found.type === 'jpeg') return platform.decode(file);
+      const webp = withoutOrientation(file);
+      return turned(await platform.decode(webp.file), webp.orientation);
     },
   };
 }
