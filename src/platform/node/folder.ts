@@ -29,7 +29,10 @@ export function nodeFolder(root: string): Folder & Required<Pick<Folder, 'replac
       const bytes = await readFile(at(path)).catch(noneIfMissing);
       return bytes === undefined ? undefined : new Uint8Array(bytes);
     },
-    write: (path, bytes) => writeWhole(at(path), bytes),
+    write: async (path, bytes) => {
+      await writeWhole(at(path), bytes);
+      await removeHalves(at(path));
+    },
     remove: async (path) => {
       await rm(at(path), { recursive: true, force: true }).catch((error: unknown) => {
         throw asWriteError(error, at(path));
@@ -37,6 +40,15 @@ export function nodeFolder(root: string): Folder & Required<Pick<Folder, 'replac
     },
     replaceFolder: (from, to) => replaceFolder(at(from), at(to)),
   };
+}
+
+/** What kills in the middle of earlier writes of this file left beside it. */
+async function removeHalves(path: string): Promise<void> {
+  const name = basename(path);
+  for (const other of await readdir(dirname(path))) {
+    const isHalf = other.startsWith(`${name}.`) && /^\.[0-9a-f]{8}\.part$/.test(other.slice(name.length));
+    if (isHalf) await rm(join(dirname(path), other), { force: true });
+  }
 }
 
 /**

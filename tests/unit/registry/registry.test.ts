@@ -257,6 +257,18 @@ describe('current', () => {
     expect(await registry.current()).toBe('v1.1.0');
   });
 
+  it('a kill in the middle of its writing leaves nothing for good', async () => {
+    const { models, registry } = await onDisk();
+    await registry.create(first, '');
+    await writeFile(join(models, 'current.0badcafe.part'), 'v1.');
+    await writeFile(join(models, 'current.mine.part'), 'not ours');
+    await registry.setCurrent('v1.0.0');
+    expect(Object.keys(await treeOf(models)).filter((path) => !path.startsWith('versions/'))).toEqual([
+      'current',
+      'current.mine.part',
+    ]);
+  });
+
   it('never names a damaged version', async () => {
     const { at, models, registry } = await onDisk();
     await registry.create(first, '');
