@@ -1,5 +1,6 @@
 import { cp, lstat, mkdir, readdir, realpath, rename, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
+import { diskFailure } from '../../platform/node/kaggle/part.ts';
 import { ExistingDataError } from './errors.ts';
 
 /** `same`: the place is the folder itself. `copy`: neither links nor junctions work there. */
@@ -23,15 +24,26 @@ export async function pointTo(
   const real = await realpath(target);
   const there = await whatIs(place, real);
   if (there === 'right' && !copy) return 'link';
+  // Whoever changes the folder behind it takes the copy away first.
+  if (there === 'copied') return 'copy';
   if (there === 'other' && !force) throw new ExistingDataError(`${place} is there already`);
   await clear(place);
   if (!copy && (await link(place, real))) return 'link';
-  const part = `${place}.part`;
-  await rm(part, { recursive: true, force: true });
-  await cp(real, part, { recursive: true });
-  await writeFile(join(part, mark), '');
-  await rename(part, place);
+  await copyTo(place, real);
   return 'copy';
+}
+
+async function copyTo(place: string, real: string): Promise<void> {
+  const part = `${place}.part`;
+  try {
+    await rm(part, { recursive: true, force: true });
+    await cp(real, part, { recursive: true });
+    await writeFile(join(part, mark), '');
+    await rename(part, place);
+  } catch (error) {
+    await rm(part, { recursive: true, force: true }).catch(() => undefined);
+    throw await diskFailure(error, place, null, `All images, in ${real}.`);
+  }
 }
 
 /** Throws `ExistingDataError` where `pointTo` would, before anything is fetched. */
@@ -48,15 +60,16 @@ export async function unpoint(place: string, target: string): Promise<void> {
   if ((await whatIs(place, real)) !== 'other') await clear(place);
 }
 
-async function whatIs(place: string, real: string): Promise<'nothing' | 'right' | 'ours' | 'other'> {
+async function whatIs(place: string, real: string): Promise<'nothing' | 'right' | 'copied' | 'useless' | 'other'> {
   const about = await lstat(place).catch(() => null);
   if (about === null) return 'nothing';
   if (about.isSymbolicLink()) {
     const leads = await realpath(place).catch(() => null);
-    return leads === real ? 'right' : leads === null ? 'ours' : 'other';
+    return leads === real ? 'right' : leads === null ? 'useless' : 'other';
   }
   const names = about.isDirectory() ? await readdir(place) : ['a file'];
-  return names.length === 0 || names.includes(mark) ? 'ours' : 'other';
+  if (names.length === 0) return 'useless';
+  return names.includes(mark) ? 'copied' : 'other';
 }
 
 /** A link goes, never what it leads to. */

@@ -75,7 +75,9 @@ export async function download(options: DownloadOptions): Promise<void> {
     host: downloadAddress(options.dataset, options.env).host,
   };
   if (state.have > 0) options.onNotice(`Going on from ${soFar(state)}, which are on the disk already.`);
-  await mkdir(dirname(options.zip), { recursive: true });
+  await mkdir(dirname(options.zip), { recursive: true }).catch(async (error: unknown) => {
+    throw await diskFailure(error, dirname(options.zip), null, keptOf(state, paths));
+  });
   let failures = 0;
   let farthest = state.have;
   while (!isWhole(state)) {
