@@ -85,12 +85,12 @@ export function torchMakers(found: (storage: Storage) => void): Makers {
 export function materialise(name: string, view: TensorView, bytes: Uint8Array, limit: number): Tensor {
   const { storage, offset, shape, strides } = view;
   const { read, size } = storageTypes[storage.type];
-  if (read === null)
-    throw new PyTorchFileError(
-      `${name} is a ${storage.type.replace('Storage', '').toLowerCase()} tensor, which isn't read`,
-    );
+  if (read === null) {
+    const type = storage.type.replace('Storage', '').toLowerCase();
+    throw new PyTorchFileError(`${name} has values of type ${type}, which aren't read`);
+  }
   const count = shape.reduce((product, n) => product * n, 1);
-  if (strides.length !== shape.length) throw damaged(`${name} has as many strides as it has not axes`);
+  if (strides.length !== shape.length) throw damaged(`${name} has not a stride for each axis`);
   if (count === 0) return { shape, data: new Float32Array(0) };
   const last = shape.reduce((sum, n, axis) => sum + (n - 1) * (strides[axis] as number), offset);
   if (!(last < storage.length && storage.length * size <= bytes.length))
