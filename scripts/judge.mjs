@@ -21,6 +21,7 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 const missing = options.complete ? 'failed' : 'skipped';
 const pip = pythonWith('python', 'requirements.txt');
 const torch = pythonWithTorch();
+const ignite = torch.missing || pip.missing ? null : igniteFolder();
 
 for (const name of readdirSync(scripts).sort()) {
   const text = /^make_.*\.py$/.test(name) ? readFileSync(join(scripts, name), 'utf8') : '';
@@ -61,7 +62,8 @@ process.exit(total.failed > 0 ? 1 : 0);
 function judge(title, python, args) {
   if (python.missing) return count(missing, title, python.missing);
   const start = performance.now();
-  const result = spawnSync(python.path, args, { cwd: root, encoding: 'utf8', timeout: 300_000 });
+  const env = python === torch && ignite ? { ...process.env, PYTHONPATH: ignite } : process.env;
+  const result = spawnSync(python.path, args, { cwd: root, env, encoding: 'utf8', timeout: 300_000 });
   const seconds = `${((performance.now() - start) / 1000).toFixed(0)} s`;
   const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim();
   if (result.status === 0) return count('passed', title, `${output.split('\n').at(-1)} (${seconds})`);
@@ -111,4 +113,17 @@ function pythonWithTorch() {
   // torchvision wants Qt, Qt wants Mesa's EGL, and that in the version of the Mesa that is here, which may be backports'.
   const failure = install() && (aptInstall(['libegl-mesa0'], { backports: true }) ?? install());
   return works() ? { path } : { missing: `torch could not be installed (${failure ?? 'it does not import'})` };
+}
+
+/** pytorch-ignite (pure Python) for Debian's torch; null where it can't be had: make_pytorch_files.py says what it then left out. */
+function igniteFolder() {
+  const folder = join(root, '.cache', 'ignite');
+  const wanted = ['pytorch-ignite==0.5.0.post2', 'packaging==26.3'];
+  const stamp = join(folder, 'installed.txt');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted.join('\n')) return folder;
+  const args = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '--upgrade', '--target'];
+  const installed = spawnSync(pip.path, [...args, folder, ...wanted], { encoding: 'utf8', timeout: 300_000 });
+  if (installed.status !== 0) return null;
+  writeFileSync(stamp, wanted.join('\n'));
+  return folder;
 }
