@@ -48,6 +48,19 @@ export class NoPretrainedWeightsError extends UserError {
   }
 }
 
+/** `fetch-weights` without a network, or where the hosts don't answer. */
+export class WeightsNotFetchedError extends UserError {
+  constructor(architecture: string, message: string, cause: unknown) {
+    super(message, {
+      kept: unchanged,
+      remedy:
+        'Try again where there is a network that reaches these addresses; or download the file on another computer and copy it ' +
+        `to public/weights/${architecture}.safetensors, under torchvision’s names.`,
+      cause,
+    });
+  }
+}
+
 /** A run that was cut off lies in the folder that a new one wants. */
 export class UnfinishedRunError extends UserError {
   constructor(dir: string, epoch: number, epochs: number) {

@@ -1,3 +1,4 @@
+import { nearestOf } from '../config/describe.ts';
 import { UserError } from '../errors.ts';
 import type { Command } from './command.ts';
 
@@ -10,7 +11,6 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   'download-data': () => import('./downloadData.ts'),
   'sync-model': () => import('./syncModel.ts'),
   versions: () => import('./versions.ts'),
-  adapter: () => import('./adapter.ts'),
   cloud: () => import('./cloud.ts'),
 };
 
@@ -24,11 +24,22 @@ function explain(error: unknown): void {
   }
 }
 
+// Whoever read our output may have gone (`… | head`): the work goes on.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 const [name = '', ...args] = process.argv.slice(2);
 const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
 let code = 2;
 if (load === undefined) {
-  console.error(`There is no command “${name}”; there are ${Object.keys(commands).join(', ')}.`);
+  const known = Object.keys(commands);
+  const meant = nearestOf(name, known, 2);
+  console.error(
+    `There is no command “${name}”${meant ? `; did you mean ${meant}?` : `; there are ${known.join(', ')}.`}`,
+  );
 } else {
   const { command } = await load();
   if (args.includes('--help') || args.includes('-h')) {
@@ -41,5 +52,9 @@ if (load === undefined) {
     });
   }
 }
+// What is still on its way to a pipe would be lost.
+await Promise.all(
+  [process.stdout, process.stderr].map((stream) => new Promise<void>((done) => stream.write('', () => done()))),
+);
 // Dawn keeps a process alive, and crashes when it is taken down in another way.
 process.exit(code);

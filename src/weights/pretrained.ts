@@ -56,7 +56,8 @@ export async function loadPretrained(
       const expected = source.sha256 ?? pin;
       if (expected !== null && found !== expected) throw new ChecksumError(source.url, expected, found);
       const file = read(bytes, source);
-      const record = await keep({ key, architecture, source, found, bytes }, options);
+      const verified = known.some((one) => one.sha256 === found);
+      const record = await keep({ key, architecture, source, found, verified, bytes }, options);
       return { file, record, fromCache: false };
     } catch (error) {
       if (error instanceof ChecksumError) throw error;
@@ -70,7 +71,10 @@ export async function loadPretrained(
 
 function beside(architecture: ArchitectureName, base: string): WeightSource {
   const url = new URL(`weights/${architecture}.safetensors`, base).href;
-  return { name: `${architecture}.safetensors from this page’s host`, url, sha256: null, bytes: null, license: '' };
+  const name = base.startsWith('file:')
+    ? `public/weights/${architecture}.safetensors`
+    : `${architecture}.safetensors from this page’s host`;
+  return { name, url, sha256: null, bytes: null, license: '' };
 }
 
 class Refused extends Error {}
@@ -114,11 +118,18 @@ function read(bytes: Uint8Array, source: WeightSource | undefined): WeightsFile 
 }
 
 async function keep(
-  loaded: { key: string; architecture: string; source: WeightSource; found: string; bytes: Uint8Array<ArrayBuffer> },
+  loaded: {
+    key: string;
+    architecture: string;
+    source: WeightSource;
+    found: string;
+    /** Met a checksum known beforehand; a copy beside the page may too. */
+    verified: boolean;
+    bytes: Uint8Array<ArrayBuffer>;
+  },
   { cache, now }: PretrainedOptions,
 ): Promise<WeightRecord> {
-  const { key, architecture, source, found, bytes } = loaded;
-  const verified = source.sha256 !== null;
+  const { key, architecture, source, found, verified, bytes } = loaded;
   const record: WeightRecord = {
     schema: 1,
     key,

@@ -67,7 +67,13 @@ describe('pretrained weights', () => {
     const { record, file } = await load();
     expect(asked).toEqual(['/studio/weights/densenet121.safetensors']);
     expect(file.tensors.get('a')?.data[99_999]).toBe(2);
-    expect(record).toMatchObject({ sha256, verified: false, bytes: bytes.length, savedAt: 1000 });
+    expect(record).toMatchObject({ sha256, verified: true, bytes: bytes.length, savedAt: 1000, warnings: [] });
+  });
+
+  it('says of a file beside the page that is not the hub’s that nobody has vouched for it', async () => {
+    answer = whole;
+    const { record } = await load({ sources: [source('0'.repeat(64))] });
+    expect(record).toMatchObject({ sha256, verified: false });
     expect(record.warnings.join()).toContain('unverified');
   });
 
