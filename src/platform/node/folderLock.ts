@@ -126,12 +126,16 @@ async function ageOf(path: string): Promise<number> {
   return Date.now() - ((await stat(path).catch(() => null))?.mtimeMs ?? 0);
 }
 
-/** Linux: clock ticks between the start of the computer and that of the process (proc(5), field 22). Elsewhere ''. */
+/**
+ * Linux: clock ticks between the start of the computer and that of the process (proc(5), field 22); '' for one that has ended and
+ * waits for its parent to notice (state Z): in a container without an init process it may wait forever. Elsewhere ''.
+ */
 function beginningOf(pid: number): string {
   if (process.platform !== 'linux') return '';
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? '' : (fields[19] ?? '');
   } catch {
     return '';
   }

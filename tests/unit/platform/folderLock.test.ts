@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { FolderInUseError, lockFolder } from '../../../src/platform/node/folderLock.ts';
+
+/** proc(5): the state and the start of a process. */
+function stat(pid: number): { state: string; began: string } {
+  const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0]!, began: fields[19]! };
+}
+
+// A shell that becomes another program never waits for what it had started: that one stays, ended, in the list of processes.
+test.skipIf(process.platform !== 'linux')(
+  'a holder that was killed frees the folder, even while nobody has buried it',
+  async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'lock-'));
+    const parent = spawn('/bin/sh', ['-c', 'sleep 30 & echo $!; exec sleep 30'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    try {
+      const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
+      writeFileSync(join(dir, 'train.lock'), `${JSON.stringify({ pid, host: hostname(), began: stat(pid).began })}\n`);
+      await expect(lockFolder(dir)).rejects.toThrow(FolderInUseError);
+      process.kill(pid, 'SIGKILL');
+      await expect.poll(() => stat(pid).state).toBe('Z');
+      const lock = await lockFolder(dir);
+      expect(JSON.parse(readFileSync(join(dir, 'train.lock'), 'utf8'))).toMatchObject({ pid: process.pid });
+      await lock.release();
+    } finally {
+      parent.kill('SIGKILL');
+      rmSync(dir, { recursive: true, force: true });
+    }
+  },
+);
