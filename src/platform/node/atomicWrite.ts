@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../errors.ts';
 
 /** The disk, or the part of it that this user may fill, is full. */
@@ -26,14 +26,15 @@ export class NotWritableError extends UserError {
 }
 
 /**
- * Writes a whole file or none: to `<path>.<random>.part` beside it, flushed to the disk, then renamed over what was there.
- * Folders on the way are made. A kill in between leaves a `.part` file and the old content; nobody reads `.part` files.
+ * Writes a whole file or none: to `<path>.<process>-<random>.part` beside it, flushed to the disk, then renamed over what was
+ * there. Folders on the way are made. A kill in between leaves a `.part` file and the old content; nobody reads `.part` files, and the
+ * next write of the same file removes it.
  */
 export async function writeWhole(
   path: string,
   content: Uint8Array | string | AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const part = `${path}.${randomBytes(4).toString('hex')}.part`;
+  const part = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
   let file: FileHandle | undefined;
   try {
     await mkdir(dirname(resolve(path)), { recursive: true });
@@ -50,6 +51,28 @@ export async function writeWhole(
     throw asWriteError(error, path);
   }
   await syncFolder(dirname(resolve(path)));
+  await sweepParts(path);
+}
+
+/** Parts of this file whose process has ended: a kill left them. */
+async function sweepParts(path: string): Promise<void> {
+  const folder = dirname(resolve(path));
+  const start = `${basename(path)}.`;
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!name.startsWith(start)) continue;
+    const pid = /^(\d+)-[0-9a-f]{8}\.part$/.exec(name.slice(start.length))?.[1];
+    if (pid !== undefined && !isAlive(Number(pid)))
+      await rm(join(folder, name), { force: true }).catch(() => undefined);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
 }
 
 /** What a failed write means to the user; anything else comes back as it is. */

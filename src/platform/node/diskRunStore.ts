@@ -105,7 +105,7 @@ export async function repairRunFolder(dir: string): Promise<void> {
   try {
     const names = await readdir(dir).catch((): string[] => []);
     for (const name of names)
-      if (/^(run\.json|events\.ndjson|metrics\.json|checkpoint_\w+\.safetensors)\.[0-9a-f]{8}\.part$/.test(name))
+      if (/^(run\.json|events\.ndjson|metrics\.json|checkpoint_\w+\.safetensors)\.[0-9a-f-]+\.part$/.test(name))
         await rm(at(name), { force: true });
     const record = await readRecord(dir);
     if (record === undefined) return;

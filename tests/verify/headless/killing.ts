@@ -32,6 +32,8 @@ export type Moment =
 
 /** Shorter ones are stretched to this: a signal cannot be aimed more finely. */
 const AIM = 3;
+/** How long a name that stays counts as being written. */
+const LONGEST = 100;
 
 /** Runs it to its end and notes when it wrote. */
 export async function measure(command: Command): Promise<Timeline> {
@@ -48,8 +50,14 @@ export async function measure(command: Command): Promise<Timeline> {
   });
   const ended = await command.start().ended;
   stop();
-  for (const began of begun.values()) writings.push({ began, milliseconds: AIM });
+  for (const began of begun.values()) writings.push({ began, milliseconds: NaN });
   writings.sort((a, b) => a.began - b.began);
+  // A name that stays, such as a folder that is being filled: until the next one comes.
+  writings.forEach((writing, i) => {
+    if (!Number.isNaN(writing.milliseconds)) return;
+    const next = writings[i + 1]?.began ?? ended.milliseconds;
+    writings[i] = { ...writing, milliseconds: Math.min(next - writing.began, LONGEST) };
+  });
   return { total: ended.milliseconds, writings, ended };
 }
 
