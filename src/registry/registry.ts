@@ -10,6 +10,9 @@ const CURRENT = 'current';
 /** The only file of a version that may change; its checksum is not kept. */
 export const NOTES = 'notes.md';
 
+/** What every version has, beside its package and its record. */
+const PARTS = ['weights.safetensors', 'config.yaml', 'metrics.json', 'labels.txt'];
+
 /** What a model would have to differ in for a new minor version. */
 export type Candidate = Pick<VersionRecord, 'architecture' | 'labels'>;
 
@@ -67,6 +70,9 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
     if (typeof files === 'string') return files;
     const record = readRecord(files.get('version.json'), version);
     if (typeof record === 'string') return record;
+    const parts = [`${record.modelName}.mlpackage/Manifest.json`, ...PARTS];
+    const lacking = parts.find((part) => !files.has(part));
+    if (lacking !== undefined) return `${lacking} is not among its files`;
     seenWhole.set(version, text(files.get(CHECKSUMS)));
     return { files, record };
   };

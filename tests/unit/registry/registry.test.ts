@@ -186,6 +186,9 @@ describe('a version never changes', () => {
     expect(await damage()).toBe('SHA256SUMS has a line that is no checksum');
     await writeFile(join(at, 'SHA256SUMS'), sums.replace('  labels.txt', '  ../../../secret'));
     expect(await damage()).toBe('SHA256SUMS names ../../../secret, which lies elsewhere');
+    // Sums that hold, of a folder that lacks a part: a sync would empty the app's package.
+    await writeFile(join(at, 'SHA256SUMS'), sums.replace(/.*Manifest\.json\n/, ''));
+    expect(await damage()).toBe('PacerIDClassifier.mlpackage/Manifest.json is not among its files');
     // As a checkout on Windows may leave it.
     await writeFile(join(at, 'SHA256SUMS'), sums.replaceAll('\n', '\r\n'));
     expect(await damage()).toBeUndefined();
