@@ -299,12 +299,17 @@ describe('what Kaggle may answer', () => {
       name: 'KaggleUnreachableError',
       message: expect.stringMatching(/refuses connections/),
     });
-    const nowhere = { KAGGLE_API_ENDPOINT: 'http://kaggle.invalid' };
+    const nowhere = { KAGGLE_API_ENDPOINT: 'https://kaggle.invalid' };
     expect(await failure({ env: nowhere, tries: 1 })).toMatchObject({
       name: 'KaggleUnreachableError',
       message: expect.stringMatching(/kaggle\.invalid.*looked up/),
     });
   });
+});
+
+it.each(['kaggle', 'http://www.kaggle.com', 'ftp://127.0.0.1'])('no key goes to %s', async (endpoint) => {
+  const error = await failure({ env: { KAGGLE_API_ENDPOINT: endpoint } });
+  expect(error).toMatchObject({ name: 'KaggleEndpointError', message: expect.stringContaining(endpoint) });
 });
 
 // Only Linux has a device that is always full.

@@ -235,7 +235,9 @@ async function waitAfter(
   const what = limited
     ? 'Kaggle asks for patience (too many requests)'
     : `The connection broke at ${soFar(state)} (${reason})`;
-  onNotice(`${what}. Trying again in ${Number(wait.toFixed(1))} s, ${tries - failures} tries left.`);
+  onNotice(
+    `${what}. Trying again in ${Number(wait.toFixed(1))} s, ${tries - failures} more ${tries - failures === 1 ? 'try' : 'tries'}.`,
+  );
   await pause(wait * 1000, undefined, { signal }).catch(() => {
     throw new DownloadStoppedError(kept);
   });

@@ -33,6 +33,15 @@ export class KaggleCredentialsRejectedError extends UserError {
   }
 }
 
+export class KaggleEndpointError extends UserError {
+  constructor(endpoint: string) {
+    super(`KAGGLE_API_ENDPOINT is “${endpoint}”, which is no https address.`, {
+      kept: nothing,
+      remedy: 'Unset it for www.kaggle.com, or give an https address; http is for this computer alone.',
+    });
+  }
+}
+
 export class KaggleRulesNotAcceptedError extends UserError {
   constructor(dataset: string, said: string, kept: string) {
     super(`Kaggle wants the rules of ${dataset} accepted first${said === '' ? '' : `; it says: ${said}`}`, {

@@ -1,16 +1,23 @@
 import type { KaggleCredentials } from './credentials.ts';
-import { KaggleAnswerError } from './errors.ts';
+import { KaggleAnswerError, KaggleEndpointError } from './errors.ts';
 
 const mostRedirects = 5;
 
 /**
  * `GET /datasets/download/{owner}/{slug}`: what Kaggle's pages print for curl. It answers with a redirect to a signed address of its
- * storage. KAGGLE_API_ENDPOINT leads elsewhere, as it does Kaggle's own clients; it may end with /api/v1.
+ * storage. KAGGLE_API_ENDPOINT leads elsewhere, as it does Kaggle's own clients; it may end with /api/v1. Throws
+ * `KaggleEndpointError` where that is no address, or one where the key would travel unencrypted.
  */
 export function downloadAddress(dataset: string, env: NodeJS.ProcessEnv = process.env): URL {
   const endpoint = (env.KAGGLE_API_ENDPOINT || 'https://www.kaggle.com').replace(/\/+$/, '');
   const base = endpoint.endsWith('/api/v1') ? endpoint : `${endpoint}/api/v1`;
-  return new URL(`${base}/datasets/download/${dataset.split('/').map(encodeURIComponent).join('/')}`);
+  const path = dataset.split('/').map(encodeURIComponent).join('/');
+  const text = `${base}/datasets/download/${path}`;
+  const address = URL.canParse(text) ? new URL(text) : null;
+  const local = ['localhost', '127.0.0.1', '[::1]'];
+  if (address?.protocol === 'https:' || (address?.protocol === 'http:' && local.includes(address.hostname)))
+    return address;
+  throw new KaggleEndpointError(endpoint);
 }
 
 export interface Answer {
