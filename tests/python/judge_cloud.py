@@ -39,7 +39,8 @@ def check(config: dict) -> None:
     (mount, storage), *more = task.storage_mounts.items()
     assert not more and mount == '/pacerid' and storage.source == 's3://pacerid-judge', task.storage_mounts
     assert storage.mode == sky.StorageMode.MOUNT_CACHED, storage.mode
-    assert storage.resolve_mount_cached_config().transfers == 1, 'uploads may overtake each other'
+    cache = storage.resolve_mount_cached_config()
+    assert (cache.transfers, cache.vfs_write_back) == (1, '1s'), 'uploads may overtake each other, or be cut off by a rename'
     assert task.workdir == '.' and task.setup == 'bash cloud/setup.sh', (task.workdir, task.setup)
     assert '--resume' in task.run and 'output.dir="/pacerid/runs/$RUN"' in task.run, task.run
 
@@ -79,6 +80,7 @@ except ValueError as error:
 
 refused('a misspelt setting', lambda task: task['resources'].update(use_spots=True))
 refused('an unknown way to mount', lambda task: task['file_mounts']['/pacerid'].update(mode='MOUNT_CASHED'))
+refused('another pace of uploads', lambda task: task['file_mounts']['/pacerid']['config']['mount_cached'].update(vfs_write_back='0s'))
 refused('a misspelt accelerator list', lambda task: task['resources']['ordered'][0].update(accelerators={'T4': 'one'}))
 refused('a machine on demand', lambda task: task['resources'].update(use_spot=False))
 refused('another order', lambda task: task['resources']['ordered'].reverse())
@@ -102,4 +104,4 @@ except click.NoSuchOption:
 
 shellcheck = Path(sys.executable).with_name('shellcheck')
 subprocess.run([shellcheck, root / 'cloud' / 'setup.sh'], check=True)
-print(f'SkyPilot {sky.__version__} takes the task and {len(calls)} command lines, and refuses 7 broken copies; shellcheck has nothing to say')
+print(f'SkyPilot {sky.__version__} takes the task and {len(calls)} command lines, and refuses 8 broken copies; shellcheck has nothing to say')

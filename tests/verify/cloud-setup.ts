@@ -2,11 +2,12 @@
  * The rented machine, from zero: a clean Debian 12 (debootstrap, needs root), cloud/setup.sh in it, the task's own run command.
  *
  * Into the new root go the host's settings for package mirrors, a checkout of HEAD (`git archive`) and Mesa's lavapipe, which
- * stands for a GPU's driver. `/pacerid` is a plain folder there, where on a rented machine the bucket is mounted. The run command of
- * cloud/train.sky.yaml trains the sample data set, is killed in mid-epoch together with all that it started, and is called again as it
- * is: it must go on from its last checkpoint and get over 90 % on Test. Last, a few steps with training.device=webgpu.
+ * stands for a GPU's driver. At `/pacerid` lies a bucket of an S3 server on loopback, mounted by rclone with SkyPilot's flags. The
+ * run command of cloud/train.sky.yaml trains the sample data set, is killed in mid-epoch with all that it started, the mount too,
+ * and what the mount had not uploaded is deleted. Called again as it is, it must go on from its last checkpoint and get over 90 %
+ * on Test. Last, a few steps with training.device=webgpu.
  *
- * `--base DIR` takes a copy of a root that debootstrap made before; `--root DIR` names the new root and leaves it there.
+ * `--base DIR` takes a copy of a root that debootstrap made before; `--keep` leaves the new root.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,6 +16,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parse } from 'yaml';
 import { aptInstall } from '../../scripts/system.mjs';
+import { inBucket, openBucket, type Bucket } from './headless/bucket.ts';
 import { option } from './headless/trainer.ts';
 
 if (process.getuid?.() !== 0) end(2, 'This needs root: it makes a root folder with debootstrap and changes into it.');
@@ -23,13 +25,22 @@ interface Task {
   readonly envs: Readonly<Record<string, string | null>>;
   readonly setup: string;
   readonly run: string;
+  readonly file_mounts: {
+    readonly '/pacerid': { readonly config: { readonly mount_cached: Readonly<Record<string, string | number>> } };
+  };
 }
 const task = parse(readFileSync('cloud/train.sky.yaml', 'utf8')) as Task;
-const named = option('root');
-const root = named ?? join(mkdtempSync(join(tmpdir(), 'pacerid-clean-')), 'root');
+const folder = mkdtempSync(join(tmpdir(), 'pacerid-clean-'));
+let bucket: Bucket | null = null;
+process.on('exit', () => {
+  bucket?.lose();
+  if (process.argv.includes('--keep')) console.log(`The root is ${root}.`);
+  else rmSync(folder, { recursive: true, force: true });
+});
+const root = join(folder, 'root');
 /** Where SkyPilot puts the working directory. */
 const workdir = '/root/sky_workdir';
-const run = '/pacerid/runs/pacerid';
+const run = 'runs/pacerid';
 const seconds: Record<string, number> = {};
 /** Of this process's variables only what leads to the network. */
 const network = Object.fromEntries(
@@ -49,16 +60,17 @@ await timed('setup again', async () => {
   expect(/npm packages are there/.test(said) && !/installing/.test(said), 'a second set-up finds everything there');
 });
 
-const killedIn = await timed('killed run', killInMidEpoch);
-const metrics = await timed('resumed run', goOn);
+const store = await timed('bucket', () => openBucket(folder, task.file_mounts['/pacerid'].config.mount_cached));
+bucket = store;
+const killed = await timed('killed run', () => killInMidEpoch(store));
+const metrics = await timed('resumed run', () => goOn(store, killed.saved));
 const gpu = await timed('webgpu', trainOnWebGpu);
 
-if (named === undefined) rmSync(root, { recursive: true, force: true });
 const accuracy = (100 * metrics.test.accuracy).toFixed(1);
 end(
   0,
   `\n${new Date().toISOString().slice(0, 10)}: clean Debian 12, set-up in ${seconds.setup} s (again: ${seconds['setup again']} s); killed in ` +
-    `epoch ${killedIn}, resumed, ${accuracy} % on Test (n = ${metrics.test.n}); webgpu on ${gpu}`,
+    `epoch ${killed.epoch}, resumed after epoch ${killed.saved}, ${accuracy} % on Test (n = ${metrics.test.n}); webgpu on ${gpu}`,
 );
 
 /** debootstrap's smallest Debian, and what this machine knows of mirrors, proxies and certificates. */
@@ -110,24 +122,28 @@ async function installLavapipe(): Promise<void> {
   );
 }
 
-/** Answers with the epoch in whose middle all of it was killed. */
-async function killInMidEpoch(): Promise<number> {
+/** Answers with the epoch in whose middle all of it was killed, and the last one whose checkpoint is in the bucket. */
+async function killInMidEpoch(bucket: Bucket): Promise<{ epoch: number; saved: number }> {
+  await bucket.mount(join(root, 'pacerid'));
   const child = startInRoot(task.run, sample());
+  const dead = new Promise((resolve) => child.once('close', resolve));
   let checkpoints = 0;
   let epoch = 0;
   for await (const event of eventsOf(child)) {
-    if (event.type === 'checkpoint' || event.type === 'checkpointSaved') checkpoints++;
-    if (event.type === 'step' && checkpoints >= 3 && (event.step as number) > 5) {
+    if (event.type === 'checkpointSaved') checkpoints++;
+    if (event.type === 'step' && checkpoints >= 3 && (event.step as number) >= 20) {
       epoch = event.epoch as number;
+      bucket.lose();
       process.kill(-child.pid!, 'SIGKILL');
       break;
     }
   }
   expect(epoch > 1, 'the run got into an epoch after its third checkpoint');
-  await new Promise((resolve) =>
-    child.exitCode === null && child.signalCode === null ? child.once('close', resolve) : resolve(null),
-  );
-  return epoch;
+  await dead;
+  const { latestEpoch: saved } = JSON.parse(readFileSync(fromBucket('run.json'), 'utf8')) as { latestEpoch: number };
+  // Uploads start a second after a file was closed: on a fast machine the newest checkpoint may have missed its ship.
+  expect(saved === epoch - 1 || saved === epoch - 2, `killed in epoch ${epoch}, with epoch ${saved} in the bucket`);
+  return { epoch, saved };
 }
 
 interface Metrics {
@@ -137,16 +153,23 @@ interface Metrics {
 }
 
 /** The same command once more. */
-async function goOn(): Promise<Metrics> {
+async function goOn(bucket: Bucket, saved: number): Promise<Metrics> {
+  await bucket.mount(join(root, 'pacerid'));
   const child = startInRoot(task.run, sample());
   const epochs: number[] = [];
   for await (const event of eventsOf(child)) if (event.type === 'epochStarted') epochs.push(event.epoch as number);
   await ended(child);
-  expect(epochs[0] === killedIn, `it went on with epoch ${killedIn}, not ${epochs[0]}`);
-  const metrics = JSON.parse(readFileSync(join(root, run, 'metrics.json'), 'utf8')) as Metrics;
+  await bucket.close();
+  expect(epochs[0] === saved + 1, `it went on with epoch ${epochs[0]}, after epoch ${saved}`);
+  const metrics = JSON.parse(readFileSync(fromBucket('metrics.json'), 'utf8')) as Metrics;
   expect(metrics.test.accuracy > 0.9, `${metrics.test.accuracy} on Test`);
-  expect(existsSync(join(root, run, 'PacerIDClassifier.mlpackage/Manifest.json')), 'the package is there');
+  fromBucket('PacerIDClassifier.mlpackage/Manifest.json');
+  fromBucket('PacerIDClassifier.mlpackage/Data/com.apple.CoreML/weights/weight.bin');
   return metrics;
+}
+
+function fromBucket(name: string): string {
+  return inBucket(folder, `${run}/${name}`) ?? end(1, `${name} is not in the bucket.`);
 }
 
 async function trainOnWebGpu(): Promise<string> {
