@@ -4,7 +4,7 @@ import { StorageFullError } from '../../../src/platform/browser/keyValue.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { readCheckpoint } from '../../../src/training/checkpoint.ts';
 import { createControl } from '../../../src/training/control.ts';
-import { NoTrainingImagesError, NotANumberError } from '../../../src/training/errors.ts';
+import { NoTrainingImagesError, NotANumberError, StoppedBeforeFirstStepError } from '../../../src/training/errors.ts';
 import type { RunEvent } from '../../../src/training/events.ts';
 import { foldRun } from '../../../src/training/runState.ts';
 import type { Checkpoint, RunStore } from '../../../src/training/types.ts';
@@ -240,5 +240,67 @@ describe('commands', () => {
     const kinds = run.events.map((event) => event.type);
     expect(kinds.slice(kinds.indexOf('paused'), kinds.indexOf('paused') + 3)).toEqual(['paused', 'continued', 'step']);
     await expectSame(straight, run);
+  });
+});
+
+describe('suspended, because the process has to end', () => {
+  it('in mid-epoch: a checkpoint, no look at Test; resumed, it ends as judged as any other', async () => {
+    const control = createControl();
+    const run = await smallRun({
+      control,
+      onEvent: (event) => {
+        if (event.type === 'step' && event.epoch === 2 && event.step === 2) control.suspend();
+      },
+    });
+    expect(run.error).toBeNull();
+    expect(run.record).toMatchObject({ state: 'stopped', latestEpoch: 2 });
+    expect(foldRun(run.events)).toMatchObject({ status: 'finished', reason: 'stopped', test: null });
+    expect(run.events.some((event) => event.type === 'evaluating' && event.split === 'test')).toBe(false);
+    expect(run.events.filter((event) => event.type === 'step')).toHaveLength(6);
+    const resumed = await smallRun({ store: run.store, record: run.record });
+    expect(resumed.record).toMatchObject({ state: 'completed', latestEpoch: 4 });
+    expect(resumed.events.filter((event) => event.type === 'testEvaluated')).toHaveLength(1);
+  });
+
+  it('while Test is judged: the pass is given up, and made once the run is resumed', async () => {
+    const control = createControl();
+    const run = await smallRun({
+      control,
+      onEvent: (event) => {
+        if (event.type === 'evaluating' && event.split === 'test') control.suspend();
+      },
+    });
+    expect(run.error).toBeNull();
+    expect(run.record).toMatchObject({ state: 'stopped', latestEpoch: 4 });
+    expect(run.events.some((event) => event.type === 'testEvaluated')).toBe(false);
+    const resumed = await smallRun({ store: run.store, record: run.record });
+    expect(resumed.events.some((event) => event.type === 'step')).toBe(false);
+    const [test, whole] = [resumed, straight].map(({ events }) => foldRun(events).test);
+    expect(test).toEqual(whole);
+  });
+
+  it('before the step of a resumed run: nothing is lost of it', async () => {
+    const first = createControl();
+    const stopped = await smallRun({
+      control: first,
+      onEvent: (event) => event.type === 'checkpointSaved' && event.epoch === 2 && first.suspend(),
+    });
+    const second = createControl();
+    const again = await smallRun({
+      store: stopped.store,
+      record: stopped.record,
+      control: second,
+      onEvent: (event) => event.type === 'deviceReady' && second.suspend(),
+    });
+    expect(again.record).toMatchObject({ state: 'stopped', latestEpoch: 2 });
+    expect(again.events.some((event) => event.type === 'step')).toBe(false);
+    await expectSame(straight, await smallRun({ store: stopped.store, record: again.record }));
+  });
+
+  it('before the first step: as a stop, nothing is left', async () => {
+    const control = createControl();
+    const run = await smallRun({ control, onEvent: (event) => event.type === 'deviceReady' && control.suspend() });
+    expect(run.error).toBeInstanceOf(StoppedBeforeFirstStepError);
+    expect(await run.store.list()).toEqual([]);
   });
 });

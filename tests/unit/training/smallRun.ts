@@ -149,7 +149,7 @@ export interface SmallRun {
   readonly change?: Partial<RunConfig['training']>;
   readonly control?: Control;
   readonly data?: Dataset;
-  readonly onEvent?: (event: RunEvent) => void;
+  readonly onEvent?: (event: RunEvent) => unknown;
   /** In the place of random weights. */
   readonly weights?: (signal: AbortSignal) => Promise<FirstWeights>;
   /** Stands between the run and the network. */

@@ -1,101 +1,15 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Config } from '../../../src/config/schema.ts';
-import { checkedDecoder } from '../../../src/dataset/decoding.ts';
-import { imageSource } from '../../../src/dataset/imageSource.ts';
-import { importSample } from '../../../src/dataset/import.ts';
 import type { Dataset } from '../../../src/dataset/types.ts';
-import { nodeFolder } from '../../../src/platform/node/folder.ts';
-import { imageDecoder } from '../../../src/platform/node/imageDecoder.ts';
-import { memoryDatasetStore } from '../../../src/platform/node/memoryDatasetStore.ts';
-import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { foldRun } from '../../../src/training/runState.ts';
-import type { WeightCache, WeightRecord } from '../../../src/weights/types.ts';
 import { readSafetensors } from '../../../src/weights/safetensors.ts';
-import { firstWeights, membersIn, weightsCommands } from '../../../src/workers/firstWeights.ts';
-import { modelCommands } from '../../../src/workers/modelCommands.ts';
-import type { TrainerEvent } from '../../../src/workers/protocol.ts';
-import { versionCommands } from '../../../src/workers/versionCommands.ts';
-import { trainerCommands } from '../../../src/workers/trainerCommands.ts';
-import { openInNode } from '../support/openInNode.ts';
-import { config as small } from '../training/smallRun.ts';
+import { computer, config } from './computer.ts';
 
-const datasets = memoryDatasetStore();
-const runs = memoryRunStore();
-const decoder = checkedDecoder(imageDecoder());
-const kept = new Map<string, { record: WeightRecord; bytes: Uint8Array<ArrayBuffer> }>();
-const cache: WeightCache = {
-  list: () => Promise.resolve([...kept.values()].map(({ record }) => record)),
-  get: (key) => Promise.resolve(kept.get(key)),
-  set: (record, bytes) => Promise.resolve(void kept.set(record.key, { record, bytes })),
-  delete: (key) => Promise.resolve(void kept.delete(key)),
-};
-const config: Config = {
-  ...small,
-  data: {
-    ...small.data,
-    batch_size: 8,
-    sample: { seed: 3, classes: 6, train_per_class: 6, test_per_class: 2, size: 64 },
-  },
-  training: { ...small.training, epochs: 2, learning_rate: 0.003 },
-};
-
-const seen: TrainerEvent[] = [];
-let elsewhere = false;
-let ids = 0;
-const trainer = trainerCommands(
-  {
-    datasets,
-    runs,
-    sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: 2 ** 24 }),
-    openEngine: openInNode,
-    probe: () => Promise.reject(new Error('not asked for')),
-    firstWeights: (wanted, progress) =>
-      firstWeights(
-        wanted,
-        { cache, base: null, fetch: () => Promise.reject(new Error('offline')), now: () => 0 },
-        progress,
-      ),
-    membersOf: (weightsId) => membersIn(weightsId, cache),
-    exclusively: async (work) => (elsewhere ? { held: false } : { held: true, value: await work(true) }),
-    isTraining: () => Promise.resolve(elsewhere),
-    randomBytes: (n) => new Uint8Array(n).fill((ids += 1)),
-  },
-  (event) => seen.push(event),
-);
-const model = modelCommands(
-  {
-    datasets,
-    runs,
-    decoder,
-    sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: 2 ** 24 }),
-    openEngine: openInNode,
-    ...weightsCommands(cache),
-    ...versionCommands({
-      models: nodeFolder(mkdtempSync(join(tmpdir(), 'versions-'))),
-      runs,
-      importWeights: weightsCommands(cache).importWeights,
-      pickedFolder: () => {
-        throw new Error('no page');
-      },
-      now: () => 0,
-    }),
-  },
-  () => undefined,
-);
+const { datasets, runs, trainer, model, state, importSample } = computer();
 
 let dataset: Dataset;
 let runId: string;
 beforeAll(async () => {
-  dataset = await importSample(config.data.sample, {
-    store: datasets,
-    decoder,
-    imgSize: 32,
-    decoders: 1,
-    signal: new AbortController().signal,
-  });
+  dataset = await importSample();
   ({ runId } = await trainer.start({ config, datasetId: dataset.id, weightsId: null }));
 });
 
@@ -165,10 +79,10 @@ describe('from a data set to a model, by the workers’ commands', () => {
 
 describe('what cannot be', () => {
   it('training while another tab trains', async () => {
-    elsewhere = true;
+    state.elsewhere = true;
     const attempt = Promise.resolve(trainer.start({ config, datasetId: dataset.id, weightsId: null }));
     await expect(attempt).rejects.toMatchObject({ name: 'TrainingElsewhereError' });
-    elsewhere = false;
+    state.elsewhere = false;
   });
 
   it('a run whose data set was deleted is evaluated no more, by name', async () => {

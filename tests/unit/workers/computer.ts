@@ -1,0 +1,102 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '../../../src/config/schema.ts';
+import { checkedDecoder } from '../../../src/dataset/decoding.ts';
+import { imageSource } from '../../../src/dataset/imageSource.ts';
+import { importSample } from '../../../src/dataset/import.ts';
+import type { Dataset } from '../../../src/dataset/types.ts';
+import { nodeFolder } from '../../../src/platform/node/folder.ts';
+import { imageDecoder } from '../../../src/platform/node/imageDecoder.ts';
+import { memoryDatasetStore } from '../../../src/platform/node/memoryDatasetStore.ts';
+import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
+import type { RunStore } from '../../../src/training/types.ts';
+import type { WeightCache, WeightRecord } from '../../../src/weights/types.ts';
+import { firstWeights, membersIn, weightsCommands } from '../../../src/workers/firstWeights.ts';
+import { modelCommands } from '../../../src/workers/modelCommands.ts';
+import type { TrainerEvent } from '../../../src/workers/protocol.ts';
+import { trainerCommands } from '../../../src/workers/trainerCommands.ts';
+import { versionCommands } from '../../../src/workers/versionCommands.ts';
+import { openInNode } from '../support/openInNode.ts';
+import { config as small } from '../training/smallRun.ts';
+
+/** Two epochs of the tiny network over 36 sample images of 64 pixels. */
+export const config: Config = {
+  ...small,
+  data: {
+    ...small.data,
+    batch_size: 8,
+    sample: { seed: 3, classes: 6, train_per_class: 6, test_per_class: 2, size: 64 },
+  },
+  training: { ...small.training, epochs: 2, learning_rate: 0.003 },
+};
+
+function memoryWeights(): WeightCache {
+  const kept = new Map<string, { record: WeightRecord; bytes: Uint8Array<ArrayBuffer> }>();
+  return {
+    list: () => Promise.resolve([...kept.values()].map(({ record }) => record)),
+    get: (key) => Promise.resolve(kept.get(key)),
+    set: (record, bytes) => Promise.resolve(void kept.set(record.key, { record, bytes })),
+    delete: (key) => Promise.resolve(void kept.delete(key)),
+  };
+}
+
+let ids = 0;
+
+/** One computer: the trainer's and the model worker's commands over stores in memory, on wasm, without a network. */
+export function computer(runs: RunStore = memoryRunStore()) {
+  const datasets = memoryDatasetStore();
+  const decoder = checkedDecoder(imageDecoder());
+  const cache = memoryWeights();
+  const state = { elsewhere: false };
+  const listeners = new Set<(event: TrainerEvent) => void>();
+  const sourceOf = (dataset: Dataset) => imageSource(datasets, dataset, { cacheBytes: 2 ** 24 });
+  const offline = { cache, base: null, fetch: () => Promise.reject(new Error('offline')), now: () => 0 };
+  const trainer = trainerCommands(
+    {
+      datasets,
+      runs,
+      sourceOf,
+      openEngine: openInNode,
+      probe: () => Promise.reject(new Error('not asked for')),
+      firstWeights: (wanted, progress) => firstWeights(wanted, offline, progress),
+      membersOf: (weightsId) => membersIn(weightsId, cache),
+      exclusively: async (work) => (state.elsewhere ? { held: false } : { held: true, value: await work(true) }),
+      isTraining: () => Promise.resolve(state.elsewhere),
+      randomBytes: (n) => new Uint8Array(n).fill((ids += 1)),
+    },
+    (event) => listeners.forEach((listener) => listener(event)),
+  );
+  const weights = weightsCommands(cache);
+  const versions = versionCommands({
+    models: nodeFolder(mkdtempSync(join(tmpdir(), 'versions-'))),
+    runs,
+    importWeights: weights.importWeights,
+    pickedFolder: () => {
+      throw new Error('no page');
+    },
+    now: () => 0,
+  });
+  const model = modelCommands(
+    { datasets, runs, decoder, sourceOf, openEngine: openInNode, ...weights, ...versions },
+    () => undefined,
+  );
+  return {
+    datasets,
+    runs,
+    cache,
+    trainer,
+    model,
+    /** `elsewhere`: another tab trains. */
+    state,
+    listeners,
+    importSample: (): Promise<Dataset> =>
+      importSample(config.data.sample, {
+        store: datasets,
+        decoder,
+        imgSize: 32,
+        decoders: 1,
+        signal: new AbortController().signal,
+      }),
+  };
+}
