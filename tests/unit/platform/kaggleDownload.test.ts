@@ -9,7 +9,9 @@ import { startKaggleServer, type KaggleServer } from '../support/kaggleServer.ts
 import { filesOf, pacemakers, zipOf } from '../support/pacemakersZip.ts';
 
 const bytes = await zipOf(filesOf(pacemakers, 20_000));
-const other = await zipOf(filesOf(pacemakers, 21_000));
+const longer = await zipOf(filesOf(pacemakers, 21_000));
+/** Of the same size and beginning. */
+const other = bytes.map((byte, i) => (i < 100 ? byte : byte ^ 1));
 const half = Math.floor(bytes.length / 2);
 const dataset = 'jamesphoward/pacemakers';
 const user = { username: 'somebody', key: '0123456789abcdef' };
@@ -26,6 +28,7 @@ beforeEach(async () => {
   zip = join(folder, 'pacemakers.zip');
   notices = [];
   progress = [];
+  server.behaviour.taken = () => progress.at(-1) ?? 0;
 });
 afterEach(async () => {
   await server.close();
@@ -121,15 +124,24 @@ describe('a download from Kaggle', () => {
   });
 
   it.each([
-    ['the server honours If-Range', false],
-    ['the server does not know If-Range', true],
-  ])('starts over when the file has changed since: %s', async (_, ignoresIfRange) => {
+    ['the server honours If-Range', longer, false],
+    ['the server does not know If-Range', longer, true],
+    ['the server does not know If-Range, and the size is the same', other, true],
+  ])('starts over when the file has changed since: %s', async (_, changed, ignoresIfRange) => {
     server.behaviour.drop = { at: half, times: Infinity };
     await failure();
-    Object.assign(server.behaviour, { drop: null, zip: other, etag: '"other"', ignoresIfRange });
+    Object.assign(server.behaviour, { drop: null, zip: changed, etag: '"other"', ignoresIfRange });
     await get();
-    expect(await holds(other)).toBe(true);
+    expect(await holds(changed)).toBe(true);
     expect(notices.at(-1)).toContain('Starting from the beginning');
+  });
+
+  it('does not go on from the part of another owner’s data set of the same name', async () => {
+    server.behaviour.drop = { at: half, times: Infinity };
+    await failure();
+    server.asked.length = 0;
+    expect((await failure({ dataset: 'somebody/pacemakers' })).name).toBe('KaggleDatasetNotFoundError');
+    expect(server.asked[0]?.headers.range).toBe(undefined);
   });
 
   it('starts over where the server sends whole files only, and does not try for ever', async () => {

@@ -21,6 +21,8 @@ export interface KaggleBehaviour {
   bytesPerSecond: number | null;
   /** The storage breaks the connection at this byte of the file, that many times. */
   drop: { at: number; times: number } | null;
+  /** Bytes of the file that the client has put away: a break waits for them, as what is under way is lost with the connection. */
+  taken: (() => number) | null;
   /** The storage falls silent at this byte of the file, that many times. */
   silence: { at: number; times: number } | null;
   /** 200 with the whole file to whatever range. */
@@ -70,6 +72,7 @@ export async function startKaggleServer(
     md5: 'right',
     bytesPerSecond: null,
     drop: null,
+    taken: null,
     silence: null,
     ignoresRanges: false,
     ignoresIfRange: false,
@@ -176,10 +179,7 @@ async function serve(
     const cut = [drop, silence].find((one) => one !== null && one.times > 0 && at >= one.at);
     if (cut != null) {
       cut.times--;
-      // What was written is on its way by then.
-      if (cut === silence) return;
-      await pause(20);
-      request.socket.destroy();
+      if (cut !== silence) await breakOff(request, behaviour, at);
       return;
     }
     const next = Math.min(
@@ -194,10 +194,13 @@ async function serve(
     if (bytesPerSecond !== null) await pause((piece.length / bytesPerSecond) * 1000);
   }
   if (missing === 0) response.end();
-  else {
-    await pause(20);
-    request.socket.destroy();
-  }
+  else await breakOff(request, behaviour, at);
+}
+
+async function breakOff(request: IncomingMessage, { taken }: KaggleBehaviour, at: number): Promise<void> {
+  await pause(20);
+  for (let waited = 0; waited < 5000 && taken !== null && taken() < at; waited += 5) await pause(5);
+  request.socket.destroy();
 }
 
 async function listen(answer: (request: IncomingMessage, response: ServerResponse) => void) {
