@@ -7,6 +7,7 @@ import type { Dataset, Split } from '../dataset/types.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import { eventLine } from '../platform/node/runEventText.ts';
+import { writeWhole } from '../platform/node/atomicWrite.ts';
 import { memoryDatasetStore } from '../platform/node/memoryDatasetStore.ts';
 import { memoryRunStore } from '../platform/node/runStore.ts';
 import { networkOptions } from '../training/attempt.ts';
@@ -32,6 +33,7 @@ export const command: Command = {
   --split NAME           test (the default), val or train: as the model's own training divided them
   --config FILE, --set path=value
                          where images lie and on what to run: data.train_dir, training.device, …
+  --predictions FILE     a line an image as CSV: path, truth, prediction, the probability of every class
   --json                 progress and report as lines of JSON on standard output, text on standard error
   --help`,
   run,
@@ -46,6 +48,7 @@ async function run(args: readonly string[]): Promise<number> {
     split: { type: 'string', default: 'test' },
     config: { type: 'string' },
     set: { type: 'string', multiple: true },
+    predictions: { type: 'string' },
     json: { type: 'boolean' },
   });
   refuseWords('evaluate', positionals);
@@ -96,6 +99,11 @@ async function run(args: readonly string[]): Promise<number> {
     report: result,
   });
   show(out, path, checkpoint, result);
+  if (values.predictions !== undefined) {
+    await writeWhole(values.predictions, new TextEncoder().encode(predictionLines(dataset, checkpoint, result)));
+    out.line();
+    out.line(`An image a line: ${values.predictions}`);
+  }
   return 0;
 }
 
@@ -181,6 +189,19 @@ async function judge(
   } finally {
     await engine.dispose();
   }
+}
+
+/** CSV with a head: nine digits tell any two float32 apart. */
+function predictionLines(dataset: Dataset, { dataset: { classes } }: Checkpoint, report: EvaluationReport): string {
+  const rows = report.indices.map((index, i) => {
+    const image = dataset.images[index];
+    const probabilities = [...report.probabilities.subarray(i * classes.length, (i + 1) * classes.length)];
+    const predicted = classes[probabilities.indexOf(Math.max(...probabilities))] ?? '';
+    const truth = dataset.classes[image?.label ?? -1] ?? '';
+    return [image?.path ?? '', truth, predicted, ...probabilities.map((p) => String(Number(p.toPrecision(9))))];
+  });
+  const field = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  return [['path', 'truth', 'prediction', ...classes], ...rows].map((row) => `${row.map(field).join(',')}\n`).join('');
 }
 
 const WORST = 5;

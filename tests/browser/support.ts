@@ -117,6 +117,7 @@ interface StoredEvent {
   readonly loss?: number;
   readonly fromEpoch?: number;
   readonly reason?: string;
+  readonly report?: { readonly probabilities: Readonly<Record<number, number>> };
 }
 
 /** The stored log of the newest run, straight out of IndexedDB. */
