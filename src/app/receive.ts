@@ -1,6 +1,6 @@
 import { UserError } from '../errors.ts';
 import type { NamedFile } from '../workers/protocol.ts';
-import { isCheckpoint } from './checkpointFile.ts';
+import { checkpointSettings } from './checkpointFile.ts';
 import type { Dropped } from './drop.ts';
 import { arrivals } from './state/arrivals.svelte.ts';
 import { config } from './state/config.svelte.ts';
@@ -56,7 +56,8 @@ export async function receive({ files, folder }: Dropped): Promise<void> {
 
   for (const { file } of sorted.filter(({ kind }) => kind === 'settings')) await config.useFile(file);
   for (const { file } of sorted.filter(({ kind }) => kind === 'weights')) {
-    if (await isCheckpoint(file)) arrivals.wait({ kind: 'checkpoint', name: file.name, file });
+    const settings = await checkpointSettings(file);
+    if (settings) arrivals.wait({ kind: 'checkpoint', name: file.name, file, settings });
     else await weights.importFile(file);
   }
   for (const { path, file } of zips) await receiveImages(imagesOfZip(path, file));

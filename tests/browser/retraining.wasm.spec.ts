@@ -201,9 +201,14 @@ test('a checkpoint goes to another computer: opened as a run it gives the same w
   const again = Number(await elsewhere.locator('[data-split="test"]').getAttribute('data-accuracy'));
   expect(again).toBeCloseTo(accuracy, 2);
 
+  await goTo(elsewhere, 'Train');
+  await elsewhere.getByRole('button', { name: 'Set up a new run' }).click();
+  await elsewhere.getByLabel('Image size').fill('40');
+  await elsewhere.getByLabel('Image size').press('Enter');
   await drop(elsewhere, [checkpoint]);
   await elsewhere.getByTestId('arrival').getByRole('button', { name: 'Use as starting weights' }).click();
   await expect(elsewhere.getByTestId('label-change')).toHaveText('6 labels are known and keep what was learnt.');
+  await expect(elsewhere.getByTestId('carried')).toContainText('images are 32 pixels (were 40)');
   await elsewhere.getByRole('button', { name: 'Train 1 epoch' }).click();
   await testAccuracy(elsewhere, 60_000);
 

@@ -1,3 +1,4 @@
+import type { ConfigTree } from '../../config/tree.ts';
 import { announce } from './announce.svelte.ts';
 import { model } from './model.svelte.ts';
 import { go } from './navigation.svelte.ts';
@@ -18,8 +19,8 @@ export async function openCheckpoint(file: File): Promise<void> {
 }
 
 /** Its weights are what the next run starts from. */
-export async function startFromFile(file: File): Promise<void> {
-  if (await starting.chooseFile(file)) {
+export async function startFromFile(file: File, settings: ConfigTree): Promise<void> {
+  if (await starting.chooseFile(file, settings)) {
     if (!run.active) run.close();
     go('train');
   }

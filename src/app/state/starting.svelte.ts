@@ -78,13 +78,13 @@ export const starting = {
     announce(`The next run starts from ${summary ? 'that run' : id}.`);
     return true;
   },
-  /** A checkpoint's file, whichever network it is of. */
-  async chooseFile(file: File): Promise<boolean> {
+  /** A checkpoint's file, whichever network it is of, with the settings that stand in it. */
+  async chooseFile(file: File, settings: ConfigTree): Promise<boolean> {
     const stored = await weights.take(file.name, () =>
       ask('model', 'importWeights', { file, name: file.name, architecture: null }),
     );
     if (!stored) return false;
-    use(stored, null, {});
+    use(stored, null, settings);
     announce(`The next run starts from ${file.name}.`);
     return true;
   },

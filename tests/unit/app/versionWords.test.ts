@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isCheckpoint } from '../../../src/app/checkpointFile.ts';
+import { checkpointSettings } from '../../../src/app/checkpointFile.ts';
 import { labelChange, labelWords } from '../../../src/app/views/train/labelWords.ts';
 import { byFolder, changeWords, numberProblem, testSetsDiffer } from '../../../src/app/views/versions/words.ts';
 import type { SyncChange, VersionRecord } from '../../../src/registry/types.ts';
@@ -76,12 +76,16 @@ function safetensors(header: unknown, rest = 4): Blob {
 }
 
 describe('a dropped file', () => {
-  it('is a checkpoint where its header says so, and only there', async () => {
-    expect(await isCheckpoint(safetensors({ __metadata__: { 'pacerid.checkpoint': '{}' } }))).toBe(true);
-    expect(await isCheckpoint(safetensors({ __metadata__: { classes: '[]' } }))).toBe(false);
-    expect(await isCheckpoint(safetensors({ 'pacerid.checkpoint': { dtype: 'F32' } }))).toBe(false);
-    expect(await isCheckpoint(safetensors({}))).toBe(false);
+  it('is a checkpoint where its header says so, and only there; the settings of its run stand in it', async () => {
+    const about = JSON.stringify({ config: { data: { img_size: 64 } } });
+    expect(await checkpointSettings(safetensors({ __metadata__: { 'pacerid.checkpoint': about } }))).toEqual({
+      data: { img_size: 64 },
+    });
+    expect(await checkpointSettings(safetensors({ __metadata__: { 'pacerid.checkpoint': '{' } }))).toEqual({});
+    expect(await checkpointSettings(safetensors({ __metadata__: { classes: '[]' } }))).toBeNull();
+    expect(await checkpointSettings(safetensors({ 'pacerid.checkpoint': { dtype: 'F32' } }))).toBeNull();
+    expect(await checkpointSettings(safetensors({}))).toBeNull();
     for (const bytes of [[], [1, 2, 3], [0x50, 0x4b, 3, 4, 0, 0, 0, 0, 0, 0], Array<number>(64).fill(255)])
-      expect(await isCheckpoint(new Blob([new Uint8Array(bytes)])), String(bytes)).toBe(false);
+      expect(await checkpointSettings(new Blob([new Uint8Array(bytes)])), String(bytes)).toBeNull();
   });
 });
