@@ -29,6 +29,8 @@ export interface SettingFlags {
 export interface Settings extends ResolvedConfig {
   /** Paths of the settings that the user named, in a file or by a flag. */
   readonly named: readonly string[];
+  /** Those of them that a flag names. */
+  readonly byFlag: readonly string[];
 }
 
 /**
@@ -53,9 +55,11 @@ export async function settingsOf(flags: SettingFlags, under: ConfigLayer | null 
     const value = flags[flag as keyof typeof short];
     return value === undefined ? [] : [`${path}=${value}`];
   });
-  named.push(overridesFromFlags([...pairs, ...(flags.set ?? [])]));
+  const fromFlags = overridesFromFlags([...pairs, ...(flags.set ?? [])]);
+  named.push(fromFlags);
   return {
     ...resolveConfig([...layers, ...named]),
+    byFlag: leafPaths(fromFlags.values),
     named: [...new Set(named.flatMap(({ values }) => leafPaths(values)))],
   };
 }

@@ -213,12 +213,17 @@ async function goOn(old: RunRecord, work: Work & { readonly report: ReturnType<t
 const mayDiffer =
   /^(training\.(epochs|device|verbose)|data\.(num_workers|kaggle_dataset|raw_dir|train_dir|test_dir)|output\..+)$/;
 
-/** The stored configuration with what may differ and was named. Throws `OtherSettingsError`. */
-function lengthened({ config }: RunRecord, { config: wanted, named }: Settings): Config {
+/**
+ * The stored configuration with what may differ and was named. A file's epochs make a run longer, never shorter: it may have been
+ * started with `--epochs`. Throws `OtherSettingsError`.
+ */
+function lengthened({ config }: RunRecord, { config: wanted, named, byFlag }: Settings): Config {
   const stored = config as unknown as ConfigTree;
   const asked = wanted as unknown as ConfigTree;
   const differing = named.filter(
-    (path) => JSON.stringify(valueAt(stored, path)) !== JSON.stringify(valueAt(asked, path)),
+    (path) =>
+      JSON.stringify(valueAt(stored, path)) !== JSON.stringify(valueAt(asked, path)) &&
+      !(path === 'training.epochs' && !byFlag.includes(path) && wanted.training.epochs < config.training.epochs),
   );
   const refused = differing.filter((path) => !mayDiffer.test(path));
   if (refused.length > 0) {
@@ -256,11 +261,11 @@ function stoppedAt(
   return signals.exitCode ?? 1;
 }
 
-/** The flags that say where images and output lie. */
-function sameCommand({ config, data, add, set }: Flags): string {
+/** The flags that a run is gone on with: those it was started with. */
+function sameCommand({ config, epochs, data, add, set, ...flags }: Flags): string {
+  const given = { config, epochs, 'batch-size': flags['batch-size'], 'learning-rate': flags['learning-rate'], data };
   const words = [
-    ...(config === undefined ? [] : ['--config', config]),
-    ...(data === undefined ? [] : ['--data', data]),
+    ...Object.entries(given).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, value])),
     ...(add ?? []).flatMap((path) => ['--add', path]),
     ...(set ?? []).flatMap((pair) => ['--set', pair]),
   ];
