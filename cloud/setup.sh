@@ -118,7 +118,7 @@ install_nvidia_vulkan() {
     while read -r version; do
       [[ ${version#*:} == "$driver" || ${version#*:} == "$driver"-* ]] || continue
       say "installing $package $version"
-      apt_get install -y --no-install-recommends --allow-downgrades "$package=$version" && return 0
+      apt_get install -y --no-install-recommends --allow-downgrades "$package=$version" </dev/null && return 0
     done < <(apt-cache madison "$package" 2>/dev/null | awk -F ' *\\| *' '{ print $2 }' | sort -u)
   done
   say "no configured repository has the Vulkan part of the NVIDIA driver $driver"
