@@ -140,7 +140,8 @@ export async function runFiles(dir: string): Promise<string[]> {
 function keptEpochs(epochs: readonly number[], { config, bestEpoch }: RunRecord): number[] {
   const keep = config.output.keep_checkpoints;
   const sorted = epochs.toSorted((a, b) => b - a);
-  return keep === null ? sorted : sorted.filter((epoch, i) => i < keep || epoch === bestEpoch);
+  // Absent in configurations of the first version.
+  return keep == null ? sorted : sorted.filter((epoch, i) => i < keep || epoch === bestEpoch);
 }
 
 async function prune(dir: string, record: RunRecord): Promise<void> {
