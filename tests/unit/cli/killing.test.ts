@@ -31,6 +31,7 @@ function target(careful: boolean): Target {
       const place = mkdtempSync(join(folder, 'round-'));
       const path = join(place, 'state.json');
       return Promise.resolve({
+        place,
         command: { start: () => startProcess(process.execPath, ['-e', writer(path, careful)]), folders: [place] },
         inspect: () => ({ faults: outputFaults(place), left: existsSync(path) ? 'a file' : 'nothing' }),
         compare: () => (readFileSync(path, 'utf8') === '{"whole":true}' ? [] : ['not what it should be']),
@@ -60,6 +61,7 @@ it('a command that fails when it is run again is a fault', async () => {
       round: () => {
         const place = mkdtempSync(join(folder, 'round-'));
         return Promise.resolve({
+          place,
           command: { start: () => startProcess(process.execPath, ['-e', once(join(place, 'lock'))]), folders: [place] },
           inspect: () => ({ faults: [], left: 'a lock' }),
           compare: () => [],

@@ -49,6 +49,7 @@ export function checkpoints(home: string, { architecture = 'tiny', epochs = 3 } 
     const place = mkdtempSync(join(home, 'train-'));
     const output = join(place, 'output');
     return {
+      place,
       command: { start: () => startIn(place, args), folders: [output] },
       inspect: () => {
         const faults = outputFaults(output);
@@ -157,6 +158,7 @@ export function versions(home: string, places: VersionPlaces, which: 'versions' 
       return { faults, whole, left: `v1.1.0 ${made}, current ${current}, package: ${set}${staged}` };
     };
     return {
+      place,
       command: { start: () => startIn(place, ['sync-model', '--version', 'v1.1.0']), folders: watched },
       inspect: look,
       compare: () => {
@@ -220,6 +222,7 @@ export async function downloads(home: string, seconds = 0.7): Promise<Target & {
       return { faults, left: left.join(' + ') || 'nothing' };
     };
     return {
+      place,
       command: { start: () => startIn(place, args, env), folders: [raw, processed] },
       inspect: () => look(false),
       compare: () => [...look(true).faults, ...litterIn(place)],

@@ -117,6 +117,8 @@ export interface Target {
 }
 
 export interface Round {
+  /** The folder that all of it happens in. */
+  readonly place: string;
   readonly command: Command;
   /** After a kill: what is broken, and in a few words what was left, for the table. */
   inspect(): { readonly faults: readonly string[]; readonly left: string };
