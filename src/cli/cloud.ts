@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { CloudNameError, NoBucketError, NoCloudProgramError } from './cloudErrors.ts';
 import type { Command } from './command.ts';
@@ -53,6 +53,8 @@ export const command: Command = {
     const bucket = values.bucket ?? process.env.PACERID_BUCKET;
     const line = commandOf(verb, { ...values, bucket, extra, words });
     console.log(`$ ${line.map(quoted).join(' ')}`);
+    // gcloud copies only into a folder that is there.
+    if (verb === 'download' && !values['dry-run']) mkdirSync(targetOf(values), { recursive: true });
     return values['dry-run'] ? 0 : run(line, verb === 'launch' ? projectRoot() : process.cwd());
   },
 };
@@ -81,7 +83,7 @@ function commandOf(verb: string, settings: Settings): string[] {
     case 'upload':
       return upload(settings);
     case 'download':
-      return copy(settings, [`${bucketOf(verb, settings)}/runs/${name}`, settings.to ?? `output/cloud/${name}`]);
+      return copy(settings, [`${bucketOf(verb, settings)}/runs/${name}`, targetOf(settings)]);
     case 'status':
       return cluster ? ['sky', 'status', name, ...extra] : ['sky', 'jobs', 'queue', ...extra];
     case 'logs':
@@ -96,6 +98,11 @@ function commandOf(verb: string, settings: Settings): string[] {
     default:
       throw new UsageError(verb === '' ? 'What shall be done?' : `There is no “${verb}” for the cloud.`, 'cloud');
   }
+}
+
+/** Where `download` copies to. */
+function targetOf({ to, name }: Pick<Settings, 'to' | 'name'>): string {
+  return to ?? `output/cloud/${name}`;
 }
 
 function launch(settings: Settings): string[] {
