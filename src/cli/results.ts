@@ -15,11 +15,15 @@ import { percent, quoted, table } from './words.ts';
 export async function writeResults(session: Session, runs: RunStore, runId: string, dir: string) {
   const best = await runs.readCheckpoint(runId, 'best');
   const record = await runs.read(runId);
-  if (best === undefined || record === undefined) throw new NoCheckpointError();
+  const latest = await runs.readCheckpoint(runId, 'latest');
+  if (best === undefined || latest === undefined || record === undefined) throw new NoCheckpointError();
   const { output } = record.config;
   const exported = await session.model.exportModel({ runId, format: 'mlpackage', precision: output.precision, output });
   const packageFolder = await writePackage(exported.blob, dir);
-  const metrics = metricsOf({ ...readCheckpoint(best), config: record.config }, foldRun(await runs.events(runId)));
+  // The newest checkpoint knows every epoch; the log may lack its last seconds where a machine was lost.
+  const { history } = readCheckpoint(latest);
+  const model = { ...readCheckpoint(best), config: record.config, history };
+  const metrics = metricsOf(model, foldRun(await runs.events(runId)));
   const metricsFile = join(dir, 'metrics.json');
   await writeWhole(metricsFile, metricsText(metrics));
   return { packageFolder, metricsFile, metrics };
