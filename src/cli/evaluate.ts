@@ -33,8 +33,8 @@ export const command: Command = {
   --split NAME           test (the default), val or train: as the model's own training divided them
   --config FILE, --set path=value
                          where images lie and on what to run: data.train_dir, training.device, …
-  --predictions FILE     a line an image as CSV: path, truth, prediction, the probability of every class
-  --json                 progress and report as lines of JSON on standard output, text on standard error
+  --predictions FILE     a line an image as CSV: path, truth, prediction, each class's probability
+  --json                 progress and report as lines of JSON; text goes to standard error
   --help`,
   run,
 };

@@ -18,11 +18,11 @@ export const command: Command = {
   usage: `npm run export -- [flags]
 
   --checkpoint FILE      default: checkpoint_best.safetensors in output.dir
-  --format FORMAT        mlpackage (a folder, for Xcode; the default) or safetensors (torchvision's names)
+  --format FORMAT        mlpackage (a folder for Xcode; the default) or safetensors
   --precision P          float16 or float32; default: output.precision of the checkpoint's run
   --output DIR           where to; default: output.dir
   --config FILE          YAML, of which the settings of output count
-  --set output.KEY=VALUE name and metadata: output.model_name, author, description, intended_use, version
+  --set output.KEY=VALUE model_name, author, description, intended_use, version
   --help`,
   run,
 };

@@ -49,16 +49,16 @@ Images
 Start
   --from MODEL           weights to start from: a version (v1.0.0), a checkpoint, .safetensors, .pt;
                          its settings are taken over where no file or flag says otherwise
-  --labels FILE          one label a line: what the rows of its head mean, where the file doesn't say
-  --resume               go on from the newest checkpoint in output.dir; starts anew if there is none
+  --labels FILE          where the file doesn't say what the rows of its head mean: a label a line
+  --resume               go on from the newest checkpoint in output.dir, if there is one
   --fresh                start anew although output.dir holds a run that was cut off
 
 Output
-  --json                 the run's events as lines of JSON on standard output, text on standard error
+  --json                 events as lines of JSON on standard output, text on standard error
   --help
 
-Into output.dir go checkpoint_<epoch>, checkpoint_latest and checkpoint_best (.safetensors), run.json,
-events.ndjson, and at the end <output.model_name>.mlpackage and metrics.json.
+Into output.dir go checkpoint_<epoch>, checkpoint_latest and checkpoint_best (.safetensors),
+run.json, events.ndjson, and at the end <output.model_name>.mlpackage and metrics.json.
 Ctrl-C keeps a whole checkpoint; a second one ends at once.`,
   run,
 };

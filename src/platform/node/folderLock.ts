@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, rmSync, utimesSync } from 'node:fs';
+import { readFileSync, rmdirSync, rmSync, utimesSync } from 'node:fs';
 import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -37,8 +37,9 @@ const SILENT = 110_000;
 export async function lockFolder(dir: string): Promise<{ release(): Promise<void> }> {
   const path = join(dir, 'train.lock');
   const mine = `${JSON.stringify({ pid: process.pid, host: hostname(), began: beginningOf(process.pid) })}\n`;
+  let made = false;
   try {
-    await mkdir(dir, { recursive: true });
+    made = (await mkdir(dir, { recursive: true })) !== undefined;
     while (!(await create(path, mine))) {
       const found = await readFile(path, 'utf8').catch(() => null);
       // Released in between, or being written just now.
@@ -67,8 +68,9 @@ export async function lockFolder(dir: string): Promise<{ release(): Promise<void
     process.off('exit', free);
     try {
       if (readFileSync(path, 'utf8') === mine) rmSync(path);
+      if (made) rmdirSync(dir);
     } catch {
-      // Gone already.
+      // The lock is gone already, or, as it should be, there is something in the folder now.
     }
   };
   process.on('exit', free);

@@ -1,0 +1,119 @@
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runCli } from '../support/cli.ts';
+
+let folder: string;
+/** One for each that works at the same time. */
+let another: string;
+beforeAll(() => {
+  [folder, another] = [prepared(), prepared()];
+});
+afterAll(() => [folder, another].forEach((path) => rmSync(path, { recursive: true, force: true })));
+
+function prepared(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'bad-input-'));
+  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+  write('wrong.yaml', 'training:\n  epochs: many\n');
+  write('syntax.yaml', 'training: [');
+  write('not-weights.safetensors', 'these are no weights at all');
+  write('labels.txt', 'a\nb\n');
+  mkdirSync(join(folder, 'empty'));
+  mkdirSync(join(folder, 'readonly'));
+  chmodSync(join(folder, 'readonly'), 0o500);
+  write('a-file', '');
+  return folder;
+}
+
+const sample = ['--set', 'data.source=sample', '--set', 'model.architecture=tiny', '--set', 'data.img_size=32'];
+const few = [
+  '--set',
+  'data.sample.classes=6',
+  '--set',
+  'data.sample.train_per_class=4',
+  '--set',
+  'data.sample.test_per_class=1',
+];
+/** Command line → name of the error, and what its text must say. */
+const cases: readonly (readonly [args: readonly string[], name: string, ...says: RegExp[]])[] = [
+  [['train', '--epoch', '3'], 'UsageError', /There is no flag --epoch; did you mean --epochs\?/],
+  [['train', '--epochs'], 'UsageError', /--epochs.* needs a value/],
+  [['train', '--fresh=yes'], 'UsageError', /--fresh takes no value/],
+  [['train', 'now'], 'UsageError', /“now” belongs to no flag/],
+  [['train', '--resume', '--fresh'], 'UsageError', /contradict/],
+  [['train', '--labels', 'labels.txt'], 'UsageError', /no --from/],
+  [['train', '--epochs', 'many'], 'ConfigError', /training\.epochs is "many" \(text\); allowed: a whole number/],
+  [['train', '--set', 'training.epoch=3'], 'ConfigError', /did you mean training\.epochs\?/],
+  [['train', '--config', 'wrong.yaml'], 'ConfigError', /wrong\.yaml, line 2: training\.epochs is "many"/],
+  [['train', '--config', 'syntax.yaml'], 'ConfigError', /syntax\.yaml, line 1: this is not valid YAML/],
+  [['train', '--config', 'none.yaml'], 'FileMissingError', /There is no configuration file none\.yaml/],
+  [['train'], 'NoDataError', /datasets\/processed\/Train/, /download-data/, /--data PATH/, /--set data\.source=sample/],
+  [['train', '--data', 'nowhere.zip'], 'NoSuchPathError', /nowhere\.zip/],
+  [['train', '--data', 'empty'], 'EmptyPathError', /empty/],
+  [['train', '--data', 'labels.txt'], 'NotAZipError', /labels\.txt/],
+  [['train', '--from', 'nothing.safetensors', ...sample], 'FileMissingError', /no weights file nothing\.safetensors/],
+  [['train', '--from', 'v9.9.9', ...sample], 'NoSuchVersionError', /v9\.9\.9/],
+  [['train', '--from', 'not-weights.safetensors', ...sample], 'NotSafetensorsError', /usable safetensors/],
+  [['train', ...sample, '--set', 'output.dir=a-file'], 'NotWritableError', /a-file can't be written/],
+  // tiny has no pretrained weights anywhere: no network is asked.
+  [['train', ...sample, ...few], 'NoPretrainedWeightsError', /fetch-weights/, /--set model\.pretrained=false/],
+  [['evaluate'], 'FileMissingError', /no checkpoint output.checkpoint_best\.safetensors/],
+  [['evaluate', '--split', 'tests'], 'UsageError', /test, val or train/],
+  [['evaluate', '--checkpoint', 'not-weights.safetensors'], 'NotSafetensorsError', /usable safetensors/],
+  [['export', '--format', 'onnx'], 'UsageError', /mlpackage or safetensors/],
+  [['export', '--precision', 'int8'], 'ConfigError', /output\.precision is "int8"/],
+  [['export', '--set', 'training.epochs=3'], 'UsageError', /only settings of output/],
+  [['fetch-weights'], 'UsageError', /densenet121/],
+  [['fetch-weights', 'densnet121'], 'UsageError', /did you mean densenet121\?/],
+  [['fetch-weights', 'tiny'], 'UsageError', /tiny has no pretrained weights/],
+];
+
+it('names what is wrong and what to do, ends with 1 and leaves nothing behind', async () => {
+  const queue = [...cases];
+  const wrong: string[] = [];
+  const work = async (cwd: string): Promise<void> => {
+    const before = readdirSync(cwd);
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const [args, name, ...says] = next;
+      const { code, stdout, stderr } = await runCli(args, { cwd });
+      const good =
+        code === 1 &&
+        readdirSync(cwd).join() === before.join() &&
+        stderr.startsWith(`${name}: `) &&
+        /\nKept: .+\nWhat to do: .+/.test(stderr) &&
+        says.every((one) => one.test(stderr)) &&
+        !/\n\s+at /.test(stderr);
+      if (!good) wrong.push(`${args.join(' ')}\n→ ${code}\n${stdout}${stderr}`);
+    }
+  };
+  await Promise.all([work(folder), work(another)]);
+  expect(wrong.join('\n\n')).toBe('');
+});
+
+// Root may write anywhere.
+it.skipIf(process.getuid?.() === 0)('a folder that may not be written', async () => {
+  const { code, stderr } = await runCli(['train', ...sample, '--set', 'output.dir=readonly/out'], { cwd: folder });
+  expect(code).toBe(1);
+  expect(stderr).toContain('NotWritableError');
+});
+
+it('a device that was asked for and isn’t there', async () => {
+  // A loader that finds no driver.
+  const env = { VK_ICD_FILENAMES: join(folder, 'none.json'), VK_DRIVER_FILES: join(folder, 'none.json') };
+  const args = ['train', ...sample, ...few, '--set', 'training.device=webgpu', '--set', 'model.pretrained=false'];
+  const { code, stderr } = await runCli(args, { cwd: folder, env });
+  expect(code).toBe(1);
+  expect(stderr).toContain('NoWebGpuError: WebGPU found no graphics processor on this computer.');
+  expect(stderr).toContain('training.device auto or wasm');
+});
+
+it('each command answers to --help; training and what follows it, within 100 columns', async () => {
+  const commands = ['train', 'evaluate', 'export', 'fetch-weights', 'download-data', 'sync-model', 'versions', 'cloud'];
+  const answers = await Promise.all(commands.map((name) => runCli([name, '--help'], { cwd: folder })));
+  for (const [i, { code, stdout, stderr }] of answers.entries()) {
+    expect([commands[i], code, stderr]).toEqual([commands[i], 0, '']);
+    expect(stdout).toContain(`npm run ${commands[i]}`);
+    if (i < 4) expect(stdout.split('\n').filter((line) => line.length > 100)).toEqual([]);
+  }
+});
