@@ -142,6 +142,41 @@ test('versions: saved, compared, made current, downloaded with sums that hold, d
 
   await page.reload();
   await expect(page.locator('tr[data-version="v1.0.0"]')).toContainText('current');
+
+  // A byte that changed on the disk: the version is shown as damaged, is never used, and can be cleared away.
+  await page.evaluate(async () => {
+    const database = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open('pacerid-registry');
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error ?? new Error('IndexedDB does not open.'));
+    });
+    const change = database.transaction('records', 'readwrite');
+    const key = 'file/versions/v1.0.0/labels.txt';
+    change.objectStore('records').put(new TextEncoder().encode('Nobody\n'), key);
+    await new Promise((resolve) => (change.oncomplete = resolve));
+    database.close();
+  });
+  await page.reload();
+  const damaged = page.locator('[data-damaged="v1.0.0"]');
+  await expect(damaged).toContainText('labels.txt');
+  await expect(page.locator('tr[data-version="v1.0.0"]')).toHaveCount(0);
+  await expect(page.getByLabel('Number')).toHaveValue('v1.0.1');
+  await number.fill('v1.0.0');
+  await expect(page.getByText('A damaged v1.0.0 is in the way')).toBeVisible();
+  await damaged.getByRole('button', { name: 'Delete the damaged v1.0.0' }).click();
+  await damaged.getByRole('button', { name: 'Delete v1.0.0' }).click();
+  await expect(damaged).toHaveCount(0);
+});
+
+test('a browser that cannot write into a folder says so and offers the zip', async ({ page }) => {
+  await page.addInitScript(() => Object.assign(globalThis, { showDirectoryPicker: undefined }));
+  await open(page, fewSteps);
+  await trained(page);
+  await goTo(page, 'Versions');
+  await expect(page.getByTestId('folder')).toContainText(
+    'Download the zip of a version and unpack it in the repository',
+  );
+  await expect(page.getByTestId('folder').getByRole('button')).toHaveCount(0);
 });
 
 test('a version synced into the repository’s folder, after a look at what would change; and taken over from it', async ({
@@ -166,8 +201,19 @@ test('a version synced into the repository’s folder, after a look at what woul
   expect(String(files.get('models/current'))).toBe('v1.0.0\n');
   expect(files.has('ios/PacerIDClassifier.mlpackage/Manifest.json')).toBe(true);
 
-  // The folder is remembered over a reload; a second look finds nothing to do.
+  // The folder is remembered over a reload. The browser asks again, at a click; after a no nothing is read, after a yes there is
+  // nothing to do.
+  await page.addInitScript(() => {
+    const answers: PermissionState[] = ['denied', 'granted'];
+    Object.assign(FileSystemHandle.prototype, {
+      queryPermission: () => Promise.resolve('prompt'),
+      requestPermission: () => Promise.resolve(answers.shift() ?? 'granted'),
+    });
+  });
   await page.reload();
+  await expect(panel).toContainText('the browser asks again before it is used');
+  await panel.getByRole('button', { name: 'Sync v1.0.0 …' }).click();
+  await expect(page.getByTestId('folder-said')).toContainText('was not allowed');
   await panel.getByRole('button', { name: 'Sync v1.0.0 …' }).click();
   await expect(panel.getByText('Nothing to do.')).toBeVisible();
 

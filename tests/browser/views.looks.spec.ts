@@ -39,6 +39,7 @@ test('every view in its states', async ({ page }) => {
   await open(page);
   for (const step of ['Data', 'Train', 'Evaluate', 'Export', 'Try', 'Versions'] as const) {
     await goTo(page, step);
+    await expect(page.getByRole('heading', { name: /^Looking for/ })).toHaveCount(0);
     await look(page, `${step.toLowerCase()}-1-empty`);
   }
   await goTo(page, 'Data');
@@ -119,6 +120,7 @@ test('versions, retraining, more images, checkpoints', async ({ page }) => {
   await page.getByRole('button', { name: 'Make current' }).click();
   await page.getByLabel('Number').fill('v1.1.0');
   await look(page, 'versions-3-listed');
+  await page.getByLabel('Number').fill('v1.1.2');
   await page.getByLabel('Compare v1.1.1 with').selectOption('v1.0.0');
   await expect(page.getByTestId('comparison').locator('table')).toBeVisible();
   await look(page, 'versions-4-compared');

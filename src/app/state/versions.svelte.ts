@@ -7,6 +7,7 @@ import { provideStep } from './steps.svelte.ts';
 import { ask } from './workers.svelte.ts';
 
 let listing = $state.raw<RegistryListing | null>(null);
+let asked = $state(false);
 /** The version that is being written; null when idle. */
 let saving = $state<string | null>(null);
 
@@ -14,7 +15,7 @@ let saving = $state<string | null>(null);
 export const versions = {
   /** False until the registry has answered for the first time. */
   get loaded(): boolean {
-    return listing !== null;
+    return asked;
   },
   /** The highest number first. */
   get list(): RegistryListing['versions'] {
@@ -35,6 +36,7 @@ export const versions = {
 
   async refresh(): Promise<void> {
     listing = (await ask('model', 'versions', null)) ?? listing;
+    asked = true;
   },
   /** The best checkpoint of a run becomes an immutable version. */
   async create(runId: string, version: string, notes: string, output: Config['output']): Promise<boolean> {
