@@ -9,6 +9,12 @@ const codes: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 
  */
 const SAME_WISH = 700;
 
+/**
+ * `npm run` puts a shell between itself and this process. SIGTERM to npm ends that shell, which hands nothing on: that it is gone
+ * is then the only sign. Looked for this often, ms.
+ */
+const PARENT_GONE = 500;
+
 export interface Signals {
   /** The exit code of the signal that came first; null: none has come. */
   readonly exitCode: number | null;
@@ -28,11 +34,18 @@ export function onStopSignals(first: (signal: StopSignal) => void): Signals {
   };
   const handlers = { SIGINT: hear('SIGINT'), SIGTERM: hear('SIGTERM') };
   for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.env.npm_lifecycle_event === undefined || process.ppid === parent) return;
+    clearInterval(watch);
+    if (received === null) handlers.SIGTERM();
+  }, PARENT_GONE).unref();
   return {
     get exitCode() {
       return received === null ? null : codes[received.signal];
     },
     release: () => {
+      clearInterval(watch);
       for (const [signal, handler] of Object.entries(handlers)) process.off(signal, handler);
     },
   };

@@ -34,8 +34,8 @@ export function terminal(stream: Screen): Terminal {
       const now = performance.now();
       if (!live || (text !== '' && now - drawn < REDRAW)) return;
       erase();
-      // In the last column some terminals begin a new line.
-      shown = text.slice(0, Math.max(0, (stream.columns ?? 80) - 1));
+      // A terminal that doesn't know its width says 0. In the last column some terminals begin a new line.
+      shown = text.slice(0, Math.max(0, (stream.columns || 80) - 1));
       drawn = text === '' ? -Infinity : now;
       stream.write(shown);
     },

@@ -1,10 +1,10 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MetricsFile } from '../../../src/training/metricsFile.ts';
-import { cliOrFail, runCli, startCli } from '../support/cli.ts';
+import { cliOrFail, runCli, startCli, startProcess } from '../support/cli.ts';
 
 /** A run of a second or two: 30 images to train on, 6 for validation, 18 for Test. */
 const small = `
@@ -155,6 +155,18 @@ describe('a run that is cut off', () => {
     const third = await cliOrFail(train('shared', '--fresh', '--epochs', '1'), options());
     expect(third.stdout).toMatch(/is now in shared.previous/);
     expect(metricsIn('shared').epochs).toHaveLength(1);
+  });
+
+  // The shell between npm and the command is ended, and hands nothing on.
+  it.skipIf(process.platform === 'win32')('SIGTERM to npm is heard by the command behind it', async () => {
+    const out = join(folder, 'npm');
+    const flags = ['--config', join(folder, 'small.yaml'), '--set', `output.dir=${out}`, '--epochs', '400', '--json'];
+    const npm = startProcess('npm', ['run', '--silent', 'train', '--', ...flags]);
+    await npm.event('checkpointSaved');
+    npm.signal('SIGTERM');
+    await npm.ended;
+    await expect.poll(() => existsSync(join(out, 'train.lock')), { timeout: 15_000 }).toBe(false);
+    expect(json<{ state: string }>('npm/run.json').state).toBe('stopped');
   });
 
   it('a second SIGINT ends at once, in the middle of a long step; twice within a moment is once', async () => {
