@@ -25,7 +25,7 @@ const config = configOf([], {
   model: { architecture: 'mobilenet_v3_small' },
   training: { learning_rate: 1e-5, batchnorm_momentum: 0.1, augmentation: { enabled: false } },
 });
-const trainer = await headlessTrainer(join(tmpdir(), 'pacerid-verify-weights'), { gpu: true });
+const trainer = headlessTrainer(join(tmpdir(), 'pacerid-verify-weights'));
 const dataset = await trainer.importZip(zip, config);
 const file = await openAsBlob(weightsPath);
 const { id } = await trainer.importWeights({ file, name: basename(weightsPath), architecture: 'mobilenet_v3_small' });

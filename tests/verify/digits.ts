@@ -57,7 +57,7 @@ const config = configOf([], {
     augmentation: { enabled: false },
   },
 });
-const trainer = await headlessTrainer(join(tmpdir(), 'pacerid-verify-weights'));
+const trainer = headlessTrainer(join(tmpdir(), 'pacerid-verify-weights'));
 const imported = await trainer.importZip(zip, config);
 const dataset = byProtocol(imported);
 await trainer.datasets.write(dataset);

@@ -43,6 +43,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Milliseconds until the process is killed and `ended` rejects; default one minute. */
   readonly timeout?: number;
+  /** A program that starts the process, with its own arguments in front of ours: `['strace', '-f']`. */
+  readonly under?: readonly string[];
   /** Answers each piece of output as it comes. */
   readonly onOutput?: (text: string) => void;
 }
@@ -66,7 +68,8 @@ export async function cliOrFail(args: readonly string[], options: CliOptions = {
 
 /** As `startCli`, for any program. */
 export function startProcess(program: string, args: readonly string[], options: CliOptions = {}): CliProcess {
-  const { cwd = root, env = {}, timeout = 60_000, onOutput } = options;
+  const { cwd = root, env = {}, timeout = 60_000, under = [], onOutput } = options;
+  const [first = program, ...words] = [...under, program, ...args];
   const merged: NodeJS.ProcessEnv = { ...process.env, ...env };
   for (const [name, value] of Object.entries(env)) if (value === undefined) delete merged[name];
   // Vitest's own marks would change how the command prints and behaves.
@@ -74,7 +77,7 @@ export function startProcess(program: string, args: readonly string[], options: 
   const started = performance.now();
   // A group of its own, so that `kill` reaches what it started; Windows has no groups.
   const group = process.platform !== 'win32';
-  const child = spawn(program, args, { cwd, env: merged, stdio: ['ignore', 'pipe', 'pipe'], detached: group });
+  const child = spawn(first, words, { cwd, env: merged, stdio: ['ignore', 'pipe', 'pipe'], detached: group });
   living.add(child);
 
   let stdout = '';

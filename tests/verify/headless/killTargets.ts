@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { join } from 'node:path';
 import JSZip from 'jszip';
 import { drawSample } from '../../../src/dataset/sample/drawSample.ts';
-import { cliOrFail, startCli, type CliProcess, type Ended } from '../../unit/support/cli.ts';
+import { cliOrFail, startCli, type CliOptions, type CliProcess, type Ended } from '../../unit/support/cli.ts';
 import { startKaggleServer } from '../../unit/support/kaggleServer.ts';
 import type { Round, Target } from './killing.ts';
 import {
@@ -38,8 +38,10 @@ function trainArgs(architecture: string, epochs: number, seed: number): string[]
 }
 
 /** Two minutes: on a busy computer everything takes longer. */
-const startIn = (cwd: string, args: readonly string[], env: Record<string, string> = {}): CliProcess =>
-  startCli(args, { cwd, env, timeout: 120_000 });
+const startIn =
+  (cwd: string, args: readonly string[], env: Record<string, string> = {}) =>
+  (more: CliOptions = {}): CliProcess =>
+    startCli(args, { cwd, timeout: 120_000, ...more, env: { ...env, ...more.env } });
 
 /** Training: checkpoints, the record that points to them, the log, and at the end package and metrics. */
 export function checkpoints(home: string, { architecture = 'tiny', epochs = 3 } = {}): Target {
@@ -50,7 +52,7 @@ export function checkpoints(home: string, { architecture = 'tiny', epochs = 3 } 
     const output = join(place, 'output');
     return {
       place,
-      command: { start: () => startIn(place, args), folders: [output] },
+      command: { start: startIn(place, args), folders: [output] },
       inspect: () => {
         const faults = outputFaults(output);
         const digest = folderDigest(join(output, model));
@@ -159,7 +161,7 @@ export function versions(home: string, places: VersionPlaces, which: 'versions' 
     };
     return {
       place,
-      command: { start: () => startIn(place, ['sync-model', '--version', 'v1.1.0']), folders: watched },
+      command: { start: startIn(place, ['sync-model', '--version', 'v1.1.0']), folders: watched },
       inspect: look,
       compare: () => {
         const { faults } = look();
@@ -223,7 +225,7 @@ export async function downloads(home: string, seconds = 0.7): Promise<Target & {
     };
     return {
       place,
-      command: { start: () => startIn(place, args, env), folders: [raw, processed] },
+      command: { start: startIn(place, args, env), folders: [raw, processed] },
       inspect: () => look(false),
       compare: () => [...look(true).faults, ...litterIn(place)],
       dispose: () => rmSync(place, { recursive: true }),

@@ -2,12 +2,12 @@
 import { existsSync, mkdirSync, readdirSync, watch, type FSWatcher } from 'node:fs';
 import { join } from 'node:path';
 import type { Random } from '../../../src/random.ts';
-import type { CliProcess, Ended } from '../../unit/support/cli.ts';
+import type { CliOptions, CliProcess, Ended } from '../../unit/support/cli.ts';
 import { messageOf } from './wholeness.ts';
 
 /** What is started again and again, and where it writes. */
 export interface Command {
-  readonly start: () => CliProcess;
+  readonly start: (options?: CliOptions) => CliProcess;
   /** Folders that it writes into; made beforehand, since only a folder that exists can be watched. */
   readonly folders: readonly string[];
 }
@@ -61,12 +61,27 @@ export async function measure(command: Command): Promise<Timeline> {
   return { total: ended.milliseconds, writings, ended };
 }
 
-/** One in four anywhere in the run, the others while something is written: each writing is as likely as the next. */
+/**
+ * One in four anywhere in the run, the others while something is written: half of them take each writing as often as the next, half
+ * each the more often the longer it takes.
+ */
 export function drawMoment(draw: Random, { total, writings }: Timeline): Moment {
   if (writings.length === 0 || draw.uniform() < 0.25) return { kind: 'any', milliseconds: draw.between(0, total) };
-  const nth = draw.integer(writings.length);
-  const { milliseconds } = writings[nth]!;
-  return { kind: 'writing', nth, milliseconds: draw.between(0, Math.max(AIM, 1.2 * milliseconds)) };
+  const weights = writings.map(({ milliseconds }) => Math.min(milliseconds, LONGEST));
+  let nth = draw.integer(writings.length);
+  if (draw.uniform() < 0.5) {
+    let at = draw.between(
+      0,
+      weights.reduce((sum, weight) => sum + weight, 0),
+    );
+    nth = weights.findIndex((weight) => (at -= weight) < 0);
+  }
+  const writing = writings[nth] ?? writings[0]!;
+  return {
+    kind: 'writing',
+    nth: writings.indexOf(writing),
+    milliseconds: draw.between(0, Math.max(AIM, 1.2 * writing.milliseconds)),
+  };
 }
 
 /** Starts it and kills it then. `killed: false`: it had ended before, as it does where the moment never comes. */

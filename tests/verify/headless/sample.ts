@@ -6,7 +6,7 @@ import { configOf, headlessTrainer, option } from './trainer.ts';
 /** Trains on the sample data set for each seed (`--seeds 42,1,2`); ends with status 1 unless each gets over `wanted` on Test. */
 export async function verifySample(changes: Parameters<typeof configOf>[1], wanted: number): Promise<void> {
   const seeds = (option('seeds') ?? '42').split(',').map(Number);
-  const trainer = await headlessTrainer(join(tmpdir(), 'pacerid-verify-weights'));
+  const trainer = headlessTrainer(join(tmpdir(), 'pacerid-verify-weights'));
   const base = configOf(['configs/sample.yaml'], changes);
   const drawn = performance.now();
   const dataset = await trainer.importSample(base);
