@@ -1,8 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from '../platform/node/atomicWrite.ts';
-import { replaceFolder } from '../platform/node/folder.ts';
+import { nodeFolder, replaceFolder } from '../platform/node/folder.ts';
 import { unpacked } from '../registry/content.ts';
+import { versionRegistry } from '../registry/registry.ts';
 import { readCheckpoint } from '../training/checkpoint.ts';
 import { NoCheckpointError } from '../training/errors.ts';
 import { metricsOf, metricsText, type MetricsFile } from '../training/metricsFile.ts';
@@ -26,7 +27,9 @@ export async function writeResults(session: Session, runs: RunStore, runId: stri
   const metrics = metricsOf(model, foldRun(await runs.events(runId)));
   const metricsFile = join(dir, 'metrics.json');
   await writeWhole(metricsFile, metricsText(metrics));
-  return { packageFolder, metricsFile, metrics };
+  const candidate = { architecture: metrics.architecture, labels: metrics.dataset.classes };
+  const { suggested } = await versionRegistry(nodeFolder(output.models_dir)).list(candidate);
+  return { packageFolder, metricsFile, metrics, suggested };
 }
 
 /** Unpacks a zipped package into `dir`: there is the old one or the new one, never a mixture. Answers with its path. */
@@ -43,10 +46,9 @@ export async function writePackage(zip: Blob, dir: string): Promise<string> {
 
 /** The last lines of a run. */
 export function summary(
-  { packageFolder, metricsFile, metrics }: Awaited<ReturnType<typeof writeResults>>,
+  { packageFolder, metricsFile, metrics, suggested }: Awaited<ReturnType<typeof writeResults>>,
   dir: string,
 ): string[] {
-  const { config } = metrics;
   return [
     '',
     ...table(
@@ -57,7 +59,7 @@ export function summary(
         ['Figures', metricsFile],
         [
           'Next',
-          `npm run sync-model -- --version v${config.output.version}${dir === 'output' ? '' : ` --set output.dir=${quoted(dir)}`}`,
+          `npm run sync-model -- --version ${suggested}${dir === 'output' ? '' : ` --set output.dir=${quoted(dir)}`}`,
         ],
       ],
       [0, 1],
