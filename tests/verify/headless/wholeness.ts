@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 
 interface Entry {
@@ -155,10 +155,6 @@ export function currentIn(modelsDir: string): string | null {
   const text = readFileSync(path, 'utf8');
   if (!/^v\d+\.\d+\.\d+\n$/.test(text)) throw new Error(`current holds ${JSON.stringify(text)}`);
   return text.trim();
-}
-
-export function bytesOf(path: string): number {
-  return statSync(path).size;
 }
 
 export function sha256(bytes: Uint8Array | string): string {
