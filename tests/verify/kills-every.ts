@@ -1,6 +1,6 @@
 /**
- * A kill at every single system call that changes the file system, over the making of a version and a sync: renames, flushes, new
- * folders, removals. What `verify -- kills` draws by chance, in full; needs strace on Linux.
+ * A kill at every rename, flush, new folder and removal, over the making of a version and a sync. What `verify -- kills` draws by
+ * chance, in full but for opens and writes (those go to `.part` files); needs strace on Linux.
  *
  *   npm run verify -- kills-every [--only versions,sync]
  */
