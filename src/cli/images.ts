@@ -24,6 +24,10 @@ export interface ImageFlags {
 /** Another command that is importing writes at least this often, ms. */
 const ABANDONED = 10 * 60_000;
 
+/** Decoded data sets that are kept for the next command, however long ago they were used. */
+const KEPT = 4;
+const WEEK = 7 * 24 * 3_600_000;
+
 export interface Images {
   readonly store: DatasetStore;
   /** Imports what the flags and the configuration name; unchanged files are not decoded again. Throws as the import does, `NoDataError`. */
@@ -47,7 +51,7 @@ export async function imagesOf(flags: ImageFlags, config: Config, say: (line: st
   return {
     store: disk ?? memoryDatasetStore(),
     load: async (session) => {
-      await disk?.sweep(ABANDONED);
+      await disk?.sweep({ abandoned: ABANDONED, keep: KEPT, unused: WEEK });
       const settings = { imgSize: data.img_size, decoders: data.num_workers };
       let dataset =
         files === null

@@ -4,10 +4,13 @@ import { mergeTrees, treeOf, valueAt, type ConfigTree } from '../config/tree.ts'
 import { valueInWords } from '../config/describe.ts';
 import { diskRunStore, repairRunFolder } from '../platform/node/diskRunStore.ts';
 import { lockFolder } from '../platform/node/folderLock.ts';
+import { memoryDatasetStore } from '../platform/node/memoryDatasetStore.ts';
 import { finishSettingAside, putBack, setAside } from '../platform/node/previousRuns.ts';
+import { memoryRunStore } from '../platform/node/runStore.ts';
 import { eventLine } from '../platform/node/runEventText.ts';
 import { StoppedBeforeFirstStepError } from '../training/errors.ts';
 import type { RunRecord, RunStore } from '../training/types.ts';
+import { readCheckpointFile } from './checkpointFile.ts';
 import type { Command } from './command.ts';
 import { asReadableFile, OtherDatasetError, OtherSettingsError, UnfinishedRunError, UsageError } from './errors.ts';
 import { readFlags, refuseWords } from './flags.ts';
@@ -27,6 +30,7 @@ const flags = {
   from: { type: 'string' },
   labels: { type: 'string' },
   resume: { type: 'boolean' },
+  checkpoint: { type: 'string' },
   fresh: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
@@ -51,6 +55,8 @@ Start
                          its settings are taken over where no file or flag says otherwise
   --labels FILE          where the file doesn't say what the rows of its head mean: a label a line
   --resume               go on from the newest checkpoint in output.dir, if there is one
+  --resume --checkpoint FILE
+                         go on with a checkpoint from elsewhere, the page's for one; its data set has to be named
   --fresh                start anew although output.dir holds a run that was cut off
 
 Output
@@ -69,6 +75,11 @@ function parse(args: readonly string[]) {
   const { values, positionals } = readFlags('train', args, flags);
   refuseWords('train', positionals);
   if (values.resume && values.fresh) throw new UsageError('--resume and --fresh contradict each other.', 'train');
+  if (values.checkpoint !== undefined && !values.resume)
+    throw new UsageError(
+      '--checkpoint goes with --resume; weights alone, to start a new run from, are --from.',
+      'train',
+    );
   if (values.labels !== undefined && values.from === undefined)
     throw new UsageError('--labels says what the file of --from means; there is no --from.', 'train');
   return values;
@@ -97,6 +108,7 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
   const out = terminal(json ? process.stderr : process.stdout);
   const say = (line: string): void => out.line(line);
   const runs = diskRunStore(dir);
+  if (given.checkpoint !== undefined) await takeOver(given.checkpoint, dir, runs, say);
   const [found] = await runs.list();
   const old = given.resume && found?.latestEpoch != null ? found : null;
   if (given.resume && old === null) say(`There is nothing to resume in ${dir}: a new run starts.`);
@@ -153,6 +165,20 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
     out.status('');
     signals.release();
   }
+}
+
+/** A checkpoint made elsewhere becomes the run of this folder; what was in it is set aside. */
+async function takeOver(path: string, dir: string, runs: RunStore, say: (line: string) => void): Promise<void> {
+  const bytes = await readCheckpointFile(path);
+  const open = (into: RunStore) => {
+    const { model } = openSession({ datasets: memoryDatasetStore(), runs: into, modelsDir: '' });
+    return model.openCheckpoint({ file: new Blob([bytes]), name: path });
+  };
+  // Looked at before anything makes room for it.
+  await open(memoryRunStore());
+  const aside = await setAside(dir);
+  if (aside !== null) say(`The run that was in ${dir} is now in ${aside}.`);
+  await open(runs);
 }
 
 interface Work {

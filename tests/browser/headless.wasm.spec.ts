@@ -169,4 +169,23 @@ test('page and Node, same zip, same seed: same classes, same split, same figures
   const difference = furthest(await predictionsOn(page, 6), predictionsIn(table));
   console.log(`logits of the page's checkpoint differ by at most ${difference.toExponential(1)} in Node`);
   expect(difference).toBeLessThan(1e-5);
+
+  // What the page began goes on in Node: the same numbers as where Node went all the way.
+  const longer = info.outputPath('longer');
+  const goOn = ['--resume', '--checkpoint', file, '--data', zip, '--epochs', '5', '--set', `output.dir=${longer}`];
+  await cliOrFail(['train', ...goOn]);
+  const whole = info.outputPath('whole');
+  await cliOrFail([
+    'train',
+    '--data',
+    zip,
+    ...flags.map((flag) => flag.replace('epochs=4', 'epochs=5')),
+    '--set',
+    `output.dir=${whole}`,
+  ]);
+  const [resumed, straight] = [longer, whole].map((at) =>
+    headOf(readFileSync(join(at, 'checkpoint_latest.safetensors'))),
+  );
+  expect(resumed?.history).toHaveLength(5);
+  expect(resumed?.history.map(({ train }) => train.loss)).toEqual(straight?.history.map(({ train }) => train.loss));
 });

@@ -9,5 +9,8 @@ const [timmPath, outPath] = process.argv.slice(-2) as [string, string];
 const file = fromTimmMobilenet(readSafetensors(readFileSync(timmPath)));
 const graph = buildGraph('mobilenet_v3_small', 1000);
 // The file's own head stands in for the new one, so that the logits can be compared.
-const { weights } = matchWeights({ ...file, labels: null }, { graph, labels: null, initialHead: file.tensors, candidates: [] });
+const { weights } = matchWeights(
+  { ...file, labels: null },
+  { graph, labels: null, initialHead: file.tensors, candidates: [] },
+);
 writeFileSync(outPath, writeSafetensors(weights));

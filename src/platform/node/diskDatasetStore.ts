@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NoSuchDatasetError } from '../../dataset/errors.ts';
 import type { Dataset, DatasetStore } from '../../dataset/types.ts';
@@ -11,10 +11,11 @@ export interface DiskDatasetStore extends DatasetStore {
   findCached(key: string): Promise<Dataset | undefined>;
   remember(key: string, dataset: Dataset): Promise<void>;
   /**
-   * Removes what a kill left behind, if nothing was written there for `age` ms (another process may be importing), and what is
-   * damaged: a shard that is gone or shorter than its data set's record says.
+   * Removes what a kill left behind, if nothing was written there for `abandoned` ms (another process may be importing), and what
+   * is damaged: a shard that is gone or shorter than its data set's record says. Of the whole ones the `keep` that were asked for
+   * last stay, and those that were within `unused` ms: a long run may be reading them.
    */
-  sweep(age: number): Promise<void>;
+  sweep(limits: { readonly abandoned: number; readonly keep: number; readonly unused: number }): Promise<void>;
 }
 
 /** What decides about the caches that an import makes; raise it when they come out differently. */
@@ -91,20 +92,35 @@ export function diskDatasetStore(folder: string): DiskDatasetStore {
     readOriginals: (id, shard) => readShard(id, shard, 'originals'),
     delete: remove,
     findCached: async (key) => {
-      const id = await orMissing(readFile(keyOf(key), 'utf8'), '');
-      return id === '' ? undefined : readWhole(id.trim());
+      const id = (await orMissing(readFile(keyOf(key), 'utf8'), '')).trim();
+      const found = id === '' ? undefined : await readWhole(id);
+      // When a key was last asked for decides what is swept.
+      if (found !== undefined) await utimes(keyOf(key), new Date(), new Date());
+      return found;
     },
     remember: (key, dataset) => writeWhole(keyOf(key), `${dataset.id}\n`),
-    sweep: async (age) => {
+    sweep: async ({ abandoned, keep, unused }) => {
       for (const id of await ids()) {
         if ((await readWhole(id)) !== undefined) continue;
         const damaged = (await orMissing(stat(recordOf(id)), null)) !== null;
-        if (damaged || (await newest(id)) <= Date.now() - age) await remove(id);
+        if (damaged || (await newest(id)) <= Date.now() - abandoned) await remove(id);
       }
+      const known: { key: string; id: string; used: number }[] = [];
       for (const key of await names(join(folder, 'keys'))) {
         const id = (await orMissing(readFile(keyOf(key), 'utf8'), '')).trim();
         if (id === '' || (await readWhole(id)) === undefined) await rm(keyOf(key), { force: true });
+        else known.push({ key, id, used: (await orMissing(stat(keyOf(key)), null))?.mtimeMs ?? 0 });
       }
+      known.sort((a, b) => b.used - a.used);
+      const kept = new Set(known.slice(0, keep).map(({ id }) => id));
+      for (const { key, id, used } of known.slice(keep)) {
+        if (used > Date.now() - unused) continue;
+        await rm(keyOf(key), { force: true });
+        if (!kept.has(id)) await remove(id);
+      }
+      const named = new Set(known.map(({ id }) => id));
+      for (const id of await ids())
+        if (!named.has(id) && (await newest(id)) <= Date.now() - abandoned) await remove(id);
     },
   };
 }

@@ -21,6 +21,7 @@ const zip = async () =>
     'Train/C/0.jpg': 'text',
     ...(await jpegs('Test/C', 2, 20)),
   });
+const limits = { abandoned: 60_000, keep: 2, unused: 3_600_000 };
 const filesOf = (id: string): string[] => readdirSync(join(root, id)).sort();
 
 describe('diskDatasetStore', () => {
@@ -51,7 +52,30 @@ describe('diskDatasetStore', () => {
       undefined,
       undefined,
     ]);
-    await store.sweep(0);
+    await store.sweep({ ...limits, abandoned: 0 });
+  });
+
+  it('keeps the data sets that were asked for last, and those of the last hour', async () => {
+    const store = diskDatasetStore(root);
+    const kept: string[] = [];
+    for (const [key, minutes] of [
+      ['newest', 0],
+      ['second', 120],
+      ['third', 180],
+      ['recent', 50],
+    ] as const) {
+      const dataset = await importZip(await zip(), { store });
+      await store.remember(key, dataset);
+      const then = new Date(Date.now() - minutes * 60_000);
+      utimesSync(join(root, 'keys', key), then, then);
+      if (key !== 'second' && key !== 'third') kept.push(dataset.id);
+    }
+    // Asked for again, the third is the newest; of the others two hours old one has to go.
+    expect(await store.findCached('third')).toBeDefined();
+    await store.sweep(limits);
+    expect(readdirSync(join(root, 'keys')).sort()).toEqual(['newest', 'recent', 'third']);
+    expect((await store.list()).map(({ id }) => id)).toEqual(expect.arrayContaining(kept));
+    expect(await store.list()).toHaveLength(3);
   });
 
   it('sweeps what a kill left, once it is old enough, and leaves whole data sets', async () => {
@@ -59,12 +83,12 @@ describe('diskDatasetStore', () => {
     const whole = await importZip(await zip(), { store });
     await store.writeShard('half', 0, new Uint8Array(3), new Uint8Array(2));
     writeFileSync(join(root, 'half', 'dataset.json.0a.part'), '{"schema":1,"id":"ha');
-    await store.sweep(60_000);
+    await store.sweep(limits);
     expect(filesOf('half')).toHaveLength(3);
     const longAgo = new Date(Date.now() - 120_000);
     for (const name of filesOf('half')) utimesSync(join(root, 'half', name), longAgo, longAgo);
     utimesSync(join(root, 'half'), longAgo, longAgo);
-    await store.sweep(60_000);
+    await store.sweep(limits);
     expect(readdirSync(root)).toEqual([whole.id]);
     expect(await store.list()).toEqual([whole]);
   });
@@ -89,7 +113,7 @@ describe('diskDatasetStore', () => {
         undefined,
         undefined,
       ]);
-      await store.sweep(60_000);
+      await store.sweep(limits);
       expect(readdirSync(root)).toEqual(['keys']);
       expect(readdirSync(join(root, 'keys'))).toEqual([]);
     }
