@@ -56,7 +56,7 @@ Start
   --labels FILE          where the file doesn't say what the rows of its head mean: a label a line
   --resume               go on from the newest checkpoint in output.dir, if there is one
   --resume --checkpoint FILE
-                         go on with a checkpoint from elsewhere, the page's for one; its data set has to be named
+                         go on with a checkpoint from elsewhere (the page, …), on its own data set
   --fresh                start anew although output.dir holds a run that was cut off
 
 Output
