@@ -63,7 +63,7 @@ export async function imagesOf(flags: ImageFlags, config: Config, say: (line: st
         const { id } = dataset;
         const split = { validation_split: data.validation_split, test_split: data.test_split, seed: data.seed };
         const merge = async () => {
-          const result = await session.dataset.addFiles({ id, ...given(more), ...settings, split });
+          const result = await session.dataset.addFiles({ id, ...given(more), ...settings, split, members: null });
           const duplicates = result.duplicates === 0 ? '' : `, ${count(result.duplicates, 'image')} were there already`;
           const classes = result.newClasses.length === 0 ? '' : `; new: ${result.newClasses.join(', ')}`;
           say(`Added ${count(result.added, 'image')} of ${more.name}${duplicates}${classes}.`);

@@ -3,7 +3,7 @@ import { ImportCancelledError, NoImagesError, NothingNewError } from './errors.t
 import { cacheShortSide } from './geometry.ts';
 import { hashOf, newId, onlyInTest, summaryOf } from './identity.ts';
 import { byCodePoint, findLayout } from './layout.ts';
-import { splitOfEach } from './members.ts';
+import { splitOfEach, splitWith } from './members.ts';
 import { canonicalPaths } from './paths.ts';
 import {
   decoded,
@@ -18,21 +18,27 @@ import {
 import type { DataSettings } from './settings.ts';
 import { shardWriter, type ShardWriter } from './shards.ts';
 import { assignSplits } from './split.ts';
-import type { AddedImages, Dataset, ImageEntry, SkippedFile } from './types.ts';
+import type { AddedImages, Dataset, ImageEntry, Members, SkippedFile } from './types.ts';
 
-/** What `skipped` says of a file whose bytes the data set holds. */
+/** What `skipped` says of a file whose bytes the old data set holds, and of one that an earlier file of the same addition has. */
 const ALREADY = 'already in the data set';
+const TWICE = 'twice in what was added';
+
+const isCopy = ({ reason }: SkippedFile): boolean => reason.startsWith(ALREADY) || reason.startsWith(TWICE);
 
 interface Onto {
   readonly dataset: Dataset;
-  /** How it is divided now. */
+  /** The split that its newest model really had; null: none was trained. */
+  readonly members: Members | null;
+  /** How images that `members` doesn't know are divided, and the new ones among themselves. */
   readonly split: Pick<DataSettings, 'validation_split' | 'test_split' | 'seed'>;
 }
 
 /**
  * A new data set: `onto.dataset`, which stays as it is, and what the files bring. Merged by class, so that one class alone may come,
  * or Test images alone of a class that is known; what is there byte for byte is not taken twice. Each old image keeps the split
- * that `onto.split` gives it, the new ones are divided among themselves, and both are written down as `given`, with paths to match.
+ * that `onto.members` gives it, else `onto.split`; the new ones are divided among themselves, and both are written down as `given`,
+ * with paths to match. `skipped` lists what this addition left out, and of former ones what was no copy.
  *
  * Throws as `importFiles`, but never `OneClassError`; `NothingNewError` where all images are there. After a throw nothing new is stored.
  */
@@ -48,6 +54,7 @@ export async function addFiles(from: GivenFiles, onto: Onto, options: ImportOpti
   const skipped: SkippedFile[] = [...archive.skipped, ...layout.skipped];
   const short = Math.max(old.cacheShortSide, cacheShortSide(options.imgSize));
   const known = new Map(old.images.map(({ hash, label }) => [hash, old.classes[label] as string]));
+  const came = new Map<string, string>();
   const shards = shardWriter(options.store, id);
   try {
     const taken = await takeImages(
@@ -56,11 +63,12 @@ export async function addFiles(from: GivenFiles, onto: Onto, options: ImportOpti
       options,
       {
         refuse: ({ className }, hash) => {
-          const under = known.get(hash);
+          const under = known.get(hash) ?? came.get(hash);
           if (under === undefined) return null;
-          return under === className ? ALREADY : `${ALREADY}, under “${under}”`;
+          const reason = known.has(hash) ? ALREADY : TWICE;
+          return under === className ? reason : `${reason}, under “${under}”`;
         },
-        onTake: ({ className }, hash) => known.set(hash, className),
+        onTake: ({ className }, hash) => came.set(hash, className),
       },
     );
     const trained = taken.filter(({ given }) => given === 'train' || given === null).map((t) => t.className);
@@ -70,6 +78,7 @@ export async function addFiles(from: GivenFiles, onto: Onto, options: ImportOpti
     const added = taken.filter(({ className }) => classes.includes(className));
     skipped.push(...orphans.map(({ path, className }) => onlyInTest(path, className)));
     const duplicates = skipped.filter(({ reason }) => reason.startsWith(ALREADY)).length;
+    const doubled = skipped.filter(({ reason }) => reason.startsWith(TWICE)).length;
     if (added.length === 0 && duplicates === 0) throw new NoImagesError(name, summaryOf(skipped));
     if (added.length === 0) throw new NothingNewError(name, old.name, summaryOf(skipped));
 
@@ -86,7 +95,7 @@ export async function addFiles(from: GivenFiles, onto: Onto, options: ImportOpti
       layout: 'splits',
       classes,
       images,
-      skipped: [...old.skipped, ...skipped],
+      skipped: [...old.skipped.filter((one) => !isCopy(one)), ...skipped],
       warnings: auditImages(
         classes,
         images,
@@ -100,7 +109,7 @@ export async function addFiles(from: GivenFiles, onto: Onto, options: ImportOpti
     };
     if (options.signal.aborted) throw new ImportCancelledError();
     await options.store.write(dataset);
-    return { dataset, added: added.length, duplicates, newClasses };
+    return { dataset, added: added.length, duplicates, doubled, newClasses };
   } catch (error) {
     await shards.abandon();
     throw error;
@@ -120,13 +129,13 @@ function placed(taken: readonly Taken[], classes: readonly string[]): ImageEntry
  * the data set's order, their splits written down.
  */
 async function copyImages(
-  { dataset: old, split }: Onto,
+  { dataset: old, members, split }: Onto,
   short: number,
   into: { shards: ShardWriter; skipped: SkippedFile[] },
   options: ImportOptions,
 ): Promise<Taken[]> {
   const { store, decoder, decoders, signal } = options;
-  const splits = splitOfEach(assignSplits(old, split));
+  const splits = splitOfEach(splitWith(old, split, members));
   const inStorage = old.images
     .map((image, index) => ({ image, index }))
     .sort((a, b) => a.image.shard - b.image.shard || a.image.cacheOffset - b.image.cacheOffset);

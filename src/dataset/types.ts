@@ -73,8 +73,10 @@ export interface AddedImages {
   /** A new one; the old one stays. */
   readonly dataset: Dataset;
   readonly added: number;
-  /** Files that were there already, byte for byte. */
+  /** Files that were in the old data set already, byte for byte. */
   readonly duplicates: number;
+  /** Files that came twice in what was added; the first of them was taken. */
+  readonly doubled: number;
   /** In code-point order. */
   readonly newClasses: readonly string[];
 }

@@ -58,9 +58,9 @@ export function datasetCommands(
     importFiles: ({ files, name, source, imgSize, decoders }) =>
       run(imgSize, decoders, (options) => importFiles({ files, name, source }, options)),
     importSample: ({ sample, imgSize }) => run(imgSize, 1, (options) => importSample(sample, options)),
-    addFiles: ({ id, files, name, source, imgSize, decoders, split }) =>
+    addFiles: ({ id, files, name, source, imgSize, decoders, split, members }) =>
       run(imgSize, decoders, async (options) =>
-        addFiles({ files, name, source }, { dataset: await find(id), split }, options),
+        addFiles({ files, name, source }, { dataset: await find(id), split, members }, options),
       ),
     datasetZip: async ({ id }) => datasetZip(store, await find(id)),
     cancelImport: () => {

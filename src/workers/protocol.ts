@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import type { SampleSettings } from '../dataset/settings.ts';
-import type { AddedImages, Dataset, RgbImage, Split } from '../dataset/types.ts';
+import type { AddedImages, Dataset, Members, RgbImage, Split } from '../dataset/types.ts';
 import type { AdapterReport } from '../engine/types.ts';
 import type { ErrorReport } from '../errors.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
@@ -18,6 +18,7 @@ export type {
   EpochMetrics,
   ErrorReport,
   EvaluationReport,
+  Members,
   RegistryListing,
   RgbImage,
   RunEvent,
@@ -63,7 +64,8 @@ export interface DatasetCommands extends CommandMap {
   importSample: { payload: { sample: SampleSettings; imgSize: number }; result: Dataset };
   /**
    * A new data set: the old one's images, which keep their split, and what the files bring; the old one stays. Merged by class;
-   * what is there already, byte for byte, is not taken twice. `split`: how the old one is divided now, and its new images will be.
+   * what is there already, byte for byte, is not taken twice. `members`: the split that the newest model of the old images really had
+   * (`membersOf`); `split`: how images that it doesn't know are divided, and the new ones among themselves.
    */
   addFiles: {
     payload: {
@@ -74,6 +76,7 @@ export interface DatasetCommands extends CommandMap {
       imgSize: number;
       decoders: number;
       split: SplitSettings;
+      members: Members | null;
     };
     result: AddedImages;
   };
@@ -141,6 +144,8 @@ export interface TrainerCommands extends CommandMap {
    */
   suspend: { payload: null; result: null };
   runs: { payload: null; result: RunSummary[] };
+  /** Which images a run trains and is judged with; null where there is no such run or it can't be told any more. */
+  membersOf: { payload: { runId: string }; result: Members | null };
   /** The stored log. */
   events: { payload: { runId: string }; result: RunEvent[] };
   deleteRun: { payload: { runId: string }; result: null };

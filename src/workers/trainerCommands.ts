@@ -186,6 +186,16 @@ export function trainerCommands(
         return summaryOf(record, record.state === 'running' && !alive ? 'interrupted' : record.state);
       });
     },
+    membersOf: async ({ runId }) => {
+      const record = await runs.read(runId);
+      if (record === undefined) return null;
+      if (record.members !== undefined) return record.members;
+      // Of the first version: drawn from its data set, wherever that lies by now.
+      const { id, hash } = record.dataset;
+      const stored = await datasets.read(id);
+      const dataset = stored?.hash === hash ? stored : (await datasets.list()).find((one) => one.hash === hash);
+      return dataset === undefined ? null : membersOf(dataset, splitWith(dataset, record.config.data, null));
+    },
     events: ({ runId }) => runs.events(runId),
     deleteRun: async ({ runId }) => {
       if (active?.runId === runId) throw new AlreadyTrainingError();

@@ -91,7 +91,7 @@ export const datasets = {
   ): Promise<boolean> {
     const { img_size: imgSize, num_workers: decoders } = config.effective.data;
     return runImport(`${name} → ${to.name}`, async () => {
-      const payload = { id: to.id, files, name, source, imgSize, decoders, split };
+      const payload = { id: to.id, files, name, source, imgSize, decoders, split, members: null };
       const outcome = await request('dataset', 'addFiles', payload);
       if (!outcome.ok) return outcome;
       added = { ...outcome.value, from: name };

@@ -21,7 +21,7 @@ async function add(
   more: Partial<ImportOptions> = {},
 ): Promise<AddedImages> {
   const from = { files: [{ path: 'more.zip', file: await zipOf(files) }], name: 'more.zip', source: 'zip' as const };
-  return addFiles(from, { dataset, split }, optionsFor({ store, ...more }));
+  return addFiles(from, { dataset, split, members: null }, optionsFor({ store, ...more }));
 }
 
 /** `split path hash` of each image, by the split that the data set gets. */
@@ -123,7 +123,7 @@ describe('addFiles', () => {
     const old = await importZip(await zipOf(await withFolders()), { store });
     const decoded: number[] = [];
     const real = checkedDecoder(imageDecoder());
-    const { dataset, added, duplicates } = await add(
+    const { dataset, added, duplicates, doubled } = await add(
       old,
       {
         'Train/B/again.jpg': await jpeg(0),
@@ -137,17 +137,65 @@ describe('addFiles', () => {
       store,
       { decoder: { decode: (file) => (decoded.push(file.length), real.decode(file)) }, decoders: 1 },
     );
-    expect([added, duplicates, dataset.images.length]).toEqual([2, 4, 22]);
+    expect([added, duplicates, doubled, dataset.images.length]).toEqual([2, 2, 2, 22]);
     // The two new ones and the file that is no image: copies are known by their bytes.
     expect(decoded).toHaveLength(3);
     expect(Object.fromEntries(dataset.skipped.map(({ path, reason }) => [path, reason]))).toEqual({
       'Train/B/again.jpg': 'already in the data set',
       'Train/D/moved.jpg': 'already in the data set, under “B”',
-      'Train/D/new.jpg': 'already in the data set',
-      'Train/E/new too.jpg': 'already in the data set, under “D”',
+      'Train/D/new.jpg': 'twice in what was added',
+      'Train/E/new too.jpg': 'twice in what was added, under “D”',
       'Train/E/2.jpg': 'not an image',
     });
     expect(dataset.warnings.filter((text) => /cop|more than one/.test(text))).toEqual([]);
+  });
+
+  it('lists the copies of the last addition alone, and of all additions what was no image', async () => {
+    const store = memoryDatasetStore();
+    let dataset = await importZip(await zipOf({ ...(await withFolders()), 'set/notes.txt': 'as imported' }), { store });
+    for (const seed of [300, 301, 302]) {
+      ({ dataset } = await add(
+        dataset,
+        {
+          'Train/B/again.jpg': await jpeg(0),
+          [`Train/B/new ${seed}.jpg`]: await jpeg(seed),
+          [`Train/B/new ${seed} too.jpg`]: await jpeg(seed),
+          [`Train/B/${seed}.jpg`]: 'no image',
+        },
+        store,
+      ));
+    }
+    expect(dataset.skipped.map(({ path, reason }) => `${path}: ${reason}`).sort()).toEqual(
+      [
+        'set/notes.txt: outside the Train and Test folders',
+        'Train/B/300.jpg: not an image',
+        'Train/B/301.jpg: not an image',
+        'Train/B/302.jpg: not an image',
+        'Train/B/again.jpg: already in the data set',
+        'Train/B/new 302.jpg: twice in what was added',
+      ].sort(),
+    );
+  });
+
+  it('writes down the split that the newest model had, not the one that the settings would draw now', async () => {
+    const store = memoryDatasetStore();
+    const flat = { ...(await jpegs('B', 12, 0)), ...(await jpegs('D', 12, 20)) };
+    const old = await importZip(await zipOf(flat), { store });
+    const trained = membersOf(old, assignSplits(old, { ...split, seed: 7 }));
+    expect(trained).not.toEqual(membersOf(old, assignSplits(old, split)));
+    // Of two images the model knows nothing.
+    const known = { ...trained, train: trained.train.slice(2) };
+    const from = {
+      files: [{ path: 'more.zip', file: await zipOf(await jpegs('B', 8, 100)) }],
+      name: 'more.zip',
+      source: 'zip' as const,
+    };
+    const { dataset } = await addFiles(from, { dataset: old, split, members: known }, optionsFor({ store }));
+    const now = membersOf(dataset, assignSplits(dataset, split));
+    for (const part of ['train', 'val', 'test'] as const)
+      expect(now[part]).toEqual(expect.arrayContaining([...known[part]]));
+    expect(now.train.length + now.val.length + now.test.length).toBe(32);
+    expect(now.test.length).toBeGreaterThan(known.test.length);
   });
 
   it('refuses what brings nothing new, or no image at all, and stores nothing of it', async () => {
@@ -218,7 +266,7 @@ describe('addFiles', () => {
     const none = { validation_split: 0, test_split: 0, seed: 1 };
     const file = await zipOf({ 'B/1.jpg': await jpeg(6), 'D/ohne': await jpeg(7) });
     const from = { files: [{ path: 'x.zip', file }], name: 'x.zip', source: 'zip' as const };
-    const { dataset } = await addFiles(from, { dataset: old, split: none }, optionsFor({ store }));
+    const { dataset } = await addFiles(from, { dataset: old, split: none, members: null }, optionsFor({ store }));
     expect(dataset.images.map(({ path }) => path)).toEqual([
       'Train/B/1-2.JPG',
       'Train/B/1-3.jpg',
@@ -269,7 +317,7 @@ describe('addFiles', () => {
       file: new Blob([bytes as Uint8Array<ArrayBuffer>]),
     }));
     const from = { files, name: 'New', source: 'folder' as const };
-    const { dataset } = await addFiles(from, { dataset: old, split }, optionsFor({ store }));
+    const { dataset } = await addFiles(from, { dataset: old, split, members: null }, optionsFor({ store }));
     expect(dataset).toMatchObject({ additions: ['New'], source: 'zip', classes: ['B', 'C', 'D'] });
     expect(dataset.skipped).toEqual([{ path: 'set/Train/B/x.jpg', reason: 'not an image' }]);
     const whole = await importFiles(from, optionsFor({ store })).catch((error: unknown) => error as Error);

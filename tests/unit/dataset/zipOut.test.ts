@@ -113,13 +113,13 @@ describe('datasetZip', () => {
     const old = await importZip(flat, { store });
     const file = await zipOf({ ...(await jpegs('C', 6, 100)), ...(await jpegs('D', 6, 110)) });
     const from = { files: [{ path: 'm.zip', file }], name: 'm.zip', source: 'zip' as const };
-    const { dataset } = await addFiles(from, { dataset: old, split }, optionsFor({ store }));
+    const { dataset } = await addFiles(from, { dataset: old, split, members: null }, optionsFor({ store }));
     const back = await importZip(await datasetZip(store, dataset), { store });
     expect(identity(back)).toEqual(identity(dataset));
     const more = await jpegs('E', 4, 200);
     const next = { files: [{ path: 'n.zip', file: await zipOf(more) }], name: 'n.zip', source: 'zip' as const };
-    const here = await addFiles(next, { dataset, split }, optionsFor({ store }));
-    const there = await addFiles(next, { dataset: back, split }, optionsFor({ store }));
+    const here = await addFiles(next, { dataset, split, members: null }, optionsFor({ store }));
+    const there = await addFiles(next, { dataset: back, split, members: null }, optionsFor({ store }));
     expect(identity(there.dataset)).toEqual(identity(here.dataset));
     expect(identity(await again(store, here.dataset))).toEqual(identity(here.dataset));
   });

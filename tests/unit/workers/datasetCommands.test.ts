@@ -68,11 +68,11 @@ describe('the dataset worker', () => {
     const file = await zipOf({ ...(await jpegs('New', 4, 0)), ...(await jpegs(drawn.classes[0] as string, 3, 10)) });
     const split = { validation_split: 0.2, test_split: 0.2, seed: 1 };
     const more = { files: [{ path: 'more.zip', file }], name: 'more.zip', source: 'zip' as const };
-    const request = { id: drawn.id, ...more, imgSize: 32, decoders: 2, split };
+    const request = { id: drawn.id, ...more, imgSize: 32, decoders: 2, split, members: null };
     const adding = endpoint.dispatch('addFiles', request);
     expect(await endpoint.dispatch('addFiles', request)).toMatchObject({ error: { name: 'ImportUnderWayError' } });
     const { dataset, ...counts } = await value(adding);
-    expect(counts).toEqual({ added: 7, duplicates: 0, newClasses: ['New'] });
+    expect(counts).toEqual({ added: 7, duplicates: 0, doubled: 0, newClasses: ['New'] });
     expect(events.at(-1)).toMatchObject({ type: 'importProgress', stage: 'storing', done: 30, total: 30 });
     expect(dataset).toMatchObject({ synthetic: true, source: 'zip', additions: ['more'] });
     expect((await value(endpoint.dispatch('list', null))).map(({ id }) => id).sort()).toEqual(
