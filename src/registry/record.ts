@@ -2,7 +2,9 @@ import { z } from '../zod.ts';
 import type { VersionRecord } from './types.ts';
 
 const count = z.int().min(0);
-const metrics = z.object({ n: count, loss: z.number(), accuracy: z.number(), precision: z.number() });
+/** JSON has no NaN: a figure that was none lies there as null, and is NaN again here. */
+const figure = z.nullable(z.number()).transform((value) => value ?? NaN);
+const metrics = z.object({ n: count, loss: figure, accuracy: figure, precision: figure });
 
 /** What a version's `version.json` must say; keys of later schemas are left alone. */
 const versionRecord = z.object({
@@ -19,7 +21,7 @@ const versionRecord = z.object({
     images: z.object({ train: count, val: count, test: count }).nullable(),
   }),
   test: z
-    .object({ n: count, accuracy: z.number(), interval: z.tuple([z.number(), z.number()]), loss: z.number() })
+    .object({ n: count, accuracy: z.number(), interval: z.tuple([z.number(), z.number()]), loss: figure })
     .nullable(),
   validation: metrics.nullable(),
   epoch: z.int(),

@@ -31,7 +31,7 @@ export interface Attempt extends Omit<RunInputs, 'emit' | 'record'> {
 
 /**
  * One device's worth of a run: from the checkpoint (or the beginning) to the Test split, which a suspended run leaves sealed.
- * Throws `DeviceLostError`.
+ * Throws `DeviceLostError`, `StoppedBeforeFirstStepError`.
  */
 export async function attemptRun(attempt: Attempt): Promise<'completed' | 'stopped'> {
   attempt.emit({ type: 'progress', what: 'device', done: 0, total: null });
@@ -63,6 +63,12 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
   // A stop before anything was learnt leaves nothing to keep or to judge.
   if (control.stopping && from === null) throw new StoppedBeforeFirstStepError();
   if (control.suspending) return 'stopped';
+  /** Between steps and between batches of a pass: commands are heard. There is no time for what a suspension cuts off. */
+  const gate = async (): Promise<'go' | 'stop'> => {
+    const answer = await control.gate();
+    if (control.suspending) throw new Suspended();
+    return answer;
+  };
   const partSize =
     attempt.partLimit ?? planPart(graph, data.img_size, data.batch_size, training.layers, engine.adapter);
   const batchnormBatch = Math.min(partSize, data.batch_size);
@@ -72,23 +78,25 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
   }
   const network = await engine.build(graph, first.weights, networkOptions(graph, config, batchnormBatch));
   if (from !== null) {
-    await network.writeOptimiser(from.optimiser);
-    emit({ type: 'weightsReady', origin: { kind: 'checkpoint', epoch: from.epoch }, warnings: [] });
+    const bare = from.optimiser.moments.size === 0;
+    if (!bare) await network.writeOptimiser(from.optimiser);
+    const warnings = bare ? ['The checkpoint has no state of the optimiser: Adam starts anew.'] : [];
+    emit({ type: 'weightsReady', origin: { kind: 'checkpoint', epoch: from.epoch }, warnings });
   }
 
   const progress: Progress = { history: [...(from?.history ?? [])], bestEpoch: from?.bestEpoch ?? null };
   const judge = (which: 'val' | 'test'): Promise<EvaluationReport> =>
-    judgeSplit(network, which, { ...attempt, config });
+    judgeSplit(network, which, { ...attempt, config, gate });
   control.onPause = () => emit({ type: 'paused' });
   control.onContinue = () => emit({ type: 'continued' });
   emit({ type: 'progress', what: 'first step', done: 0, total: 1 });
-  const reason = await train({
+  const epochs = train({
     network,
     firstEpoch: (from?.epoch ?? 0) + 1,
     epochs: training.epochs,
     learningRate: training.learning_rate,
     partSize,
-    gate: () => control.gate(),
+    gate,
     batches: (epoch) =>
       trainingBatches(attempt.source, attempt.dataset.images, split.train, epoch, {
         seed: training.seed,
@@ -126,7 +134,10 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
     ],
   });
 
-  if (control.suspending) return 'stopped';
+  const reason = await unlessSuspended(epochs);
+  // An epoch that was cut off is trained anew by the run that goes on: it becomes what it would have been.
+  if (control.suspending && attempt.record().latestEpoch === null) throw new StoppedBeforeFirstStepError('epoch');
+  if (reason === null || control.suspending) return 'stopped';
   const best = await store.readCheckpoint(attempt.record().id, 'best');
   if (best === undefined) throw new NoCheckpointError();
   if (split.test.length > 0) {
@@ -179,7 +190,7 @@ function judgeSplit(
     readonly split: Attempt['split'];
     readonly config: RunConfig;
     readonly statistics: RunInputs['statistics'];
-    readonly control: RunInputs['control'];
+    readonly gate: () => Promise<unknown>;
     readonly emit: Emit;
   },
 ): Promise<EvaluationReport> {
@@ -191,20 +202,17 @@ function judgeSplit(
     ...run.statistics,
     batch: Math.min(data.batch_size, 32),
     onProgress: (done, total) => run.emit({ type: 'evaluating', split: which, done, total }),
-    // Commands are heard here too; a stop ends the run after this pass, so that what is kept is judged.
-    between: async () => {
-      await run.control.gate();
-      if (which === 'test' && run.control.suspending) throw new Suspended();
-    },
+    // A stop ends the run after this pass, so that what is kept is judged.
+    between: async () => void (await run.gate()),
   });
 }
 
-/** Thrown out of a pass over Test that there is no time for. */
+/** Thrown out of an epoch or a pass that there is no time for. */
 class Suspended extends Error {}
 
-async function unlessSuspended(report: Promise<EvaluationReport>): Promise<EvaluationReport | null> {
+async function unlessSuspended<T>(work: Promise<T>): Promise<T | null> {
   try {
-    return await report;
+    return await work;
   } catch (error) {
     if (error instanceof Suspended) return null;
     throw error;

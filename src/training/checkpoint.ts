@@ -36,13 +36,9 @@ export function readCheckpoint(bytes: Uint8Array): Checkpoint {
 type Described = Omit<Checkpoint, 'weights' | 'optimiser'> & { readonly optimiser: { readonly step: number } };
 
 const natural = z.int().nonnegative();
-/** JSON has no NaN: a loss that was none is null. */
-const measured = z.object({
-  n: natural,
-  loss: z.number().nullable(),
-  accuracy: z.number().nullable(),
-  precision: z.number().nullable(),
-});
+/** JSON has no NaN: a figure that was none lies there as null, and is NaN again here. */
+const figure = z.nullable(z.number()).transform((value) => value ?? NaN);
+const measured = z.object({ n: natural, loss: figure, accuracy: figure, precision: figure });
 /** What everything here relies on. The configuration is checked by those who take a checkpoint from outside. */
 const schema = z.object({
   schema: z.literal(1),
@@ -94,7 +90,7 @@ function described(text: string | undefined): Described {
   const version = (rest as { schema?: unknown } | null)?.schema;
   if (version !== 1) throw new CheckpointUnreadableError(`it has schema ${String(version)}, this version reads 1`);
   const checked = schema.safeParse(rest);
-  if (checked.success) return rest as Described;
+  if (checked.success) return { ...(rest as Described), history: checked.data.history };
   const place = checked.error.issues[0]?.path.join('.') ?? '';
   throw new CheckpointUnreadableError(`the description of its run is not as it should be (${place})`);
 }

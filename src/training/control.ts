@@ -5,7 +5,10 @@ export interface Control {
   pause(): void;
   continue(): void;
   stop(): void;
-  /** Like `stop`, for a process that has to end soon: the run is not judged on Test, which stays sealed until it is resumed. */
+  /**
+   * For a process that has to end soon: the run ends at once with the checkpoint of its last whole epoch and is not judged on Test,
+   * which stays sealed until it is resumed.
+   */
   suspend(): void;
   readonly stopping: boolean;
   readonly suspending: boolean;

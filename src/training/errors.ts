@@ -45,11 +45,14 @@ export class NoCheckpointError extends UserError {
   }
 }
 
-/** `stop` came while device and weights were made ready. */
+/** `stop` came while device and weights were made ready, or `suspend` before the first epoch was whole. */
 export class StoppedBeforeFirstStepError extends UserError {
-  constructor() {
-    super('The run was stopped before its first step.', {
-      kept: `${stored} Nothing had been learnt yet, so nothing of this run is kept.`,
+  constructor(before: 'step' | 'epoch' = 'step') {
+    super(`The run was stopped before its first ${before === 'step' ? 'step' : 'epoch was finished'}.`, {
+      kept:
+        before === 'step'
+          ? `${stored} Nothing had been learnt yet, so nothing of this run is kept.`
+          : `${stored} Nothing of this run is kept: only whole epochs are.`,
       remedy: 'Start it again when you like.',
     });
   }

@@ -6,7 +6,7 @@ import { parametersOf, sizeOf } from '../graph/parameters.ts';
 import { attemptRun } from './attempt.ts';
 import { batchRanges } from './batches.ts';
 import { readCheckpoint } from './checkpoint.ts';
-import { DeviceKeepsFailingError, NoTrainingImagesError } from './errors.ts';
+import { DeviceKeepsFailingError, NoTrainingImagesError, StoppedBeforeFirstStepError } from './errors.ts';
 import type { RunInputs } from './inputs.ts';
 import { createRunLog } from './runLog.ts';
 import { MIN_PART } from './settings.ts';
@@ -41,13 +41,14 @@ export function newRun(
 
 /**
  * The whole life of a run: split, device, weights, epochs, a lost device replaced and the run taken up from its checkpoint, the
- * Test split judged once by the best epoch. Ends with `finished` or, throwing the same named error, with `failed`.
+ * Test split judged once by the best epoch. Ends with `finished` or, throwing the same named error, with `failed`. A suspended run ends as
+ * `stopped` with its last whole epoch, and resumed becomes what it would have been, to the bit.
  */
 export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
   const { store, dataset } = inputs;
   const { config } = inputs.record;
   let record: RunRecord = { ...inputs.record, state: 'running' };
-  /** A run that never came to its first epoch (no weights, no device) leaves nothing behind. */
+  /** A run that never came to its first epoch (no weights, no device), or was suspended in it, leaves nothing behind. */
   let begun = record.latestEpoch !== null;
   const log = createRunLog(store, record.id, (event) => {
     begun ||= event.type === 'epochStarted';
@@ -58,9 +59,10 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
     await store.write(record);
   };
   try {
+    // First: what fails from here on can be cleared away by its record.
+    await save({});
     const split = splitWith(dataset, config.data, record.members ?? null);
     if (split.train.length < 2) throw new NoTrainingImagesError(split.train.length);
-    await save({});
     const stepsPerEpoch = batchRanges(split.train.length, config.data.batch_size).length;
     const stored = await store.readCheckpoint(record.id, 'latest');
     if (inputs.record.latestEpoch !== null || (await store.events(record.id)).length > 0) {
@@ -120,6 +122,7 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
     }
   } catch (error) {
     log.emit({ type: 'failed', error: reportOf(error) });
+    if (error instanceof StoppedBeforeFirstStepError) begun = false;
     // Where the disk is full these fail too: what counts is the error that ended the run.
     if (begun) await save({ state: 'failed' }).catch(() => undefined);
     await log.flush().catch(() => undefined);

@@ -26,7 +26,7 @@ export interface Loop {
   /** Images that go through the network, and so BatchNorm, at once. */
   readonly partSize: number;
   batches(epoch: number): AsyncIterable<LabelledBatch>;
-  /** Asked after each step: lets commands in. */
+  /** Asked after each step: lets commands in. What it throws ends the loop, its epoch unfinished. */
   gate(): Promise<'go' | 'stop'>;
   readonly handlers: readonly Handler[];
 }

@@ -139,8 +139,9 @@ export interface TrainerCommands extends CommandMap {
   /** Ends after the current micro-batch; what has been learnt is kept as a checkpoint and judged. */
   stop: { payload: null; result: null };
   /**
-   * Like `stop`, for a process that has to end soon: the checkpoint is written and the run ends as `stopped`, but it is not judged
-   * on Test; `resume` goes on from there. Before the first step: `StoppedBeforeFirstStepError`, as with `stop`.
+   * For a process that has to end soon: the run ends at once as `stopped` with the checkpoint of its last whole epoch, and is not
+   * judged on Test; `resume` trains the epoch that was cut off anew, so that the run becomes what it would have been. Before the
+   * first whole epoch: `StoppedBeforeFirstStepError`, and nothing is kept.
    */
   suspend: { payload: null; result: null };
   runs: { payload: null; result: RunSummary[] };

@@ -36,6 +36,8 @@ const UNAVAILABLE = new Set(['SecurityError', 'InvalidStateError', 'UnknownError
 export interface KeyValue {
   get<T>(key: string): Promise<T | undefined>;
   set(key: string, value: unknown): Promise<void>;
+  /** Under `prefix` and the number after the highest that is there, from 0, padded to eight digits: whoever else appends takes another. */
+  append(prefix: string, value: unknown): Promise<void>;
   setMany(entries: [string, unknown][]): Promise<void>;
   delMany(keys: string[]): Promise<void>;
   del(key: string): Promise<void>;
@@ -62,6 +64,15 @@ export function keyValue(database: string, what: string): KeyValue {
   return {
     get: (key) => guarded(get(key, store)),
     set: (key, value) => guarded(set(key, value, store)),
+    append: (prefix, value) =>
+      guarded(
+        store('readwrite', async (records) => {
+          const last = await promisifyRequest(records.openKeyCursor(under(prefix), 'prev'));
+          const next = last === null ? 0 : Number((last.key as string).slice(prefix.length)) + 1;
+          await promisifyRequest(records.put(value, `${prefix}${String(next).padStart(8, '0')}`));
+          await promisifyRequest(records.transaction);
+        }),
+      ),
     setMany: (list) => guarded(setMany(list, store)),
     del: (key) => guarded(del(key, store)),
     delMany: (list) => guarded(delMany(list, store)),

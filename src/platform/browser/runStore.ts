@@ -11,9 +11,6 @@ export function runStore(records: KeyValue = keyValue('pacerid-runs', 'this trai
   const padded = (n: number): string => String(n).padStart(8, '0');
   const recordKey = (id: string): string => `run/${id}`;
   const checkpointKey = (id: string, epoch: number): string => `checkpoint/${id}/${padded(epoch)}`;
-  /** Next number of a bunch of events, by run: two appends in one tick must not take the same. */
-  const nextBunch = new Map<string, number>();
-
   /** Bytes of checkpoints written here, by key: a large one need not be read again only to be measured. */
   const sizes = new Map<string, number>();
 
@@ -27,16 +24,8 @@ export function runStore(records: KeyValue = keyValue('pacerid-runs', 'this trai
       const bunches = await records.entries<RunEvent[]>(`events/${id}/`);
       return bunches.sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, events]) => events);
     },
-    appendEvents: async (id, events) => {
-      if (!nextBunch.has(id)) {
-        const last = (await records.keys(`events/${id}/`)).at(-1);
-        // Another append may have looked at the same time: the first one's answer stands.
-        if (!nextBunch.has(id)) nextBunch.set(id, last === undefined ? 0 : Number(last.split('/').at(-1)) + 1);
-      }
-      const bunch = nextBunch.get(id) as number;
-      nextBunch.set(id, bunch + 1);
-      await records.set(`events/${id}/${padded(bunch)}`, events);
-    },
+    // Trainer and model worker append to one log.
+    appendEvents: (id, events) => records.append(`events/${id}/`, events),
     writeCheckpoint: async (record, epoch, bytes) => {
       const wanted = new Set([record.latestEpoch, record.bestEpoch]);
       const before = await read(record.id);
@@ -67,7 +56,6 @@ export function runStore(records: KeyValue = keyValue('pacerid-runs', 'this trai
     delete: async (id) => {
       const keys = await Promise.all([records.keys(`events/${id}/`), records.keys(`checkpoint/${id}/`)]);
       await records.delMany([recordKey(id), ...keys.flat()]);
-      nextBunch.delete(id);
     },
   };
 }

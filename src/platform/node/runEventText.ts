@@ -20,5 +20,9 @@ export function eventsOf(text: string): RunEvent[] {
 }
 
 function revive(key: string, value: unknown): unknown {
-  return key === 'probabilities' && Array.isArray(value) ? Float32Array.from(value as number[]) : value;
+  // JSON has no NaN: a loss that was none lies there as null.
+  if (key === 'loss' && value === null) return NaN;
+  return key === 'probabilities' && Array.isArray(value)
+    ? Float32Array.from(value as (number | null)[], (p) => p ?? NaN)
+    : value;
 }

@@ -22,6 +22,11 @@ function memory(): { records: KeyValue; held: Map<string, unknown>; writes: stri
   const records: KeyValue = {
     get: <T>(key: string) => Promise.resolve(held.get(key) as T | undefined),
     set: (key, value) => setMany([[key, value]]),
+    append: (prefix, value) => {
+      const last = sorted(prefix).at(-1);
+      const next = last === undefined ? 0 : Number(last.slice(prefix.length)) + 1;
+      return setMany([[`${prefix}${String(next).padStart(8, '0')}`, value]]);
+    },
     setMany,
     delMany,
     del: (key) => delMany([key]),
@@ -89,6 +94,18 @@ describe('runs in IndexedDB', () => {
     ]);
     await runStore(database.records).appendEvents('r1', [{ at: 3, type: 'paused' }]);
     expect((await first.events('r1')).map((event) => event.at)).toEqual([1, 2, 3]);
+  });
+
+  it('keeps what two workers write to one log in turns', async () => {
+    const [trainer, model] = [runStore(database.records), runStore(database.records)];
+    await trainer.appendEvents('r1', [{ at: 1, type: 'paused' }]);
+    await model.appendEvents('r1', [{ at: 2, type: 'notice', text: 'judged' }]);
+    await trainer.appendEvents('r1', [{ at: 3, type: 'continued' }]);
+    await Promise.all(
+      [4, 5, 6].flatMap((at) => [trainer, model].map((one) => one.appendEvents('r1', [{ at, type: 'paused' }]))),
+    );
+    expect((await trainer.events('r1')).map((event) => event.at)).toEqual([1, 2, 3, 4, 4, 5, 5, 6, 6]);
+    expect(await model.events('r1')).toEqual(await trainer.events('r1'));
   });
 
   it('deletes a run and nothing of another', async () => {

@@ -102,6 +102,7 @@ export function memoryFolder(): { folder: Folder; held: Map<string, unknown> } {
   const records: KeyValue = {
     get: <T>(key: string) => Promise.resolve(structuredClone(held.get(key)) as T | undefined),
     set: (key, value) => Promise.resolve(void held.set(key, structuredClone(value))),
+    append: () => Promise.reject(new Error('No log is kept in a folder.')),
     setMany: (entries) => Promise.resolve(entries.forEach(([key, value]) => held.set(key, structuredClone(value)))),
     del: (key) => Promise.resolve(void held.delete(key)),
     delMany: (keys) => Promise.resolve(keys.forEach((key) => held.delete(key))),

@@ -1,6 +1,12 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DeviceLostError, GpuError, OutOfMemoryError } from '../../../src/engine/errors.ts';
+import type { ImageBatch, Network } from '../../../src/engine/types.ts';
 import { StorageFullError } from '../../../src/platform/browser/keyValue.ts';
+import { diskRunStore } from '../../../src/platform/node/diskRunStore.ts';
+import { eventLine, eventsOf } from '../../../src/platform/node/runEventText.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { readCheckpoint } from '../../../src/training/checkpoint.ts';
 import { createControl } from '../../../src/training/control.ts';
@@ -109,6 +115,39 @@ describe('a run that is cut off', () => {
 });
 
 describe('trouble in mid-run', () => {
+  it('validation losses that are no numbers: what is best does not depend on where a run was cut off', async () => {
+    let epoch = 0;
+    const control = createControl();
+    const sick = {
+      onEvent: (event: RunEvent) => event.type === 'epochStarted' && (epoch = event.epoch),
+      predict: async (network: Network, batch: ImageBatch) => {
+        const logits = await network.predict(batch);
+        return epoch === 1 ? logits.fill(NaN) : logits;
+      },
+    };
+    const whole = await smallRun(sick);
+    expect(whole.record.bestEpoch).toBeGreaterThan(1);
+    epoch = 0;
+    const cut = await smallRun({
+      ...sick,
+      control,
+      onEvent: (event) => {
+        sick.onEvent(event);
+        if (event.type === 'checkpointSaved') control.suspend();
+      },
+    });
+    expect(cut.record).toMatchObject({ latestEpoch: 1, bestEpoch: 1 });
+    expect((await latest(cut.store)).history[0]?.validation?.loss).toBeNaN();
+    const resumed = await smallRun({ ...sick, store: cut.store, record: cut.record });
+    expect(resumed.record.bestEpoch).toBe(whole.record.bestEpoch);
+    expect((await latest(resumed.store)).history.map((row) => row.best)).toEqual(
+      (await latest(whole.store)).history.map((row) => row.best),
+    );
+    // The log on disk too has no NaN.
+    const read = eventsOf((await whole.store.events('small')).map(eventLine).join(''));
+    expect(foldRun(read).history[0]?.validation?.loss).toBeNaN();
+  });
+
   it('a loss that is no number ends the run and keeps the last good weights', async () => {
     let steps = 0;
     const run = await smallRun({
@@ -197,6 +236,13 @@ describe('trouble in mid-run', () => {
     const data = { ...dataset, images: dataset.images.map((image) => ({ ...image, given: 'test' as const })) };
     const run = await smallRun({ data });
     expect(run.error).toBeInstanceOf(NoTrainingImagesError);
+    const dir = mkdtempSync(join(tmpdir(), 'failed-start-'));
+    try {
+      await smallRun({ data, store: diskRunStore(dir) });
+      expect(readdirSync(dir)).toEqual([]);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 });
 
@@ -244,22 +290,48 @@ describe('commands', () => {
 });
 
 describe('suspended, because the process has to end', () => {
-  it('in mid-epoch: a checkpoint, no look at Test; resumed, it ends as judged as any other', async () => {
+  it.each([
+    ['in mid-epoch', (event: RunEvent) => event.type === 'step' && event.step === 2],
+    ['after the last step of an epoch', (event: RunEvent) => event.type === 'step' && event.step === 4],
+    ['during validation', (event: RunEvent) => event.type === 'evaluating'],
+  ])('%s: the last whole epoch stays, and resumed it is the uninterrupted run', async (_, when) => {
     const control = createControl();
+    let epoch = 0;
+    let after = 0;
     const run = await smallRun({
       control,
       onEvent: (event) => {
-        if (event.type === 'step' && event.epoch === 2 && event.step === 2) control.suspend();
+        if (control.suspending) after += Number(event.type !== 'finished');
+        if (event.type === 'epochStarted') epoch = event.epoch;
+        if (epoch === 3 && when(event)) control.suspend();
       },
     });
     expect(run.error).toBeNull();
+    // It ends at once: no step, no pass, no checkpoint comes after it.
+    expect(after).toBe(0);
     expect(run.record).toMatchObject({ state: 'stopped', latestEpoch: 2 });
+    expect((await latest(run.store)).history.map((row) => row.epoch)).toEqual([1, 2]);
     expect(foldRun(run.events)).toMatchObject({ status: 'finished', reason: 'stopped', test: null });
-    expect(run.events.some((event) => event.type === 'evaluating' && event.split === 'test')).toBe(false);
-    expect(run.events.filter((event) => event.type === 'step')).toHaveLength(6);
     const resumed = await smallRun({ store: run.store, record: run.record });
-    expect(resumed.record).toMatchObject({ state: 'completed', latestEpoch: 4 });
-    expect(resumed.events.filter((event) => event.type === 'testEvaluated')).toHaveLength(1);
+    expect(resumed.record).toMatchObject({ state: 'completed', latestEpoch: 4, bestEpoch: straight.record.bestEpoch });
+    await expectSame(straight, resumed);
+    const stored = foldRun(await run.store.events('small'));
+    const whole = foldRun(straight.events);
+    expect(stored.steps).toEqual(whole.steps);
+    expect(stored.test).toEqual(whole.test);
+    const figures = ({ history }: typeof whole) => history.map(({ seconds: __, ...row }) => row);
+    expect(figures(stored)).toEqual(figures(whole));
+  });
+
+  it('in its first epoch: says that nothing is kept, and keeps nothing', async () => {
+    const control = createControl();
+    const run = await smallRun({ control, onEvent: (event) => event.type === 'step' && control.suspend() });
+    expect(run.error).toBeInstanceOf(StoppedBeforeFirstStepError);
+    expect(run.error).toMatchObject({ message: 'The run was stopped before its first epoch was finished.' });
+    expect((run.error as StoppedBeforeFirstStepError).kept).toContain('Nothing of this run is kept');
+    expect(run.events.filter((event) => event.type === 'step')).toHaveLength(1);
+    expect(await run.store.list()).toEqual([]);
+    expect(await run.store.events('small')).toEqual([]);
   });
 
   it('while Test is judged: the pass is given up, and made once the run is resumed', async () => {

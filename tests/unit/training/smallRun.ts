@@ -152,8 +152,9 @@ export interface SmallRun {
   readonly onEvent?: (event: RunEvent) => unknown;
   /** In the place of random weights. */
   readonly weights?: (signal: AbortSignal) => Promise<FirstWeights>;
-  /** Stands between the run and the network. */
+  /** Stand between the run and the network. */
   readonly step?: (network: Network, ...call: Parameters<Network['trainStep']>) => ReturnType<Network['trainStep']>;
+  readonly predict?: (network: Network, ...call: Parameters<Network['predict']>) => ReturnType<Network['predict']>;
 }
 
 /** The whole life of a run on wasm; `error` is what it threw. */
@@ -166,13 +167,16 @@ export async function smallRun(options: SmallRun = {}) {
   let error: unknown = null;
   const wrapped = async (): Promise<Engine> => {
     const engine = await openInNode('wasm');
-    const { step } = options;
-    if (step === undefined) return engine;
+    const { step, predict } = options;
     return {
       ...engine,
       build: async (...call) => {
         const network = await engine.build(...call);
-        return { ...network, trainStep: (parts, rate) => step(network, parts, rate) };
+        return {
+          ...network,
+          ...(step && { trainStep: (parts, rate) => step(network, parts, rate) }),
+          ...(predict && { predict: (batch) => predict(network, batch) }),
+        };
       },
     };
   };
