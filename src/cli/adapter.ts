@@ -1,7 +1,7 @@
-import { parseArgs } from 'node:util';
 import { probe } from '../engine/device.ts';
 import { nodeEngineEnvironment } from '../platform/node/engineEnvironment.ts';
 import type { Command } from './command.ts';
+import { readFlags, refuseWords } from './flags.ts';
 
 /** What `training.device: auto` takes on this machine. The cloud's set-up ends with it. */
 export const command: Command = {
@@ -10,10 +10,8 @@ export const command: Command = {
 
   --require-gpu   exit code 1 where it is no graphics processor`,
   async run(args) {
-    const { values } = parseArgs({
-      args: [...args],
-      options: { 'require-gpu': { type: 'boolean', default: false } },
-    });
+    const { values, positionals } = readFlags('adapter', args, { 'require-gpu': { type: 'boolean', default: false } });
+    refuseWords('adapter', positionals);
     const report = await probe('auto', await nodeEngineEnvironment({ gpu: true }));
     console.log(report.notice ?? `Training runs on the graphics processor: ${report.label}.`);
     return values['require-gpu'] && report.backend !== 'webgpu' ? 1 : 0;

@@ -1,14 +1,19 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
-import { CloudNameError, NoBucketError, NoCloudProgramError } from './cloudErrors.ts';
+import { isAbsolute, relative, sep } from 'node:path';
+import { CloudNameError, ConfigNotTakenError, NoBucketError, NoCloudProgramError } from './cloudErrors.ts';
 import type { Command } from './command.ts';
 import { FileMissingError, UsageError } from './errors.ts';
 import { readFlags } from './flags.ts';
 import { projectRoot } from './root.ts';
+import { quoted } from './words.ts';
+import { settingsOf } from './settings.ts';
 
 /** Where cloud/train.sky.yaml mounts the bucket. */
 const uploaded = '/pacerid/data';
+
+const defaultConfig = 'configs/base.yaml';
 
 export const command: Command = {
   summary:
@@ -26,7 +31,7 @@ export const command: Command = {
   --bucket NAME   or s3://NAME, gs://NAME: holds data and checkpoints; default: the variable PACERID_BUCKET
   --cluster       launch, status, logs, terminate: a machine of your own that keeps running for half an hour after the training,
                   instead of a managed job that survives the loss of its spot machine
-  --config FILE   launch: the configuration (default configs/base.yaml)
+  --config FILE   launch: the configuration (default ${defaultConfig})
   --data PATH     launch: the images, as the machine sees them (default ${uploaded}); '' for data.source: sample
   --train=FLAGS   launch: further flags of npm run train, in quotes: --train='--epochs 30 --batch-size 64'
   --to DIR        download: where to (default output/cloud/NAME)
@@ -40,7 +45,7 @@ export const command: Command = {
       name: { type: 'string', default: 'pacerid' },
       bucket: { type: 'string' },
       cluster: { type: 'boolean', default: false },
-      config: { type: 'string', default: 'configs/base.yaml' },
+      config: { type: 'string' },
       data: { type: 'string', default: uploaded },
       train: { type: 'string', default: '' },
       to: { type: 'string' },
@@ -51,7 +56,8 @@ export const command: Command = {
       throw new CloudNameError('run', values.name, 'Use small letters, digits and hyphens, a letter first.');
     }
     const bucket = values.bucket ?? process.env.PACERID_BUCKET;
-    const line = commandOf(verb, { ...values, bucket, extra, words });
+    const config = verb === 'launch' && values.config !== undefined ? await configTaken(values.config) : defaultConfig;
+    const line = commandOf(verb, { ...values, config, bucket, extra, words });
     console.log(`$ ${line.map(quoted).join(' ')}`);
     // gcloud copies only into a folder that is there.
     if (verb === 'download' && !values['dry-run']) mkdirSync(targetOf(values), { recursive: true });
@@ -98,6 +104,23 @@ function commandOf(verb: string, settings: Settings): string[] {
     default:
       throw new UsageError(verb === '' ? 'What shall be done?' : `There is no “${verb}” for the cloud.`, 'cloud');
   }
+}
+
+/**
+ * The configuration as the machine will find it: relative to the repository, `/`-separated. Throws before anything costs money:
+ * `FileMissingError`, `ConfigError`, `ConfigNotTakenError`.
+ */
+async function configTaken(path: string): Promise<string> {
+  await settingsOf({ config: path });
+  const root = realpathSync(projectRoot());
+  const inside = relative(root, realpathSync(path));
+  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside))
+    throw new ConfigNotTakenError(path, `it lies outside ${root}`);
+  const name = inside.replaceAll(sep, '/');
+  // 0: ignored, 1: not; anything else: no git, or no repository of it, and then nothing is ignored here.
+  const { status } = spawnSync('git', ['check-ignore', '--quiet', name], { cwd: root, stdio: 'ignore' });
+  if (status === 0) throw new ConfigNotTakenError(path, 'git ignores it');
+  return name;
 }
 
 /** Where `download` copies to. */
@@ -151,11 +174,6 @@ function bucketOf(verb: string, { bucket }: Settings): string {
     );
   }
   return `${scheme}://${name}`;
-}
-
-/** As one would type it. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Runs it on this terminal. Answers with its exit code; 128 + the signal's number where a signal ended it, as a shell does. */

@@ -5,9 +5,11 @@ const kept = 'Nothing was started.';
 /** A program that does the work isn't installed. */
 export class NoCloudProgramError extends UserError {
   constructor(program: string) {
+    // The version that docs/cloud.md names and tests/python/judge_cloud.py judges.
+    const install = 'pip install "skypilot[aws]==0.14.1"';
     const remedies: Record<string, string> = {
-      sky: 'Install SkyPilot with pip install "skypilot[aws]", then sky check. docs/cloud.md has the rest.',
-      aws: 'It comes with pip install "skypilot[aws]".',
+      sky: `Install SkyPilot with ${install}, then sky check. docs/cloud.md has the rest.`,
+      aws: `It comes with ${install}.`,
       gcloud: 'Install Google’s Cloud SDK.',
       ssh: 'Install OpenSSH’s client.',
     };
@@ -33,5 +35,16 @@ export class NoBucketError extends UserError {
 export class CloudNameError extends UserError {
   constructor(what: string, name: string, rule: string) {
     super(`“${name}” cannot be the name of a ${what}.`, { kept, remedy: rule });
+  }
+}
+
+/** `launch --config` names a file that would not be on the machine. */
+export class ConfigNotTakenError extends UserError {
+  constructor(path: string, why: string) {
+    super(`${path} would not be on the machine: ${why}.`, {
+      kept,
+      remedy:
+        'SkyPilot takes the repository along, without what git ignores: put the file there, in configs/ for example.',
+    });
   }
 }

@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import { UserError } from '../errors.ts';
 
 const unchanged = 'Nothing was changed.';
@@ -12,7 +13,9 @@ export class UsageError extends UserError {
 /** A file or folder that was named isn't there. */
 export class FileMissingError extends UserError {
   constructor(what: string, path: string, remedy: string) {
-    super(`There is no ${what} ${path}.`, { kept: unchanged, remedy });
+    // Under npm run it is the repository, wherever npm was called.
+    const from = isAbsolute(path) ? '' : ` A relative path begins in ${process.cwd()}.`;
+    super(`There is no ${what} ${path}.`, { kept: unchanged, remedy: `${remedy}${from}` });
   }
 }
 
@@ -22,10 +25,10 @@ export function asReadableFile(error: unknown, what: string, path: string, remed
   return new FileMissingError(error.code === 'ENOENT' ? what : `${what} that can be read at`, path, remedy);
 }
 
-/** `data.source: files`, and no images where they should be. */
+/** `data.source: files`, and no images where they should be. `purpose`: what they were wanted for. */
 export class NoDataError extends UserError {
-  constructor(found: string) {
-    super(`There are no images to train on: ${found}.`, {
+  constructor(found: string, purpose: 'train on' | 'judge') {
+    super(`There are no images to ${purpose}: ${found}.`, {
       kept: unchanged,
       remedy:
         'Fetch the data set with npm run download-data, name a zip or a folder with --data PATH, ' +
@@ -36,13 +39,15 @@ export class NoDataError extends UserError {
 
 /** `model.pretrained: true`, and no weights here or on the network. */
 export class NoPretrainedWeightsError extends UserError {
-  constructor(architecture: string, message: string, cause: unknown) {
-    super(message, {
+  /** `exist`: whether somebody has published some. */
+  constructor(architecture: string, exist: boolean, message: string, cause: unknown) {
+    const random = 'from a random start with --set model.pretrained=false';
+    super(exist ? message : `${architecture} has no pretrained weights, here or elsewhere.`, {
       kept: unchanged,
-      remedy:
-        `Fetch them where there is a network: npm run fetch-weights -- ${architecture}; copy a file with torchvision’s names to ` +
-        `public/weights/${architecture}.safetensors or name it with --from FILE; or train from a random start with ` +
-        '--set model.pretrained=false.',
+      remedy: !exist
+        ? `Train ${random}, or start from a model of yours with --from.`
+        : `Fetch them where there is a network: npm run fetch-weights -- ${architecture}; copy a file with torchvision’s names to ` +
+          `public/weights/${architecture}.safetensors or name it with --from FILE; or train ${random}.`,
       cause,
     });
   }

@@ -5,8 +5,8 @@ import { UsageError } from './errors.ts';
 type Options = NonNullable<ParseArgsConfig['options']>;
 
 /**
- * `parseArgs`, strict, with sentences for what it refuses and the nearest known flag for one that there isn't. `command` is the name after
- * `npm run`.
+ * `parseArgs`, strict, with sentences for what it refuses and the nearest known flag for one that there isn't; a flag with one
+ * value is taken once. `command` is the name after `npm run`.
  */
 export function readFlags<const T extends Options>(command: string, args: readonly string[], options: T) {
   const known = Object.keys(options);
@@ -18,9 +18,28 @@ export function readFlags<const T extends Options>(command: string, args: readon
     throw new UsageError(`There is no flag --${name}${meant ? `; did you mean --${meant}?` : '.'}`, command);
   }
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    const { tokens, ...parsed } = parseArgs({
+      args: [...args],
+      options,
+      allowPositionals: true,
+      strict: true,
+      tokens: true,
+    });
+    refuseTwice(command, tokens, options);
+    return parsed;
   } catch (error) {
-    throw new UsageError(sentence(error), command);
+    throw error instanceof UsageError ? error : new UsageError(sentence(error), command);
+  }
+}
+
+/** The last one would win silently. */
+function refuseTwice(command: string, tokens: readonly { kind: string; name?: string }[], options: Options): void {
+  const seen = new Set<string>();
+  for (const { name } of tokens) {
+    if (name === undefined || options[name]?.type !== 'string' || options[name].multiple) continue;
+    const more = name === 'data' && 'add' in options ? '--add brings more images' : 'only one can hold';
+    if (seen.has(name)) throw new UsageError(`--${name} is given twice; ${more}.`, command);
+    seen.add(name);
   }
 }
 

@@ -80,7 +80,8 @@ export async function imagesOf(flags: ImageFlags, config: Config, say: (line: st
 
 async function fromConfig(data: Config['data'], say: (line: string) => void): Promise<FilesFromDisk> {
   const { train_dir, test_dir } = data;
-  if (!(await isFolder(train_dir))) throw new NoDataError(`there is no folder ${train_dir} (data.train_dir)`);
+  if (!(await isFolder(train_dir)))
+    throw new NoDataError(`there is no folder ${train_dir} (data.train_dir)`, 'train on');
   const hasTest = await isFolder(test_dir);
   if (!hasTest) say(`There is no folder ${test_dir} (data.test_dir): Test images are drawn from ${train_dir}.`);
   return filesFromFolders(train_dir, hasTest ? test_dir : null);

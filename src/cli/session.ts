@@ -9,6 +9,7 @@ import { mayHaveGpu } from '../platform/node/gpu.ts';
 import { imageDecoder } from '../platform/node/imageDecoder.ts';
 import type { RunStore } from '../training/types.ts';
 import { WeightsUnavailableError } from '../weights/errors.ts';
+import { weightSources } from '../weights/sources.ts';
 import type { WeightCache } from '../weights/types.ts';
 import { datasetCommands } from '../workers/datasetCommands.ts';
 import { firstWeights, membersIn, weightsCommands } from '../workers/firstWeights.ts';
@@ -70,7 +71,9 @@ export function openSession(options: SessionOptions) {
           } catch (error) {
             // The page's remedy speaks of dropping files.
             if (!(error instanceof WeightsUnavailableError)) throw error;
-            throw new NoPretrainedWeightsError(wanted.config.model.architecture, error.message, error);
+            const { architecture } = wanted.config.model;
+            const exist = weightSources[architecture].length > 0;
+            throw new NoPretrainedWeightsError(architecture, exist, error.message, error);
           }
         },
         membersOf: (weightsId) => membersIn(weightsId, cache),

@@ -97,13 +97,12 @@ export class NoSuchDatasetError extends UserError {
   }
 }
 
-/** `path` as the user wrote it; `wanted`: what should be there. */
+/** `path` as the user wrote it; `wanted`: what should be there; `from`: the folder that relative paths begin in. */
 export class NoSuchPathError extends UserError {
-  constructor(path: string, wanted: 'folder' | 'file or folder') {
+  constructor(path: string, wanted: 'folder' | 'file or folder', from: string) {
     super(`There is no ${wanted} “${path}”.`, {
       kept: untouched,
-      remedy:
-        'Check how it is written; a relative path begins where the command runs. The page’s sample needs no files: data.source: sample.',
+      remedy: `Check how it is written; a relative path begins in ${from}. The page’s sample needs no files: data.source: sample.`,
     });
   }
 }

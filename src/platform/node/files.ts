@@ -58,7 +58,7 @@ interface Found {
 
 async function folder(path: string, as: string): Promise<Found[]> {
   const full = resolve(path);
-  if (!(await look(full)).isDirectory()) throw new NoSuchPathError(path, 'folder');
+  if (!(await look(full)).isDirectory()) throw new NoSuchPathError(path, 'folder', process.cwd());
   const found = await walk(full, as);
   if (found.length === 0) throw new EmptyPathError(path, 'folder');
   return found;
@@ -125,6 +125,6 @@ async function listed(full: string): Promise<string[]> {
 
 function asReadError(cause: unknown, path: string): unknown {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return new NoSuchPathError(path, 'file or folder');
+  if (code === 'ENOENT' || code === 'ENOTDIR') return new NoSuchPathError(path, 'file or folder', process.cwd());
   return code === 'EACCES' || code === 'EPERM' || code === 'ELOOP' ? new UnreadablePathError(path, cause) : cause;
 }

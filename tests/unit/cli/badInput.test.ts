@@ -23,6 +23,7 @@ function prepared(): string {
   mkdirSync(join(folder, 'readonly'));
   chmodSync(join(folder, 'readonly'), 0o500);
   write('a-file', '');
+  mkdirSync(join(folder, 'locked', 'train.lock'), { recursive: true });
   return folder;
 }
 
@@ -49,16 +50,30 @@ const cases: readonly (readonly [args: readonly string[], name: string, ...says:
   [['train', '--config', 'syntax.yaml'], 'ConfigError', /syntax\.yaml, line 1: this is not valid YAML/],
   [['train', '--config', 'none.yaml'], 'FileMissingError', /There is no configuration file none\.yaml/],
   [['train'], 'NoDataError', /datasets\/processed\/Train/, /download-data/, /--data PATH/, /--set data\.source=sample/],
-  [['train', '--data', 'nowhere.zip'], 'NoSuchPathError', /nowhere\.zip/],
+  [
+    ['train', '--data', 'nowhere.zip'],
+    'NoSuchPathError',
+    /nowhere\.zip/,
+    /a relative path begins in \/\S+bad-input-\w+\. /,
+  ],
   [['train', '--data', 'empty'], 'EmptyPathError', /empty/],
   [['train', '--data', 'labels.txt'], 'NotAZipError', /labels\.txt/],
   [['train', '--from', 'nothing.safetensors', ...sample], 'FileMissingError', /no weights file nothing\.safetensors/],
   [['train', '--from', 'v9.9.9', ...sample], 'NoSuchVersionError', /v9\.9\.9/],
   [['train', '--from', 'not-weights.safetensors', ...sample], 'NotSafetensorsError', /usable safetensors/],
   [['train', ...sample, '--set', 'output.dir=a-file'], 'NotWritableError', /a-file can't be written/],
+  [['train', ...sample, '--set', 'output.dir=locked'], 'NotWritableError', /locked.train\.lock can't be written: a folder/],
   // tiny has no pretrained weights anywhere: no network is asked.
-  [['train', ...sample, ...few], 'NoPretrainedWeightsError', /fetch-weights/, /--set model\.pretrained=false/],
-  [['evaluate'], 'FileMissingError', /no checkpoint output.checkpoint_best\.safetensors/],
+  [
+    ['train', ...sample, ...few],
+    'NoPretrainedWeightsError',
+    /tiny has no pretrained weights/,
+    /--set model\.pretrained=false/,
+    /^(?![^]*fetch-weights)/,
+  ],
+  [['train', '--data', 'a.zip', '--data=b.zip'], 'UsageError', /--data is given twice; --add brings more images/],
+  [['train', '--epochs', '1', '--epochs', '2'], 'UsageError', /--epochs is given twice/],
+  [['evaluate'], 'FileMissingError', /no checkpoint output.checkpoint_best\.safetensors/, /begins in \/\S+bad-input-/],
   [['evaluate', '--split', 'tests'], 'UsageError', /test, val or train/],
   [['evaluate', '--checkpoint', 'not-weights.safetensors'], 'NotSafetensorsError', /usable safetensors/],
   [['export', '--format', 'onnx'], 'UsageError', /mlpackage or safetensors/],
@@ -67,6 +82,8 @@ const cases: readonly (readonly [args: readonly string[], name: string, ...says:
   [['fetch-weights'], 'UsageError', /densenet121/],
   [['fetch-weights', 'densnet121'], 'UsageError', /did you mean densenet121\?/],
   [['fetch-weights', 'tiny'], 'UsageError', /tiny has no pretrained weights/],
+  [['adapter', '--x'], 'UsageError', /There is no flag --x/],
+  [['adapter', 'hallo'], 'UsageError', /“hallo” belongs to no flag/],
 ];
 
 it('names what is wrong and what to do, ends with 1 and leaves nothing behind', async () => {
@@ -109,7 +126,17 @@ it('a device that was asked for and isn’t there', async () => {
 });
 
 it('each command answers to --help; training and what follows it, within 100 columns', async () => {
-  const commands = ['train', 'evaluate', 'export', 'fetch-weights', 'download-data', 'sync-model', 'versions', 'cloud'];
+  const commands = [
+    'train',
+    'evaluate',
+    'export',
+    'fetch-weights',
+    'download-data',
+    'sync-model',
+    'versions',
+    'cloud',
+    'adapter',
+  ];
   const answers = await Promise.all(commands.map((name) => runCli([name, '--help'], { cwd: folder })));
   for (const [i, { code, stdout, stderr }] of answers.entries()) {
     expect([commands[i], code, stderr]).toEqual([commands[i], 0, '']);

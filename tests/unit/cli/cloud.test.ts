@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -84,7 +84,7 @@ test('without SkyPilot it says how to get it', async () => {
   const ended = await runCli(['cloud', 'status'], { env: { PATH: dirname(process.execPath) + '/nowhere' } });
   expect(ended.code).toBe(1);
   expect(ended.stderr).toMatch(
-    /^NoCloudProgramError: There is no program “sky”.*\n.*\n.*pip install "skypilot\[aws\]"/,
+    /^NoCloudProgramError: There is no program “sky”.*\n.*\n.*pip install "skypilot\[aws\]==0\.14\.1"/,
   );
 });
 
@@ -149,6 +149,30 @@ describe('what cannot work is refused by name, before anything is called', () =>
   ])('%j: %s', async (args, name, remedy) => {
     vi.stubEnv('PACERID_BUCKET', '');
     await expect(command.run(args)).rejects.toMatchObject({ name, remedy: expect.stringMatching(remedy) as string });
+  });
+
+  test('a configuration that would not be on the machine', async () => {
+    const outside = join(folder, 'mine.yaml');
+    writeFileSync(outside, 'training: { epochs: 3 }\n');
+    const launch = (config: string) => command.run(['launch', '--bucket', 'hearts', '--config', config]);
+    await expect(launch('nope.yaml')).rejects.toMatchObject({ name: 'FileMissingError' });
+    await expect(launch(outside)).rejects.toMatchObject({
+      name: 'ConfigNotTakenError',
+      message: expect.stringContaining('outside') as string,
+    });
+    mkdirSync('.cache', { recursive: true });
+    const ignored = mkdtempSync(join('.cache', 'cloud-'));
+    try {
+      writeFileSync(join(ignored, 'mine.yaml'), 'training: { epochs: 3 }\n');
+      await expect(launch(join(ignored, 'mine.yaml'))).rejects.toMatchObject({
+        name: 'ConfigNotTakenError',
+        message: expect.stringContaining('git ignores it') as string,
+      });
+      writeFileSync(join(ignored, 'mine.yaml'), 'training: { epoch: 3 }\n');
+      await expect(launch(join(ignored, 'mine.yaml'))).rejects.toMatchObject({ name: 'ConfigError' });
+    } finally {
+      rmSync(ignored, { recursive: true });
+    }
   });
 
   test('the bucket may come from the environment', async () => {
