@@ -117,7 +117,8 @@ interface StoredEvent {
   readonly loss?: number;
   readonly fromEpoch?: number;
   readonly reason?: string;
-  readonly report?: { readonly probabilities: Readonly<Record<number, number>> };
+  readonly best?: boolean;
+  readonly report?: { readonly loss: number; readonly probabilities: Readonly<Record<number, number>> };
 }
 
 /** The stored log of the newest run, straight out of IndexedDB. */

@@ -14,6 +14,7 @@ import { announce } from './announce.svelte.ts';
 import { datasets } from './datasets.svelte.ts';
 import { run } from './run.svelte.ts';
 import { provideStep } from './steps.svelte.ts';
+import { stateOf, testResults } from './testResults.svelte.ts';
 import { ask, onEvents } from './workers.svelte.ts';
 
 export type ExportFormat = 'mlpackage' | 'safetensors';
@@ -36,6 +37,8 @@ export interface Tried {
 /** The run whose model Evaluate, Export and Try use; null: the newest with a checkpoint. */
 let chosenId = $state<string | null>(null);
 let log = $state.raw<RunState>(emptyRun);
+/** The state of the run in which the log was read, or is being read. */
+let readAs = '';
 let reports = $state.raw<Readonly<Partial<Record<Split, EvaluationReport>>>>({});
 let exported = $state.raw<readonly Exported[]>([]);
 let tried = $state.raw<Tried | null>(null);
@@ -94,29 +97,34 @@ export const model = {
 
   /** Reads the chosen run's log; its Test report is in it. Called by the views that show a model. */
   async read(): Promise<void> {
-    const id = summary?.id;
-    if (id === undefined || log.runId === id) return;
+    if (!summary) return;
+    const [id, now] = [summary.id, stateOf(summary)];
+    if (readAs === now) return;
+    readAs = now;
     reports = {};
     tried = null;
     log = emptyRun;
     const state = foldRun(await run.log(id));
-    if (summary?.id !== id) return;
+    if (readAs !== now) return;
     log = { ...state, runId: id };
     if (state.test) reports = { ...reports, test: state.test.report };
   },
   /** A pass over a split with the best checkpoint. */
   async evaluate(split: Split): Promise<void> {
-    const id = summary?.id;
-    if (id === undefined || reports[split]) return;
+    if (!summary || reports[split]) return;
+    const { id } = summary;
     const name = split === 'val' ? 'validation' : split;
+    const asked = stateOf(summary);
     const report = await during(`evaluating ${name}`, () => ask('model', 'evaluate', { runId: id, split }));
-    if (report && summary?.id === id) reports = { ...reports, [split]: report };
+    if (split === 'test') testResults.forget(id);
+    if (report && summary && stateOf(summary) === asked) reports = { ...reports, [split]: report };
   },
   async predict(file: Blob, name: string, truth: string | null): Promise<void> {
-    const id = summary?.id;
-    if (id === undefined) return;
+    if (!summary) return;
+    const { id } = summary;
+    const asked = stateOf(summary);
     const answer = await during('looking at the image', () => ask('model', 'predict', { runId: id, file }));
-    if (!answer || summary?.id !== id) return;
+    if (!answer || !summary || stateOf(summary) !== asked) return;
     tried = { prediction: answer, name, truth };
     const first = answer.classes[0];
     if (first) announce(`Most probable: ${first.label}, ${percent(first.probability)}.`);
@@ -156,9 +164,11 @@ export async function during<T>(what: string, work: () => Promise<T>): Promise<T
   }
 }
 
-/** The newest model is the one that was just trained. */
+/** The newest model is the one that was just trained; where the run had been here before, it is another one now. */
 run.onEnded((runId) => {
   chosenId = runId;
+  readAs = '';
+  exported = exported.filter((one) => one.runId !== runId);
   void model.read();
 });
 

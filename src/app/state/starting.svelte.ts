@@ -4,7 +4,7 @@ import type { RunSummary, StoredWeights } from '../../workers/protocol.ts';
 import { announce } from './announce.svelte.ts';
 import { chooseArchitecture, config } from './config.svelte.ts';
 import { model } from './model.svelte.ts';
-import { run } from './run.svelte.ts';
+import { testResults, type TestResult } from './testResults.svelte.ts';
 import { versions } from './versions.svelte.ts';
 import { weights } from './weights.svelte.ts';
 import { ask } from './workers.svelte.ts';
@@ -18,14 +18,12 @@ export interface StartingModel {
   readonly dataset: string;
   readonly createdAt: number;
   /** Null: not judged on Test, or not known yet. */
-  readonly test: { readonly accuracy: number; readonly n: number } | null;
+  readonly test: TestResult | null;
 }
 
 /** Settings that must be as the model learnt them, or what it learnt does not hold. */
 const carried = ['data.img_size', 'data.geometry'] as const;
 
-/** Test results of runs, read from their logs when somebody looks at the list. */
-let judged = $state.raw<Readonly<Record<string, StartingModel['test']>>>({});
 /** The model whose weights were kept as the file that is chosen. */
 let kept = $state.raw<{
   readonly modelId: string | null;
@@ -55,14 +53,6 @@ export const starting = {
   },
   isCopy(weightsId: string): boolean {
     return copies.has(weightsId);
-  },
-  /** Reads how good the runs are that nobody has asked about yet. */
-  async judge(runs: readonly RunSummary[]): Promise<void> {
-    for (const { id } of runs) {
-      if (judged[id] !== undefined) continue;
-      const test = (await run.log(id)).findLast((event) => event.type === 'testEvaluated');
-      judged = { ...judged, [id]: test ? { accuracy: test.report.accuracy, n: test.report.n } : null };
-    }
   },
   /** Keeps the model's weights for the next run, and sets the network and the images' size as it learnt them. */
   async choose(id: string): Promise<boolean> {
@@ -125,5 +115,5 @@ function ofVersion(one: (typeof versions.list)[number]): StartingModel {
 
 function ofRun({ id, config: settings, dataset, createdAt }: RunSummary): StartingModel {
   const { architecture } = settings.model;
-  return { id, kind: 'run', architecture, dataset: dataset.name, createdAt, test: judged[id] ?? null };
+  return { id, kind: 'run', architecture, dataset: dataset.name, createdAt, test: testResults.of(id) };
 }
