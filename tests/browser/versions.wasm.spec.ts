@@ -225,9 +225,17 @@ test('a version synced into the repository’s folder, after a look at what woul
   await panel.getByRole('button', { name: 'Take over versions from the folder' }).click();
   await expect(page.locator('tr[data-version="v1.0.0"]')).toBeVisible();
 
-  // One whose files were changed behind our back is refused by name.
-  await version.getByRole('button', { name: 'Delete v1.0.0' }).click();
-  await version.getByRole('button', { name: 'Delete v1.0.0' }).click();
+  // One whose files were changed behind our back is refused by name; the whole ones beside it are taken over and seen.
+  await save(page, 'v1.0.1');
+  await panel.getByRole('button', { name: 'Sync v1.0.1 …' }).click();
+  await panel.getByRole('button', { name: 'Sync v1.0.1 into repository' }).click();
+  await expect(page.getByTestId('folder-said')).toContainText('v1.0.1 is in repository');
+  for (const one of ['v1.0.0', 'v1.0.1']) {
+    await page.getByRole('button', { name: one, exact: true }).click();
+    await version.getByRole('button', { name: `Delete ${one}` }).click();
+    await version.getByRole('button', { name: `Delete ${one}` }).click();
+    await expect(page.locator(`tr[data-version="${one}"]`)).toHaveCount(0);
+  }
   await page.evaluate(async () => {
     const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('repository');
     const models = await root.getDirectoryHandle('models');
@@ -238,4 +246,6 @@ test('a version synced into the repository’s folder, after a look at what woul
   });
   await panel.getByRole('button', { name: 'Take over versions from the folder' }).click();
   expect(await expectProblem(page, 'DamagedVersionError')).toContain('labels.txt');
+  await expect(page.locator('tr[data-version="v1.0.1"]')).toBeVisible();
+  await expect(page.locator('tr[data-version="v1.0.0"]')).toHaveCount(0);
 });
