@@ -10,6 +10,7 @@ import { go } from './state/navigation.svelte.ts';
 import { problems } from './state/problems.svelte.ts';
 import { run } from './state/run.svelte.ts';
 import { weights } from './state/weights.svelte.ts';
+import { ask } from './state/workers.svelte.ts';
 
 export class UnknownFileError extends UserError {
   constructor(names: readonly string[]) {
@@ -91,14 +92,19 @@ export async function openImages({ files, name, source }: Images): Promise<void>
 }
 
 /**
- * More images for the data set in use. Its split is the one that its newest run was trained with; where there is none, the one
- * that the settings ask for.
+ * More images for the data set in use. It keeps the split that its newest run really had, which may stem from the model that the run
+ * started from; where there is no run, the one that the settings ask for.
  */
 export async function addImages(images: Images): Promise<void> {
   const dataset = datasets.current;
   if (!dataset) return openImages(images);
   go('data');
+  // The newest may be under way, or have been trained in another tab.
+  await run.load();
   const trained = run.summaries.find((one) => one.dataset.hash === dataset.hash);
   const { validation_split, test_split, seed } = (trained?.config ?? config.effective).data;
-  await datasets.addFiles(dataset, images, { validation_split, test_split, seed });
+  const members = trained ? await ask('trainer', 'membersOf', { runId: trained.id }) : null;
+  // A failure is shown; without the split that the model had, its Test images would not stay sealed.
+  if (members === undefined) return;
+  await datasets.addFiles(dataset, images, { validation_split, test_split, seed }, members);
 }

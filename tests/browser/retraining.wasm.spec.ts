@@ -75,6 +75,7 @@ test('next month’s images into last month’s model: added by keyboard, retrai
   const label = known?.name.split('/')[1] ?? '';
   const month: Record<string, Buffer> = { [`Train/${label}/again.png`]: (await known?.async('nodebuffer')) as Buffer };
   for (let i = 0; i < 3; i++) month[`Train/${label}/new-${i}.png`] = await picture(i);
+  month[`Train/${label}/new-0-twice.png`] = await picture(0);
   for (let i = 0; i < 6; i++) month[`Train/NEW - Oak/${i}.png`] = await picture(100 + i);
   for (let i = 0; i < 2; i++) month[`Test/NEW - Oak/${i}.png`] = await picture(200 + i);
   await drop(page, [{ name: 'december.zip', bytes: await zipOf(month) }]);
@@ -89,6 +90,7 @@ test('next month’s images into last month’s model: added by keyboard, retrai
   const added = page.getByTestId('added');
   await expect(added).toContainText(/11\simages added from december/);
   await expect(added).toContainText(/1\sfile\s+was there already/);
+  await expect(added).toContainText(/1\sfile\s+was twice in it/);
   await expect(added).toContainText('New class: NEW - Oak');
   await expect(page.getByText(/59\simages · 7\sclasses/).first()).toBeVisible();
   await expect(page.getByText('With what was added from december')).toBeVisible();
@@ -117,6 +119,40 @@ test('next month’s images into last month’s model: added by keyboard, retrai
   await expect(comparison.getByRole('row', { name: /^Labels/ })).toContainText('+ NEW - Oak');
   await expect(comparison.getByRole('row', { name: /^Started from/ })).toContainText('v1.0.0');
   await expect(comparison).toContainText('Their Test images differ (n = 12 and n = 14)');
+});
+
+test('images are added to the split that the newest run really had, not to the one that its settings would draw', async ({
+  page,
+}) => {
+  await open(page, fewSteps);
+  await useSample(page);
+  await startTraining(page);
+  await testAccuracy(page, 60_000);
+  // Another seed of the split, but a model that was trained with the first.
+  await open(page, { ...fewSteps, 'data.seed': 7 });
+  await goTo(page, 'Train');
+  await page.getByRole('button', { name: 'Set up a new run' }).click();
+  await page.getByRole('radio', { name: /^A trained model/ }).check();
+  await expect(page.getByTestId('label-change')).toHaveText('6 labels are known and keep what was learnt.');
+  await page.getByRole('button', { name: 'Train 1 epoch' }).click();
+  await testAccuracy(page, 60_000);
+
+  await drop(page, [{ name: 'one.zip', bytes: await zipOf({ 'Train/NEW - Oak/0.png': await picture(1) }) }]);
+  await page
+    .getByTestId('arrival')
+    .getByRole('button', { name: /^Add to Sample/ })
+    .click();
+  await expect(page.getByTestId('added')).toContainText(/1\simage added from one/);
+  await goTo(page, 'Train');
+  await page.getByRole('button', { name: 'Set up a new run' }).click();
+  await page.getByRole('radio', { name: /^Random numbers/ }).check();
+  await page.getByRole('button', { name: 'Train 1 epoch' }).click();
+  await testAccuracy(page, 60_000);
+  const [first, second, third] = await storedRuns(page);
+  expect(second?.members).toEqual(first?.members);
+  expect(third?.members?.val).toEqual(first?.members?.val);
+  expect(third?.members?.test).toEqual(first?.members?.test);
+  expect(third?.members?.train).toHaveLength((first?.members?.train.length ?? 0) + 1);
 });
 
 test('a model learnt from images of another size: what is set so that it fits is said', async ({ page }) => {
@@ -195,8 +231,10 @@ test('a checkpoint goes to another computer: opened as a run it gives the same w
   await useSample(elsewhere);
   await goTo(elsewhere, 'Evaluate');
   await expect(elsewhere.locator('[data-split="val"]')).toBeVisible({ timeout: 30_000 });
-  const judge = elsewhere.getByRole('button', { name: /on Test now$/ });
-  if (await judge.isVisible()) await judge.click();
+  // A checkpoint says nothing about Test: there it is sealed until somebody asks.
+  await expect(elsewhere.getByText('Test is still sealed.')).toBeVisible();
+  await expect(elsewhere.locator('[data-split="test"]')).toHaveCount(0);
+  await elsewhere.getByRole('button', { name: /on Test now$/ }).click();
   await expect(elsewhere.locator('[data-split="test"]')).toHaveAttribute('data-accuracy', /./, { timeout: 30_000 });
   const again = Number(await elsewhere.locator('[data-split="test"]').getAttribute('data-accuracy'));
   expect(again).toBeCloseTo(accuracy, 2);

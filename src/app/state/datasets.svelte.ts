@@ -2,6 +2,7 @@ import type {
   AddedImages,
   Dataset,
   DatasetEvent,
+  Members,
   NamedFile,
   Outcome,
   RgbImage,
@@ -83,15 +84,16 @@ export const datasets = {
     const { img_size: imgSize, num_workers: decoders } = config.effective.data;
     return runImport(name, () => request('dataset', 'importFiles', { files, name, source, imgSize, decoders }));
   },
-  /** A new data set of `to` and these; `to` stays. `split`: how `to` is divided, as the new images will be. */
+  /** A new data set of `to` and these; `to` stays. `members`: the split it keeps; `split`: how all others are divided. */
   addFiles(
     to: Dataset,
     { files, name, source }: { files: readonly NamedFile[]; name: string; source: 'zip' | 'folder' },
     split: SplitSettings,
+    members: Members | null,
   ): Promise<boolean> {
     const { img_size: imgSize, num_workers: decoders } = config.effective.data;
     return runImport(`${name} → ${to.name}`, async () => {
-      const payload = { id: to.id, files, name, source, imgSize, decoders, split, members: null };
+      const payload = { id: to.id, files, name, source, imgSize, decoders, split, members };
       const outcome = await request('dataset', 'addFiles', payload);
       if (!outcome.ok) return outcome;
       added = { ...outcome.value, from: name };
