@@ -1,18 +1,15 @@
-import { architectures, buildGraph } from '../architectures/index.ts';
-import type { ArchitectureName } from '../architectures/settings.ts';
 import { layerOf } from '../config/layer.ts';
 import { mergeTrees, type ConfigTree } from '../config/tree.ts';
 import { splitWith } from '../dataset/members.ts';
 import type { Dataset, Split } from '../dataset/types.ts';
-import { evaluate } from '../evaluation/evaluate.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import { eventLine } from '../platform/node/runEventText.ts';
 import { writeWhole } from '../platform/node/atomicWrite.ts';
 import { memoryDatasetStore } from '../platform/node/memoryDatasetStore.ts';
 import { memoryRunStore } from '../platform/node/runStore.ts';
-import { networkOptions } from '../training/attempt.ts';
 import { readCheckpoint } from '../training/checkpoint.ts';
 import type { Checkpoint } from '../training/types.ts';
+import { judge, networkOf } from '../workers/judge.ts';
 import { checkpointPath, readCheckpointFile } from './checkpointFile.ts';
 import type { Command } from './command.ts';
 import { NothingToJudgeError, UsageError } from './errors.ts';
@@ -84,7 +81,7 @@ async function run(args: readonly string[]): Promise<number> {
   for (const line of plainWords(checkpoint, dataset, chosen)) out.line(line);
   if (chosen.indices.length === 0) throw new NothingToJudgeError(split, dataset.name);
 
-  const result = await judge(session, checkpoint, dataset, chosen, config.training.device, (adapter, done, total) => {
+  const result = await judged(session, checkpoint, dataset, chosen, config.training.device, (adapter, done, total) => {
     if (done === 0) out.line(`Device: ${adapter}.`);
     write({ type: 'modelProgress', what: 'evaluating', done, total });
     report.training({ at: Date.now(), type: 'evaluating', split, done, total });
@@ -155,7 +152,7 @@ function plainWords(checkpoint: Checkpoint, dataset: Dataset, { unknown, leftOut
   return lines;
 }
 
-async function judge(
+async function judged(
   session: Session,
   checkpoint: Checkpoint,
   dataset: Dataset,
@@ -163,27 +160,12 @@ async function judge(
   device: Parameters<Session['openEngine']>[0],
   onProgress: (adapter: string, done: number, total: number) => void,
 ): Promise<EvaluationReport> {
-  const architecture = checkpoint.architecture as ArchitectureName;
-  const { classes } = checkpoint.dataset;
-  const { data } = checkpoint.config;
-  const graph = buildGraph(architecture, classes.length);
   const engine = await session.openEngine(device);
   try {
     onProgress(engine.adapter.label, 0, indices.length);
-    const options = { ...networkOptions(graph, checkpoint.config, data.batch_size), trainable: 'head' as const };
-    const network = await engine.build(graph, checkpoint.weights, options);
-    const images = dataset.images.map((image) => ({
-      ...image,
-      label: classes.indexOf(dataset.classes[image.label] ?? ''),
-    }));
-    const { mean, std } = architectures[architecture];
-    return await evaluate(network, session.sourceOf(dataset), indices, images, classes, {
-      split,
-      size: data.img_size,
-      geometry: data.geometry,
-      mean,
-      std,
-      batch: Math.min(32, data.batch_size),
+    const network = await networkOf(checkpoint, engine);
+    const on = { dataset, source: session.sourceOf(dataset), indices, split };
+    return await judge(network, checkpoint, on, {
       onProgress: (done, total) => onProgress(engine.adapter.label, done, total),
     });
   } finally {

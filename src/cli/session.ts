@@ -10,9 +10,10 @@ import { imageDecoder } from '../platform/node/imageDecoder.ts';
 import type { RunStore } from '../training/types.ts';
 import { WeightsUnavailableError } from '../weights/errors.ts';
 import { weightSources } from '../weights/sources.ts';
+import { membersOfImported } from '../weights/imported.ts';
 import type { WeightCache } from '../weights/types.ts';
 import { datasetCommands } from '../workers/datasetCommands.ts';
-import { firstWeights, membersIn, weightsCommands } from '../workers/firstWeights.ts';
+import { firstWeights, weightsCommands } from '../workers/firstWeights.ts';
 import { modelCommands } from '../workers/modelCommands.ts';
 import type { DatasetEvent, ModelEvent, TrainerEvent } from '../workers/protocol.ts';
 import { trainerCommands } from '../workers/trainerCommands.ts';
@@ -76,7 +77,7 @@ export function openSession(options: SessionOptions) {
             throw new NoPretrainedWeightsError(architecture, exist, error.message, error);
           }
         },
-        membersOf: (weightsId) => membersIn(weightsId, cache),
+        membersOf: (weightsId) => membersOfImported(weightsId, cache),
         // The lock of the output folder is what keeps two apart.
         exclusively: async (work) => ({ held: true, value: await work(true) }),
         isTraining: () => Promise.resolve(false),

@@ -52,6 +52,18 @@ export function splitWith(
   return result;
 }
 
+/**
+ * What a model is descended from and what it has itself, `own` being the split that `splitWith` made with `inherited`: an image that an
+ * ancestor knew keeps the ancestor's split, though it be in no data set of this generation, so that no later one trains on its Test.
+ */
+export function withAncestors(own: Members, inherited: Members | null): Members {
+  if (inherited === null) return own;
+  const known = new Set(precedence.flatMap((split) => inherited[split]));
+  const of = (split: Split): string[] =>
+    [...inherited[split], ...own[split].filter((name) => !known.has(name))].toSorted();
+  return { train: of('train'), val: of('val'), test: of('test') };
+}
+
 /** Index into `images` → its split. */
 export function splitOfEach(split: SplitIndices): ReadonlyMap<number, Split> {
   return new Map(precedence.flatMap((name) => split[name].map((index) => [index, name] as const)));

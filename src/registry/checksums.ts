@@ -7,6 +7,10 @@ export const CHECKSUMS = 'SHA256SUMS';
 
 export const hashBytes: Sha256 = (bytes) => bytesToHex(sha256(bytes));
 
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
 /** The format of GNU's sha256sum, binary or text alike: hash, two spaces, path; sorted by path. */
 export function checksumsText(files: Files, hash: Sha256): string {
   const paths = [...files.keys()].sort();

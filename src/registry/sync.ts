@@ -1,4 +1,4 @@
-import { CHECKSUMS, readChecksums } from './checksums.ts';
+import { CHECKSUMS, readChecksums, sameBytes } from './checksums.ts';
 import { VersionExistsError } from './errors.ts';
 import { versionAfter } from './number.ts';
 import { folderIn, joined, pathInside, pathsUnder } from './paths.ts';
@@ -123,17 +123,13 @@ async function compared(folder: Pick<Folder, 'read'>, place: string, wanted: Fil
   const changes: SyncChange[] = [];
   for (const [path, bytes] of [...wanted].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const there = await folder.read(joined(place, path));
-    const action = there === undefined ? 'create' : same(there, bytes) ? 'unchanged' : 'replace';
+    const action = there === undefined ? 'create' : sameBytes(there, bytes) ? 'unchanged' : 'replace';
     changes.push({ action, path: joined(place, path), bytes: bytes.length });
   }
   return changes;
 }
 
 const emptyFolder: Pick<Folder, 'read'> = { read: () => Promise.resolve(undefined) };
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
 
 /** By what they say: a checkout may have changed the ends of lines. */
 function sameSums(a: Uint8Array, b: Uint8Array | undefined): boolean {

@@ -129,6 +129,7 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
           architecture: graph.architecture,
           origin: 'origin' in first ? first.origin : { kind: 'checkpoint', epoch: 0 },
           batchnormBatch,
+          counts: { train: split.train.length, val: split.val.length, test: split.test.length },
         },
       }),
     ],

@@ -20,6 +20,15 @@ export function writeCheckpoint(checkpoint: Checkpoint): Uint8Array<ArrayBuffer>
   });
 }
 
+/** Images in each split; null where neither the checkpoint nor its members tell. */
+export function countsOf({ counts, members }: Pick<Checkpoint, 'counts' | 'members'>): Checkpoint['counts'] | null {
+  if (counts !== undefined) return counts;
+  // Of the first version, whose members were its data set's alone.
+  return members === undefined
+    ? null
+    : { train: members.train.length, val: members.val.length, test: members.test.length };
+}
+
 /** Throws `CheckpointUnreadableError` for a file that isn't one of ours or is of a schema that this version doesn't know. */
 export function readCheckpoint(bytes: Uint8Array): Checkpoint {
   const { tensors, metadata } = whole(bytes);
@@ -67,6 +76,7 @@ const schema = z.object({
   ),
   bestEpoch: natural.nullable(),
   members: membersSchema.optional(),
+  counts: z.object({ train: natural, val: natural, test: natural }).optional(),
   optimiser: z.object({ step: natural }),
 });
 

@@ -1,6 +1,7 @@
 import type { AdapterReport } from '../engine/types.ts';
 import type { Split } from '../dataset/types.ts';
 import type { ClassMetrics } from '../evaluation/types.ts';
+import { countsOf } from './checkpoint.ts';
 import type { EpochMetrics, WeightsOrigin } from './events.ts';
 import type { RunState } from './runState.ts';
 import type { Checkpoint, EpochRecord, RunConfig, RunDataset } from './types.ts';
@@ -58,16 +59,10 @@ export function metricsOf(
     architecture,
     startedFrom: origin,
     config,
-    dataset: { ...checkpoint.dataset, counts: run.dataset?.counts ?? membersCounted(checkpoint) },
+    dataset: { ...checkpoint.dataset, counts: run.dataset?.counts ?? countsOf(checkpoint) ?? null },
     seed: config.training.seed,
     adapter: run.adapter,
   };
-}
-
-/** For a checkpoint that came without its run's log. */
-function membersCounted({ members }: Checkpoint): MetricsFile['dataset']['counts'] {
-  if (members === undefined) return null;
-  return { train: members.train.length, val: members.val.length, test: members.test.length };
 }
 
 export function metricsText(metrics: MetricsFile): string {

@@ -1,6 +1,6 @@
 import type { ModelSettings } from '../architectures/settings.ts';
 import type { DataSettings } from '../dataset/settings.ts';
-import type { Members } from '../dataset/types.ts';
+import type { Members, Split } from '../dataset/types.ts';
 import type { OutputSettings } from '../export/settings.ts';
 import type { Weights } from '../graph/types.ts';
 import type { EpochMetrics, RunEvent, WeightsOrigin } from './events.ts';
@@ -32,7 +32,10 @@ export interface RunRecord {
   readonly dataset: RunDataset;
   /** An imported weights file that the run starts from; null: as `model.pretrained` says. */
   readonly weightsId: string | null;
-  /** The split that the run trains and is judged with; absent in records of the first version: drawn as `config.data` says. */
+  /**
+   * The split that the run trains and is judged with, and those of the models that it is descended from; absent in records of the
+   * first version: drawn as `config.data` says.
+   */
   readonly members?: Members;
   readonly state: 'running' | 'stopped' | 'completed' | 'failed';
   /** Epochs of the checkpoints that are kept: the newest, and the one with the lowest validation loss. */
@@ -82,8 +85,10 @@ export interface Checkpoint {
   readonly batchnormBatch: number;
   readonly history: readonly EpochRecord[];
   readonly bestEpoch: number | null;
-  /** Absent in checkpoints of the first version. */
+  /** As in `RunRecord`. */
   readonly members?: Members;
+  /** Images of its data set in each split; `members` may name more. Absent in checkpoints of the first version. */
+  readonly counts?: Readonly<Record<Split, number>>;
   readonly weights: Weights;
   readonly optimiser: { readonly step: number; readonly moments: Weights };
 }

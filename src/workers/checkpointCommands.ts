@@ -8,8 +8,9 @@ import { splitWith } from '../dataset/members.ts';
 import type { DatasetStore, Split } from '../dataset/types.ts';
 import { parametersOf, sizeOf } from '../graph/parameters.ts';
 import type { Graph, Tensor } from '../graph/types.ts';
+import { sameBytes } from '../registry/checksums.ts';
 import { batchRanges } from '../training/batches.ts';
-import { readCheckpoint, writeCheckpoint } from '../training/checkpoint.ts';
+import { countsOf, readCheckpoint, writeCheckpoint } from '../training/checkpoint.ts';
 import { CheckpointUnreadableError, NoCheckpointError, NotACheckpointError } from '../training/errors.ts';
 import type { UntimedEvent } from '../training/emit.ts';
 import type { RunEvent } from '../training/events.ts';
@@ -56,7 +57,8 @@ export function checkpointCommands({
       const there = await runs.read(id);
       if (there !== undefined) {
         const stored = await Promise.all([runs.readCheckpoint(id, 'latest'), runs.readCheckpoint(id, 'best')]);
-        if (stored.some((one) => one !== undefined && (same(one, given) || same(one, bytes)))) return summaryOf(there);
+        if (stored.some((one) => one !== undefined && (sameBytes(one, given) || sameBytes(one, bytes))))
+          return summaryOf(there);
         // Another state of that run is here already. The new name follows from the content: opened twice, it is one run.
         id += `-${bytesToHex(sha256(bytes)).slice(0, 8)}`;
         const opened = await runs.read(id);
@@ -65,7 +67,7 @@ export function checkpointCommands({
       const record = recordOf(id, checkpoint, Date.now());
       try {
         const written = await runs.writeCheckpoint(record, epoch, bytes);
-        const counts = await countsOf(checkpoint, datasets);
+        const counts = await countsFor(checkpoint, datasets);
         await runs.appendEvents(id, logOf(id, name, checkpoint, graph, counts, bytes.length, record.createdAt));
         return summaryOf(written);
       } catch (error) {
@@ -143,11 +145,15 @@ const splitInWords = ({ config, batchnormBatch }: Checkpoint): string =>
   `Batches of ${config.data.batch_size} went through in parts of ${batchnormBatch} images; BatchNorm saw a part at a time.`;
 
 /** By the data set where it is stored; else as far as the checkpoint tells. */
-async function countsOf(checkpoint: Checkpoint, datasets: DatasetStore): Promise<Record<Split, number>> {
+async function countsFor(checkpoint: Checkpoint, datasets: DatasetStore): Promise<Record<Split, number>> {
   const { config, members, history } = checkpoint;
   const dataset = (await datasets.list()).find(({ hash }) => hash === checkpoint.dataset.hash);
-  const split = dataset === undefined ? members : splitWith(dataset, config.data, members ?? null);
-  if (split !== undefined) return { train: split.train.length, val: split.val.length, test: split.test.length };
+  if (dataset !== undefined) {
+    const { train, val, test } = splitWith(dataset, config.data, members ?? null);
+    return { train: train.length, val: val.length, test: test.length };
+  }
+  const told = countsOf(checkpoint);
+  if (told) return told;
   return { train: history[0]?.train.n ?? 0, val: history[0]?.validation?.n ?? 0, test: 0 };
 }
 
@@ -156,17 +162,14 @@ async function countsOf(checkpoint: Checkpoint, datasets: DatasetStore): Promise
  * be missing: an older version did not know them all.
  */
 function checkedGraph(checkpoint: Checkpoint): Graph {
-  const { architecture, dataset, epoch, history, optimiser, weights } = checkpoint;
-  const config = checkpoint.config as unknown as ConfigTree;
+  const { architecture, config, dataset, epoch, history, optimiser, weights } = checkpoint;
+  const tree = config as unknown as ConfigTree;
   const originOf = () => ({ source: 'checkpoint', place: null });
-  const [issue] = issuesOf(config, { partial: false, originOf }).filter(
+  const [issue] = issuesOf(tree, { partial: false, originOf }).filter(
     ({ path, message }) => !(path.startsWith('output.') && message.includes(' is missing')),
   );
   if (issue !== undefined) throw new CheckpointUnreadableError(`in its configuration, ${issue.message}`);
-  if (
-    !architectureNames.some((known) => known === architecture) ||
-    architecture !== checkpoint.config.model.architecture
-  )
+  if (!architectureNames.some((known) => known === architecture) || architecture !== config.model.architecture)
     throw new CheckpointUnreadableError(`it is of an architecture that this version doesn't know (${architecture})`);
   if (history.some((row, i) => row.epoch !== i + 1) || history.length !== epoch)
     throw new CheckpointUnreadableError('its history does not end with its epoch');
@@ -178,6 +181,17 @@ function checkedGraph(checkpoint: Checkpoint): Graph {
   const moment = [...optimiser.moments].find(
     ([name, { shape }]) => !sameShape(specs.get(name.replace(/\.exp_avg(_sq)?$/, '')), shape),
   )?.[0];
+  // A head is trained on a backbone that has no moments; a checkpoint without any is good to use, and Adam starts anew.
+  const trained = parametersOf(graph).filter(
+    ({ trainable, node }) => trainable && (config.training.layers === 'all' || node === graph.head),
+  );
+  const half =
+    optimiser.moments.size === 0
+      ? undefined
+      : trained
+          .flatMap(({ name }) => [`${name}.exp_avg`, `${name}.exp_avg_sq`])
+          .find((name) => !optimiser.moments.has(name));
+  if (half !== undefined) throw new CheckpointUnreadableError(`its optimiser's state lacks ${half}`);
   const wrong = stray ?? lacking ?? moment;
   if (wrong !== undefined) throw new CheckpointUnreadableError(`its ${wrong} does not fit ${architecture}`);
   return graph;
@@ -185,7 +199,3 @@ function checkedGraph(checkpoint: Checkpoint): Graph {
 
 const sameShape = (wanted: readonly number[] | undefined, shape: Tensor['shape']): boolean =>
   wanted !== undefined && wanted.length === shape.length && wanted.every((size, axis) => size === shape[axis]);
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}

@@ -4,7 +4,7 @@ import { architectureNames, type ArchitectureName } from '../architectures/setti
 import type { Config } from '../config/schema.ts';
 import type { Graph } from '../graph/types.ts';
 import type { FirstWeights } from '../training/inputs.ts';
-import { importWeights, keptWeights, membersOfImported, readImported } from '../weights/imported.ts';
+import { importWeights, keptWeights, readImported } from '../weights/imported.ts';
 import { assertTrainable, matchWeights } from '../weights/match.ts';
 import { loadPretrained, type PretrainedOptions } from '../weights/pretrained.ts';
 import type { WeightCache, WeightRecord } from '../weights/types.ts';
@@ -58,15 +58,18 @@ export async function firstWeights(
   });
   assertTrainable(matched, layers);
   const { name, sha256, verified } = record;
+  // A model of images like these: it has a head for labels that are known, and may have seen what is Test now.
+  const forgetful = weightsId !== null && file.labels !== null && file.members === null;
   return {
     weights: matched.weights,
     origin: weightsId === null ? { kind: 'pretrained', name, sha256, verified } : { kind: 'file', name, sha256 },
-    warnings: [...new Set([...record.warnings, ...matched.warnings])],
+    warnings: [...new Set([...record.warnings, ...matched.warnings, ...(forgetful ? [MEMBERS_UNKNOWN] : [])])],
   };
 }
 
-/** What the model in a kept weights file was trained, picked and tested with; null where the file doesn't say. */
-export const membersIn = membersOfImported;
+const MEMBERS_UNKNOWN =
+  'This file does not say which images its model was tested with: they cannot be told apart, some of them may be trained on now, and ' +
+  'the accuracy on Test may come out too high.';
 
 const FROZEN_AT_RANDOM =
   'Only the head is trained, on a backbone of random weights: use pretrained weights, or train all layers.';

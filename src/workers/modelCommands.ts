@@ -1,15 +1,15 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { architectures, buildGraph } from '../architectures/index.ts';
+import { architectures } from '../architectures/index.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import { evaluationCrop } from '../dataset/geometry.ts';
 import { splitWith } from '../dataset/members.ts';
 import type { Dataset, DatasetStore, ImageDecoder, ImageSource } from '../dataset/types.ts';
 import type { DeviceSetting, Engine, Network } from '../engine/types.ts';
 import { turn } from '../engine/turn.ts';
-import { evaluate } from '../evaluation/evaluate.ts';
 import { softmax } from '../evaluation/metrics.ts';
 import { normalisedBatch } from '../evaluation/pixels.ts';
+import type { EvaluationReport } from '../evaluation/types.ts';
 import { exportFormats, type ExportInput } from '../export/index.ts';
 import { exportInput } from '../registry/exportInput.ts';
 import { readCheckpoint } from '../training/checkpoint.ts';
@@ -18,6 +18,7 @@ import { foldRun } from '../training/runState.ts';
 import type { Checkpoint, RunStore } from '../training/types.ts';
 import { checkpointCommands } from './checkpointCommands.ts';
 import type { Handlers } from './endpoint.ts';
+import { judge, networkOf } from './judge.ts';
 import type { ModelCommands, ModelEvent } from './protocol.ts';
 import type { VersionCommands } from './versionCommands.ts';
 
@@ -57,14 +58,16 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
     return readCheckpoint(bytes);
   };
 
-  const graphOf = ({ architecture, dataset }: Checkpoint) =>
-    buildGraph(architecture as ArchitectureName, dataset.classes.length);
   const statisticsOf = ({ architecture }: Checkpoint) => architectures[architecture as ArchitectureName];
 
-  /** How the run did on Test; null where it was not judged. */
-  const testOf = async (runId: string): Promise<ExportInput['metadata']['test']> => {
-    const report = foldRun(await runs.events(runId)).test?.report;
-    return report === undefined ? null : { n: report.n, accuracy: report.accuracy, interval: report.accuracyInterval };
+  /** The Test report of these very weights; null where they were not judged, though others of the run may have been. */
+  const reportOf = async (runId: string, { epoch }: Checkpoint): Promise<EvaluationReport | null> => {
+    const { test } = foldRun(await runs.events(runId));
+    return test?.epoch === epoch ? test.report : null;
+  };
+  const testOf = async (runId: string, checkpoint: Checkpoint): Promise<ExportInput['metadata']['test']> => {
+    const report = await reportOf(runId, checkpoint);
+    return report && { n: report.n, accuracy: report.accuracy, interval: report.accuracyInterval };
   };
 
   const load = async (runId: string): Promise<LoadedModel> => {
@@ -76,12 +79,7 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
     before?.network.dispose();
     await before?.engine.dispose();
     const engine = await platform.openEngine(checkpoint.config.training.device);
-    const network = await engine.build(graphOf(checkpoint), checkpoint.weights, {
-      trainable: 'head',
-      optimiser: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-      batchNormMomentum: null,
-      seed: 0,
-    });
+    const network = await networkOf(checkpoint, engine);
     const made: LoadedModel = { runId, epoch: checkpoint.epoch, checkpoint, network, engine };
     // A device that is lost while nothing is asked of it must not answer the next question.
     void engine.lost.then(() => {
@@ -100,20 +98,19 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
         const dataset =
           stored?.hash === hash ? stored : (await platform.datasets.list()).find((one) => one.hash === hash);
         if (dataset === undefined) throw new DatasetChangedError(name);
-        const { data } = checkpoint.config;
-        const indices = splitWith(dataset, data, checkpoint.members ?? null)[split];
-        const report = await evaluate(network, platform.sourceOf(dataset), indices, dataset.images, dataset.classes, {
-          split,
-          size: data.img_size,
-          geometry: data.geometry,
-          mean: statisticsOf(checkpoint).mean,
-          std: statisticsOf(checkpoint).std,
-          batch: Math.min(32, data.batch_size),
-          onProgress: (done, total) => emit({ type: 'modelProgress', what: 'evaluating', done, total }),
-          between: turn,
-        });
-        // A run that was cut off is judged here: its exports then say how good it is, as those of a whole run do.
-        if (split === 'test' && foldRun(await runs.events(runId)).test === null)
+        const indices = splitWith(dataset, checkpoint.config.data, checkpoint.members ?? null)[split];
+        const source = platform.sourceOf(dataset);
+        const report = await judge(
+          network,
+          checkpoint,
+          { dataset, source, indices, split },
+          {
+            onProgress: (done, total) => emit({ type: 'modelProgress', what: 'evaluating', done, total }),
+            between: turn,
+          },
+        );
+        // Weights that their run didn't judge are judged here: their exports then say how good they are, as those of a whole run do.
+        if (split === 'test' && (await reportOf(runId, checkpoint)) === null)
           await runs.appendEvents(runId, [{ at: Date.now(), type: 'testEvaluated', epoch: checkpoint.epoch, report }]);
         return report;
       }),
@@ -140,7 +137,7 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
         const config = { ...checkpoint.config, output: output ?? checkpoint.config.output };
         const kind = exportFormats[format];
         emit({ type: 'modelProgress', what: 'exporting', done: 0, total: 1 });
-        const input = exportInput(checkpoint, config, await testOf(runId));
+        const input = exportInput(checkpoint, config, await testOf(runId, checkpoint));
         const { fileName, bytes } = await kind.write({ ...input, precision });
         emit({ type: 'modelProgress', what: 'exporting', done: 1, total: 1 });
         return { fileName, blob: new Blob([bytes], { type: kind.mediaType }), sha256: bytesToHex(sha256(bytes)) };
@@ -149,7 +146,7 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
     keepWeights: ({ runId }) =>
       inTurn(async () => {
         const checkpoint = await bestOf(runId);
-        const test = await testOf(runId);
+        const test = await testOf(runId, checkpoint);
         const { bytes } = await exportFormats.safetensors.write(exportInput(checkpoint, checkpoint.config, test));
         const best = checkpoint.history.find(({ epoch }) => epoch === checkpoint.epoch);
         const accuracy = test?.accuracy ?? best?.validation?.accuracy;

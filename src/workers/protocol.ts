@@ -231,8 +231,8 @@ export interface ModelCommands extends CommandMap {
   deleteVersion: { payload: { version: string }; result: null };
   /** Its weights, kept as a weights file to start a run from. */
   keepVersionWeights: { payload: { version: string }; result: StoredWeights };
-  /** The layout of the repository as a zip: `models/…` and the package under `iosDir`. `version` null: all, without a package. */
-  versionsZip: { payload: { version: string | null; iosDir: string }; result: ExportedFile };
+  /** The layout of the repository as a zip: `models/…` and the package under `iosDir`. */
+  versionsZip: { payload: { version: string; iosDir: string }; result: ExportedFile };
   /**
    * Writes the version, `current` and the package into the user's folder (File System Access); `dryRun` only lists what would
    * change.

@@ -5,9 +5,10 @@ import { browserEngineEnvironment } from '../platform/browser/engineEnvironment.
 import { isHeld, TRAINER_LOCK, whileHolding } from '../platform/browser/locks.ts';
 import { runStore } from '../platform/browser/runStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
+import { membersOfImported } from '../weights/imported.ts';
 import { createEndpoint } from './endpoint.ts';
 import { exposeWithLifeline } from './lifeline.ts';
-import { firstWeights, membersIn } from './firstWeights.ts';
+import { firstWeights } from './firstWeights.ts';
 import { pageAddress } from './pageAddress.ts';
 import type { TrainerCommands, TrainerEvent } from './protocol.ts';
 import { trainerCommands } from './trainerCommands.ts';
@@ -28,7 +29,7 @@ const { endpoint, emit } = createEndpoint<TrainerCommands, TrainerEvent>(
       openEngine: (setting) => openEngine(setting, environment),
       probe: (setting) => probe(setting, environment),
       firstWeights: (wanted, progress, signal) => firstWeights(wanted, weights, progress, signal),
-      membersOf: (weightsId) => membersIn(weightsId, weights.cache),
+      membersOf: (weightsId) => membersOfImported(weightsId, weights.cache),
       exclusively: (work) => whileHolding(TRAINER_LOCK, work),
       isTraining: () => isHeld(TRAINER_LOCK),
       randomBytes: (n) => crypto.getRandomValues(new Uint8Array(n)),

@@ -2,7 +2,7 @@ import { architectures, buildGraph } from '../architectures/index.ts';
 import { initialWeights } from '../architectures/initialise.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import type { Config } from '../config/schema.ts';
-import { membersOf, splitWith } from '../dataset/members.ts';
+import { membersOf, splitWith, withAncestors } from '../dataset/members.ts';
 import type { Dataset, DatasetStore, ImageSource, Members } from '../dataset/types.ts';
 import type { AdapterReport, DeviceSetting, Engine } from '../engine/types.ts';
 import type { Graph } from '../graph/types.ts';
@@ -80,8 +80,10 @@ export function trainerCommands(
   };
 
   /** An image that an earlier model was tested with is never trained on by one that starts from its weights. */
-  const splitFrom = async (dataset: Dataset, config: Config, weightsId: string | null) =>
-    splitWith(dataset, config.data, weightsId === null ? null : await platform.membersOf(weightsId));
+  const splitFrom = async (dataset: Dataset, config: Config, weightsId: string | null) => {
+    const inherited = weightsId === null ? null : await platform.membersOf(weightsId);
+    return { inherited, split: splitWith(dataset, config.data, inherited) };
+  };
 
   const carryOn = (
     record: RunRecord,
@@ -127,7 +129,7 @@ export function trainerCommands(
     estimate: ({ config, datasetId, weightsId }) =>
       busyWith(null, async (control) => {
         const dataset = await datasetOf(datasetId, datasetId);
-        const split = await splitFrom(dataset, config, weightsId);
+        const { split } = await splitFrom(dataset, config, weightsId);
         const classes = dataset.classes.length;
         const progress = (done: number, total: number): void =>
           emit({ runId: '', event: { at: Date.now(), type: 'progress', what: 'first step', done, total } });
@@ -152,7 +154,8 @@ export function trainerCommands(
       const id = newRunId(platform.randomBytes(4));
       return busyWith(id, async (control) => {
         const dataset = await datasetOf(datasetId, datasetId);
-        const members = membersOf(dataset, await splitFrom(dataset, config, weightsId));
+        const { split, inherited } = await splitFrom(dataset, config, weightsId);
+        const members = withAncestors(membersOf(dataset, split), inherited);
         return train(newRun(id, config, dataset, weightsId, members), dataset, control);
       });
     },

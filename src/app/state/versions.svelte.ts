@@ -72,8 +72,7 @@ export const versions = {
     await versions.refresh();
     announce(`${version} was deleted from this browser.`);
   },
-  /** `version` null: all of them. */
-  async download(version: string | null, iosDir: string): Promise<void> {
+  async download(version: string, iosDir: string): Promise<void> {
     const zip = await during('packing the zip', () => ask('model', 'versionsZip', { version, iosDir }));
     if (zip) saveFile(zip.blob, zip.fileName);
   },

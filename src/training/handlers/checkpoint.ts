@@ -14,7 +14,7 @@ export function checkpoints(options: {
   readonly record: () => RunRecord;
   readonly saved: (record: RunRecord) => void;
   /** Everything but what the network and the progress know. */
-  readonly describe: Pick<Checkpoint, 'architecture' | 'origin' | 'batchnormBatch'>;
+  readonly describe: Pick<Checkpoint, 'architecture' | 'origin' | 'batchnormBatch' | 'counts'>;
 }): Handler {
   return {
     epochEnded: async (epoch) => {

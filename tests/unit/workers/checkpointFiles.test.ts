@@ -170,9 +170,45 @@ describe('what is no checkpoint of ours', () => {
     await unreadable({ weights: new Map(without) }, 'classifier.bias');
     await unreadable({ weights: new Map([...weights, ['x', { shape: [1], data: new Float32Array(1) }]]) }, 'x');
 
+    const { optimiser } = checkpoint;
+    const withoutMoments = (lost: (name: string) => boolean) => ({
+      optimiser: { ...optimiser, moments: new Map([...optimiser.moments].filter(([name]) => !lost(name))) },
+    });
+    await unreadable(
+      withoutMoments((name) => name === 'classifier.bias.exp_avg_sq'),
+      'lacks classifier.bias.exp_avg_sq',
+    );
+    await unreadable(
+      withoutMoments((name) => !name.startsWith('classifier.')),
+      'state lacks ',
+    );
+
     const { tensors } = readSafetensors(bytes);
     const noJson = writeSafetensors(tensors, { [CHECKPOINT_METADATA]: '{"schema":1' });
     await refused(new Blob([noJson]), 'CheckpointUnreadableError', 'not JSON');
+  });
+
+  it('moments are asked for of what is trained; without any, Adam starts anew', async () => {
+    const head = { ...config, training: { ...config.training, layers: 'head' as const } };
+    const { runId } = await here.trainer.start({ config: head, datasetId: dataset.id, weightsId: null });
+    const frozen = await checkpointOf(await fileOf(runId));
+    expect([...frozen.optimiser.moments.keys()].every((name) => name.startsWith('classifier.'))).toBe(true);
+    await here.trainer.deleteRun({ runId });
+    await expect(
+      Promise.resolve(computer().model.openCheckpoint({ file: blobOf(frozen), name: 'c' })),
+    ).resolves.toMatchObject({
+      id: runId,
+    });
+
+    const there = computer();
+    await there.importSample();
+    const checkpoint = await checkpointOf(await fileOf(cut));
+    const bare = blobOf({ ...checkpoint, optimiser: { ...checkpoint.optimiser, moments: new Map() } });
+    await there.model.openCheckpoint({ file: bare, name: 'c' });
+    await there.trainer.resume({ runId: cut });
+    const { notices, status } = foldRun(await there.trainer.events({ runId: cut }));
+    expect(status).toBe('finished');
+    expect(notices.map(({ text }) => text).join()).toContain('Adam starts anew');
   });
 
   it('settings of output that an older version did not know may be missing', async () => {

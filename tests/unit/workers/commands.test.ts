@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Dataset } from '../../../src/dataset/types.ts';
+import { readCheckpoint, writeCheckpoint } from '../../../src/training/checkpoint.ts';
 import { foldRun } from '../../../src/training/runState.ts';
 import { readSafetensors } from '../../../src/weights/safetensors.ts';
 import { computer, config } from './computer.ts';
@@ -45,6 +46,41 @@ describe('from a data set to a model, by the workers’ commands', () => {
     const { metadata } = readSafetensors(new Uint8Array(await blob.arrayBuffer()));
     expect(metadata['test_images']).toBe(String(report.n));
     await trainer.deleteRun({ runId: 'cut' });
+  });
+
+  it('weights that came after the Test report are exported without it, judged by themselves, and then with their own', async () => {
+    const record = (await runs.read(runId))!;
+    const best = readCheckpoint((await runs.readCheckpoint(runId, 'best'))!);
+    // As a run that was made longer, found a better epoch and was suspended before Test.
+    const weights = new Map(best.weights);
+    const bias = weights.get('classifier.bias')!;
+    weights.set('classifier.bias', { ...bias, data: bias.data.map((_, i) => (i === 0 ? 1000 : 0)) });
+    const bytes = writeCheckpoint({ ...best, runId: 'longer', epoch: 3, bestEpoch: 3, weights });
+    await runs.writeCheckpoint({ ...record, id: 'longer', latestEpoch: 3, bestEpoch: 3 }, 3, bytes);
+    const log = await trainer.events({ runId });
+    await runs.appendEvents(
+      'longer',
+      log.map((event) =>
+        event.type === 'testEvaluated' ? { ...event, report: { ...event.report, accuracy: 0.75 } } : event,
+      ),
+    );
+    const exported = async () => {
+      const { blob } = await model.exportModel({ runId: 'longer', format: 'safetensors', precision: 'float32' });
+      return readSafetensors(new Uint8Array(await blob.arrayBuffer())).metadata;
+    };
+    const before = await model.keepWeights({ runId: 'longer' });
+    expect(before.name).not.toContain('%');
+    expect((await exported())['test_accuracy']).toBeUndefined();
+    const report = await model.evaluate({ runId: 'longer', split: 'test' });
+    expect(report.accuracy).toBeCloseTo(1 / 6);
+    expect((await exported())['test_accuracy']).toBe(String(report.accuracy));
+    const after = await model.keepWeights({ runId: 'longer' });
+    expect(after.name).toContain('16.7 %');
+    await model.evaluate({ runId: 'longer', split: 'test' });
+    const tested = (await runs.events('longer')).filter(({ type }) => type === 'testEvaluated');
+    expect(tested.map((event) => 'epoch' in event && event.epoch)).toEqual([best.epoch, 3]);
+    for (const { id } of [before, after]) await model.deleteWeights({ id });
+    await trainer.deleteRun({ runId: 'longer' });
   });
 
   it('a prediction is a whole distribution, most probable first, over the pixels that it shows', async () => {

@@ -1,18 +1,16 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Config } from '../../../src/config/schema.ts';
 import { checkedDecoder } from '../../../src/dataset/decoding.ts';
 import { imageSource } from '../../../src/dataset/imageSource.ts';
 import { importSample } from '../../../src/dataset/import.ts';
 import type { Dataset } from '../../../src/dataset/types.ts';
-import { nodeFolder } from '../../../src/platform/node/folder.ts';
 import { imageDecoder } from '../../../src/platform/node/imageDecoder.ts';
 import { memoryDatasetStore } from '../../../src/platform/node/memoryDatasetStore.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
+import { memoryFolder } from '../../../src/registry/memoryFolder.ts';
 import type { RunStore } from '../../../src/training/types.ts';
+import { membersOfImported } from '../../../src/weights/imported.ts';
 import type { WeightCache, WeightRecord } from '../../../src/weights/types.ts';
-import { firstWeights, membersIn, weightsCommands } from '../../../src/workers/firstWeights.ts';
+import { firstWeights, weightsCommands } from '../../../src/workers/firstWeights.ts';
 import { modelCommands } from '../../../src/workers/modelCommands.ts';
 import type { TrainerEvent } from '../../../src/workers/protocol.ts';
 import { trainerCommands } from '../../../src/workers/trainerCommands.ts';
@@ -60,7 +58,7 @@ export function computer(runs: RunStore = memoryRunStore()) {
       openEngine: openInNode,
       probe: () => Promise.reject(new Error('not asked for')),
       firstWeights: (wanted, progress) => firstWeights(wanted, offline, progress),
-      membersOf: (weightsId) => membersIn(weightsId, cache),
+      membersOf: (weightsId) => membersOfImported(weightsId, cache),
       exclusively: async (work) => (state.elsewhere ? { held: false } : { held: true, value: await work(true) }),
       isTraining: () => Promise.resolve(state.elsewhere),
       randomBytes: (n) => new Uint8Array(n).fill((ids += 1)),
@@ -69,7 +67,7 @@ export function computer(runs: RunStore = memoryRunStore()) {
   );
   const weights = weightsCommands(cache);
   const versions = versionCommands({
-    models: nodeFolder(mkdtempSync(join(tmpdir(), 'versions-'))),
+    models: memoryFolder(),
     runs,
     importWeights: weights.importWeights,
     pickedFolder: () => {
@@ -90,13 +88,17 @@ export function computer(runs: RunStore = memoryRunStore()) {
     /** `elsewhere`: another tab trains. */
     state,
     listeners,
-    importSample: (): Promise<Dataset> =>
-      importSample(config.data.sample, {
-        store: datasets,
-        decoder,
-        imgSize: 32,
-        decoders: 1,
-        signal: new AbortController().signal,
-      }),
+    /** `seed`: other images of the same classes. */
+    importSample: (seed = config.data.sample.seed): Promise<Dataset> =>
+      importSample(
+        { ...config.data.sample, seed },
+        {
+          store: datasets,
+          decoder,
+          imgSize: 32,
+          decoders: 1,
+          signal: new AbortController().signal,
+        },
+      ),
   };
 }

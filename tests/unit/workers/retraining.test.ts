@@ -2,9 +2,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { assignSplits } from '../../../src/dataset/split.ts';
 import type { Dataset, DatasetStore, ImageEntry } from '../../../src/dataset/types.ts';
 import { readCheckpoint, writeCheckpoint } from '../../../src/training/checkpoint.ts';
-import { foldRun } from '../../../src/training/runState.ts';
+import { metricsOf } from '../../../src/training/metricsFile.ts';
+import { emptyRun, foldRun } from '../../../src/training/runState.ts';
 import type { Checkpoint } from '../../../src/training/types.ts';
-import { readSafetensors } from '../../../src/weights/safetensors.ts';
+import { readSafetensors, writeSafetensors } from '../../../src/weights/safetensors.ts';
 import { computer, config } from './computer.ts';
 
 const { datasets, runs, cache, trainer, model, importSample } = computer();
@@ -33,6 +34,31 @@ async function changed(
     );
   const made = { ...from, id, name: id, hash: id, classes, images: from.images.map(change) };
   await store.write(made);
+  return made;
+}
+
+const parts = ['train', 'val', 'test'] as const;
+
+/** The images of several data sets of the same classes as one, in which no folder says what is Test. */
+async function together(id: string, sets: readonly Dataset[]): Promise<Dataset> {
+  const images: ImageEntry[] = [];
+  let shards = 0;
+  for (const [i, set] of sets.entries()) {
+    const from = shards;
+    for (const shard of new Set(set.images.map((image) => image.shard))) {
+      const [caches, originals] = [
+        await datasets.readCaches(set.id, shard),
+        await datasets.readOriginals(set.id, shard),
+      ];
+      await datasets.writeShard(id, from + shard, caches, originals);
+      shards = Math.max(shards, from + shard + 1);
+    }
+    images.push(
+      ...set.images.map((one) => ({ ...one, path: `${i}/${one.path}`, given: null, shard: from + one.shard })),
+    );
+  }
+  const made = { ...(sets[0] as Dataset), id, name: id, hash: id, layout: 'flat' as const, images };
+  await datasets.write(made);
   return made;
 }
 
@@ -103,6 +129,64 @@ describe('a run that starts from an earlier model', () => {
     const { runId: third } = await trainer.start({ config, datasetId: trap.id, weightsId: next.id });
     expect((await runs.read(third))!.members).toEqual(before);
     for (const id of [runId, third]) await trainer.deleteRun({ runId: id });
+  });
+
+  it('over two generations: what the first was tested with stays Test, though the second never saw it', async () => {
+    const drawn = await Promise.all([1, 2].map((seed) => importSample(seed)));
+    const [b, c] = drawn as [Dataset, Dataset];
+    // All in one flat folder: nothing but what the models remember says what was Test.
+    const all = await together('all', [dataset, b, c]);
+    const alone = assignSplits(all, config.data);
+    const before = (await runs.read(first))!.members!;
+    expect(hashes(all, alone.train).some((hash) => before.test.includes(hash))).toBe(true);
+
+    const v1 = await model.keepWeights({ runId: first });
+    const second = (await trainer.start({ config, datasetId: b.id, weightsId: v1.id })).runId;
+    const own = assignSplits(b, config.data);
+    const record = (await runs.read(second))!;
+    for (const part of ['train', 'val', 'test'] as const)
+      expect(record.members![part]).toEqual([...before[part], ...hashes(b, own[part])].sort());
+    // What is counted are the images of B.
+    const counts = { train: own.train.length, val: own.val.length, test: own.test.length };
+    expect(foldRun(await trainer.events({ runId: second })).dataset?.counts).toEqual(counts);
+    const checkpoint = await checkpointOf(second);
+    expect(metricsOf(checkpoint, { ...emptyRun }).dataset.counts).toEqual(counts);
+    const elsewhere = computer();
+    const { blob } = await model.checkpointFile({ runId: second, which: 'best' });
+    await elsewhere.model.openCheckpoint({ file: blob, name: 'c' });
+    expect(foldRun(await elsewhere.trainer.events({ runId: second })).dataset?.counts).toEqual(counts);
+
+    const v2 = await model.keepWeights({ runId: second });
+    const third = (await trainer.start({ config, datasetId: all.id, weightsId: v2.id })).runId;
+    const { members } = (await runs.read(third))!;
+    for (const [from, part] of [before, record.members!].flatMap((one) => parts.map((name) => [one, name] as const)))
+      expect(members![part]).toEqual(expect.arrayContaining([...from[part]]));
+    const { test } = foldRun(await trainer.events({ runId: third }));
+    expect(hashes(all, test!.report.indices)).toEqual(members!.test);
+    expect(await trainer.membersOf({ runId: third })).toEqual(members);
+    for (const runId of [second, third]) await trainer.deleteRun({ runId });
+    for (const { id } of [b, c, all]) await datasets.delete(id);
+  });
+
+  it('whose file does not say what it was tested with: the run says so; of ImageNet and of one that says it, not', async () => {
+    const warningsFrom = async (file: Blob, name: string, labels?: readonly string[]) => {
+      const weights = await model.importWeights({ file, name, architecture: 'tiny', ...(labels && { labels }) });
+      const frozen = { ...config, training: { ...config.training, epochs: 1 } };
+      const { runId } = await trainer.start({ config: frozen, datasetId: dataset.id, weightsId: weights.id });
+      const { warnings } = foldRun(await trainer.events({ runId })).weights!;
+      await trainer.deleteRun({ runId });
+      return warnings.join();
+    };
+    const { blob } = await model.exportModel({ runId: first, format: 'safetensors', precision: 'float32' });
+    const { tensors, metadata } = readSafetensors(new Uint8Array(await blob.arrayBuffer()));
+    const { 'pacerid.members': _, ...forgotten } = metadata;
+    const unknown = 'does not say which images its model was tested with';
+    expect(await warningsFrom(blob, 'whole')).not.toContain(unknown);
+    expect(await warningsFrom(new Blob([writeSafetensors(tensors, forgotten)]), 'ours')).toContain(unknown);
+    const bare = new Blob([writeSafetensors(tensors, {})]);
+    expect(await warningsFrom(bare, 'labelled', dataset.classes)).toContain(unknown);
+    const { members: __, ...checkpoint } = await checkpointOf(first);
+    expect(await warningsFrom(new Blob([writeCheckpoint(checkpoint)]), 'checkpoint')).toContain(unknown);
   });
 
   it('keeps the rows of known labels, and says which are new and which go', async () => {

@@ -103,14 +103,6 @@ it('syncs into a picked folder what the zip holds, as unzip reads it', async () 
   await run('sha256sum', ['-c', '--strict', '--quiet', 'SHA256SUMS'], {
     cwd: join(unzipped, 'models/versions/v1.1.0'),
   });
-
-  const all = await commands.versionsZip({ version: null, iosDir: 'app/Models' });
-  expect(all.fileName).toBe('models.zip');
-  await writeFile(join(unzipped, 'it.zip'), new Uint8Array(await all.blob.arrayBuffer()));
-  const { stdout } = await run('unzip', ['-Z1', 'it.zip'], { cwd: unzipped });
-  const paths = stdout.trim().split('\n');
-  expect(paths).toHaveLength(2 * 10 + 1);
-  expect(paths.every((path) => path.startsWith('models/'))).toBe(true);
 });
 
 it('takes over what a folder has and this page lacks, whole ones only', async () => {

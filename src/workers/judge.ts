@@ -1,0 +1,47 @@
+import { architectures, buildGraph } from '../architectures/index.ts';
+import type { ArchitectureName } from '../architectures/settings.ts';
+import type { Dataset, ImageSource, Split } from '../dataset/types.ts';
+import type { Engine, Network } from '../engine/types.ts';
+import { evaluate, type EvaluationOptions } from '../evaluation/evaluate.ts';
+import type { EvaluationReport } from '../evaluation/types.ts';
+import { networkOptions } from '../training/attempt.ts';
+import type { Checkpoint } from '../training/types.ts';
+
+/** A checkpoint's network to predict with; nothing of it is trained. */
+export function networkOf(checkpoint: Checkpoint, engine: Engine): Promise<Network> {
+  const { architecture, config, dataset, weights } = checkpoint;
+  const graph = buildGraph(architecture as ArchitectureName, dataset.classes.length);
+  const options = networkOptions(graph, config, config.data.batch_size);
+  return engine.build(graph, weights, { ...options, trainable: 'head' });
+}
+
+/**
+ * How good a checkpoint is on images of `dataset`, which may be another one than it was trained with: labels are told by their
+ * names. `indices`: images of classes that the checkpoint knows. `network`: of `networkOf`.
+ */
+export function judge(
+  network: Network,
+  checkpoint: Checkpoint,
+  on: {
+    readonly dataset: Dataset;
+    readonly source: ImageSource;
+    readonly indices: readonly number[];
+    readonly split: Split;
+  },
+  options: Pick<EvaluationOptions, 'onProgress' | 'between'>,
+): Promise<EvaluationReport> {
+  const { classes } = checkpoint.dataset;
+  const { data } = checkpoint.config;
+  const { mean, std } = architectures[checkpoint.architecture as ArchitectureName];
+  const labels = on.dataset.classes.map((name) => classes.indexOf(name));
+  const images = on.dataset.images.map((image) => ({ ...image, label: labels[image.label] ?? -1 }));
+  return evaluate(network, on.source, on.indices, images, classes, {
+    split: on.split,
+    size: data.img_size,
+    geometry: data.geometry,
+    mean,
+    std,
+    batch: Math.min(32, data.batch_size),
+    ...options,
+  });
+}
