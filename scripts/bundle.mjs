@@ -4,9 +4,20 @@
  * `require` of its own. Source maps are on, so that stack traces name the TypeScript.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cacheFolder } from '../src/cli/cacheFolder.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -36,6 +47,7 @@ export async function bundle(entry, outDir) {
         },
       },
     },
+    define: { __PROJECT_ROOT__: JSON.stringify(root) },
     resolve: { mainFields: ['module', 'main'] },
     ssr: {
       noExternal: true,
@@ -47,12 +59,13 @@ export async function bundle(entry, outDir) {
 }
 
 /**
- * As `bundle`, kept in `.cache/bundles/NAME/` while the sources stay as they are. It is built in a folder of its own and renamed: commands that
- * start at the same time each see a whole one. A bundle that a living process uses is not removed: its chunks are loaded when
- * they are asked for.
+ * As `bundle`, kept in `bundles/NAME/` of the cache folder while the sources stay as they are; null where there is no folder to keep
+ * it in. It is built in a folder of its own and renamed: commands that start at the same time each see a whole one. A bundle that
+ * a living process uses is not removed: its chunks are loaded when they are asked for.
  */
 export async function cachedBundle(entry, name) {
-  const home = join(root, '.cache', 'bundles', name);
+  const home = cacheFolder(root, join('bundles', name));
+  if (home === null) return null;
   const folder = join(home, fingerprint(entry));
   const found = join(folder, 'entry.mjs');
   if (!existsSync(found)) {
@@ -60,6 +73,9 @@ export async function cachedBundle(entry, name) {
     mkdirSync(staged, { recursive: true });
     try {
       await bundle(entry, staged);
+      // Outside the repository, packages that stay outside the bundle would not be found.
+      if (!home.startsWith(root + sep))
+        symlinkSync(join(root, 'node_modules'), join(staged, 'node_modules'), 'junction');
       renameSync(staged, folder);
     } catch (error) {
       rmSync(staged, { recursive: true, force: true });
@@ -74,7 +90,7 @@ export async function cachedBundle(entry, name) {
 
 /** Of everything that the bundle is made of: paths, sizes, times of change. */
 function fingerprint(entry) {
-  const hash = createHash('sha256').update(`${process.version}\n${relative(root, entry)}\n`);
+  const hash = createHash('sha256').update(`${process.version}\n${root}\n${relative(root, entry)}\n`);
   const add = (path) => {
     const { size, mtimeMs } = statSync(path);
     hash.update(`${relative(root, path)} ${size} ${mtimeMs}\n`);

@@ -6,9 +6,15 @@
 import { join } from 'node:path';
 import { setSourceMapsEnabled } from 'node:process';
 import { pathToFileURL } from 'node:url';
+import { noCacheFolder } from '../src/cli/cacheFolder.mjs';
 import { cachedBundle, root } from './bundle.mjs';
 
 const built = await cachedBundle(join(root, 'src/cli/main.ts'), 'cli');
+if (built === null) {
+  const { message, kept, remedy } = noCacheFolder(root);
+  console.error(`NoCacheFolderError: ${message}\nKept: ${kept}\nWhat to do: ${remedy}`);
+  process.exit(1);
+}
 setSourceMapsEnabled(true);
 process.argv = [process.argv[0], built, ...process.argv.slice(2)];
 await import(pathToFileURL(built).href);

@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { UserError } from '../errors.ts';
+import { noCacheFolder } from './cacheFolder.mjs';
 
 const unchanged = 'Nothing was changed.';
 
@@ -23,6 +24,27 @@ export class FileMissingError extends UserError {
 export function asReadableFile(error: unknown, what: string, path: string, remedy: string): unknown {
   if (!(error instanceof Error && 'code' in error)) return error;
   return new FileMissingError(error.code === 'ENOENT' ? what : `${what} that can be read at`, path, remedy);
+}
+
+/** This user may write neither to the repository nor to a place of their own. */
+export class NoCacheFolderError extends UserError {
+  constructor(root: string) {
+    const { message, ...rest } = noCacheFolder(root);
+    super(message, rest);
+  }
+}
+
+/** `--checkpoint v1.0.0`, where only a checkpoint will do. */
+export class VersionIsNoCheckpointError extends UserError {
+  constructor(version: string, remedy: string) {
+    super(
+      `${version} is a version, and those hold weights without what it takes to go on with a training: no checkpoint.`,
+      {
+        kept: unchanged,
+        remedy,
+      },
+    );
+  }
 }
 
 /** `data.source: files`, and no images where they should be. `purpose`: what they were wanted for. */
@@ -114,6 +136,17 @@ export class UnfinishedModelError extends UserError {
     super(`The run in ${dir} is not complete (epoch ${epoch ?? 0} of ${epochs}): no version is made of it.`, {
       kept: unchanged,
       remedy: 'Finish it: npm run train -- --resume, with the same flags as before.',
+    });
+  }
+}
+
+/** The version was made, and its package could not be copied. */
+export class VersionNotCopiedError extends UserError {
+  constructor(folder: string, version: string, cause: UserError) {
+    super(cause.message, {
+      kept: `${folder} was made and stays. In the app’s folder: ${cause.kept}`,
+      remedy: `${cause.remedy} Then again: npm run sync-model -- --version ${version}`,
+      cause,
     });
   }
 }

@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   'download-data': () => import('./downloadData.ts'),
   'sync-model': () => import('./syncModel.ts'),
   versions: () => import('./versions.ts'),
+  'clear-cache': () => import('./clearCache.ts'),
   adapter: () => import('./adapter.ts'),
   cloud: () => import('./cloud.ts'),
 };

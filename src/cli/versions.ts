@@ -6,7 +6,7 @@ import { UsageError } from './errors.ts';
 import { readFlags } from './flags.ts';
 import { candidateIn, openRegistry } from './registry.ts';
 import { settingFlags, settingsOf } from './settings.ts';
-import { dateInWords, noCertificate, testInWords, versionInWords } from './versionWords.ts';
+import { dateInWords, noCertificate, testInWords, testSetsDiffer, versionInWords } from './versionWords.ts';
 import { megabytes, percent, table } from './words.ts';
 
 const flags = { config: settingFlags.config, set: settingFlags.set, json: { type: 'boolean' } } as const;
@@ -170,6 +170,7 @@ function compared({ a, b, labelsAdded, labelsRemoved, settings }: VersionDiff): 
     ...labelsAdded.map((label) => `+ ${label}`),
     ...labelsRemoved.map((label) => `- ${label}`),
     ...(labelsAdded.length + labelsRemoved.length === 0 ? ['The labels are the same.'] : []),
+    ...testSetsDiffer(a, b),
   ];
 }
 

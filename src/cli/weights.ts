@@ -5,15 +5,17 @@ import { openAsBlob } from 'node:fs';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import type { ConfigLayer } from '../config/layer.ts';
 import type { ConfigTree } from '../config/tree.ts';
+import type { Members } from '../dataset/types.ts';
 import { nodeFolder } from '../platform/node/folder.ts';
 import { weightStore } from '../platform/node/weightStore.ts';
 import { versionRegistry } from '../registry/registry.ts';
 import { isPyTorchFile } from '../weights/pytorch/container.ts';
-import { CHECKPOINT_METADATA } from '../weights/metadata.ts';
+import { CHECKPOINT_METADATA, describedBy } from '../weights/metadata.ts';
 import { readSafetensorsMetadata } from '../weights/safetensors.ts';
 import type { WeightCache, WeightRecord } from '../weights/types.ts';
 import { asReadableFile } from './errors.ts';
-import { projectRoot } from './root.ts';
+import { namesVersion } from './registry.ts';
+import { cacheFor, projectRoot } from './root.ts';
 import { layerOfModel } from './settings.ts';
 
 /** Beside the page: `npm run build` copies `public/`, so that page and command line find the same files. */
@@ -34,11 +36,11 @@ export const fetchOrRead: typeof fetch = async (input, init) => {
 };
 
 /**
- * Downloads are kept in `.cache/weights`; a file in `public/weights` comes before them and is not copied there. What the user names with
+ * Downloads are kept in the cache folder; a file in `public/weights` comes before them and is not copied there. What the user names with
  * `--from` stays in memory.
  */
 export function cliWeightCache(): WeightCache {
-  const disk = weightStore(join(projectRoot(), '.cache', 'weights'));
+  const disk = (): WeightCache => weightStore(cacheFor('weights'));
   const named = new Map<string, { record: WeightRecord; bytes: Uint8Array<ArrayBuffer> }>();
   const isPretrained = (key: string): boolean => key.startsWith('pretrained/');
   const isBeside = (path: string): Promise<boolean> =>
@@ -51,11 +53,11 @@ export function cliWeightCache(): WeightCache {
     get: async (key) => {
       if (!isPretrained(key)) return named.get(key);
       const architecture = key.slice('pretrained/'.length) as ArchitectureName;
-      return (await isBeside(besideFile(architecture))) ? undefined : disk.get(key);
+      return (await isBeside(besideFile(architecture))) ? undefined : disk().get(key);
     },
     set: async (record, bytes) => {
       if (!isPretrained(record.key)) named.set(record.key, { record, bytes });
-      else if (!record.url?.startsWith('file:')) await disk.set(record, bytes);
+      else if (!record.url?.startsWith('file:')) await disk().set(record, bytes);
     },
     delete: async (key) => void named.delete(key),
   };
@@ -66,6 +68,8 @@ export interface StartingPoint {
   readonly name: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly configuration: ConfigLayer | null;
+  /** What it was trained, picked and tested with; null where the file doesn't say. */
+  readonly members: Members | null;
 }
 
 /**
@@ -73,11 +77,13 @@ export interface StartingPoint {
  * `NoSuchVersionError`, `DamagedVersionError`, `NotSafetensorsError`.
  */
 export async function startingPoint(from: string, modelsDir: string): Promise<StartingPoint> {
-  const isVersion = /^v?\d+\.\d+\.\d+$/.test(from);
+  const isVersion = namesVersion(from);
   const bytes = isVersion ? await versionWeights(from, modelsDir) : await readWeights(from);
   const name = isVersion ? `v${from.replace(/^v/, '')}` : from;
-  const config = isPyTorchFile(bytes) ? null : configIn(readSafetensorsMetadata(bytes));
-  return { name, bytes, configuration: config === null ? null : layerOfModel(from, config) };
+  const metadata = isPyTorchFile(bytes) ? {} : readSafetensorsMetadata(bytes);
+  const config = configIn(metadata);
+  const configuration = config === null ? null : layerOfModel(from, config);
+  return { name, bytes, configuration, members: describedBy(metadata).members };
 }
 
 async function versionWeights(version: string, modelsDir: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -98,6 +104,16 @@ async function readWeights(path: string): Promise<Uint8Array<ArrayBuffer>> {
       '--from takes a version (v1.0.0; npm run versions -- list shows them) or the path of a checkpoint or a weights file.',
     );
   }
+}
+
+/** `--labels`: a label a line, as class names are written everywhere here (NFC); lines without a word are none. */
+export async function labelsIn(path: string): Promise<string[]> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw asReadableFile(error, 'file of labels', path, 'Write one label a line, in the order of the model’s outputs.');
+  });
+  // Some editors begin a file with a byte order mark.
+  const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/);
+  return lines.map((line) => line.trimEnd().normalize('NFC')).filter((line) => line !== '');
 }
 
 function configIn(metadata: Readonly<Record<string, string>>): ConfigTree | null {

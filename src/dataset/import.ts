@@ -45,7 +45,7 @@ interface Origin {
 }
 
 async function importArchive({ archive, name, source, stage }: Origin, options: ImportOptions): Promise<Dataset> {
-  const { store, signal } = options;
+  const { store, signal, minClasses = 2 } = options;
   const createdAt = Date.now();
   const id = newId(createdAt, archive.files);
   const layout = findLayout(archive.files.map(({ path }) => path));
@@ -60,14 +60,14 @@ async function importArchive({ archive, name, source, stage }: Origin, options: 
   try {
     const taken = await takeImages({ archive, wanted, stage, cacheShortSide: short }, { shards, skipped }, options, {
       onTake: ({ className }) => {
-        if (trained.size < 2) throw new OneClassError(name, className);
+        if (trained.size < minClasses) throw new OneClassError(name, className);
       },
     });
     const classes = [
       ...new Set(taken.filter(({ given }) => given !== 'val' && given !== 'test').map((t) => t.className)),
     ];
     if (classes.length === 0) throw new NoImagesError(name, summaryOf(skipped));
-    if (classes.length < 2) throw new OneClassError(name, classes[0] as string);
+    if (classes.length < minClasses) throw new OneClassError(name, classes[0] as string);
     classes.sort(byCodePoint);
     const images = taken.flatMap(({ className, ...rest }) => {
       const label = classes.indexOf(className);

@@ -26,6 +26,8 @@ export interface ImportOptions {
   /** Images decoded at the same time. */
   readonly decoders: number;
   readonly signal: AbortSignal;
+  /** Default 2, as a classifier needs; 1: images to judge. */
+  readonly minClasses?: number;
   readonly onProgress?: (progress: ImportProgress) => void;
 }
 

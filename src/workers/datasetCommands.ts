@@ -55,8 +55,8 @@ export function datasetCommands(
   };
 
   return {
-    importFiles: ({ files, name, source, imgSize, decoders }) =>
-      run(imgSize, decoders, (options) => importFiles({ files, name, source }, options)),
+    importFiles: ({ files, name, source, imgSize, decoders, minClasses = 2 }) =>
+      run(imgSize, decoders, (options) => importFiles({ files, name, source }, { ...options, minClasses })),
     importSample: ({ sample, imgSize }) => run(imgSize, 1, (options) => importSample(sample, options)),
     addFiles: ({ id, files, name, source, imgSize, decoders, split, members }) =>
       run(imgSize, decoders, async (options) =>

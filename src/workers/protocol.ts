@@ -58,7 +58,15 @@ export type SplitSettings = Pick<Config['data'], 'validation_split' | 'test_spli
 export interface DatasetCommands extends CommandMap {
   /** One `.zip`, or the files of a folder. Emits `importProgress`. */
   importFiles: {
-    payload: { files: readonly NamedFile[]; name: string; source: 'zip' | 'folder'; imgSize: number; decoders: number };
+    payload: {
+      files: readonly NamedFile[];
+      name: string;
+      source: 'zip' | 'folder';
+      imgSize: number;
+      decoders: number;
+      /** Default 2, as a classifier needs; 1: images to judge. */
+      minClasses?: number;
+    };
     result: Dataset;
   };
   importSample: { payload: { sample: SampleSettings; imgSize: number }; result: Dataset };

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -36,8 +36,14 @@ const sync = (...args: string[]): Promise<string> => said(syncModel.run([...args
 const ask = (...args: string[]): Promise<string> => said(versions.run([...args, ...flags]), listen());
 
 /** As `npm run train` leaves it. */
-async function trained(seed: number, labels?: readonly string[], change: Partial<RunRecord> = {}): Promise<void> {
-  const checkpoint = checkpointOf(seed, labels);
+async function trained(
+  seed: number,
+  labels?: readonly string[],
+  change: Partial<RunRecord> = {},
+  hash = 'abc',
+): Promise<void> {
+  const made = checkpointOf(seed, labels);
+  const checkpoint = { ...made, dataset: { ...made.dataset, hash } };
   const runs = diskRunStore(join(place, 'output'));
   const [before] = await runs.list();
   if (before !== undefined) await runs.delete(before.id);
@@ -130,6 +136,19 @@ it.each([
   expect(await treeOf(place)).toEqual(before);
 });
 
+it('says that the version was made where its package could not be copied', async () => {
+  await trained(1);
+  await writeFile(join(place, 'app/Resources'), 'a file where a folder is needed');
+  await expect(sync('--version', 'v1.0.0')).rejects.toMatchObject({
+    name: 'VersionNotCopiedError',
+    kept: expect.stringMatching(/models\/versions\/v1\.0\.0 was made and stays\..*unchanged/) as string,
+    remedy: expect.stringMatching(/npm run sync-model -- --version v1\.0\.0$/) as string,
+  });
+  await run('sha256sum', ['-c', '--strict', '--quiet', 'SHA256SUMS'], { cwd: join(place, 'models/versions/v1.0.0') });
+  await rm(join(place, 'app/Resources'));
+  expect(await sync('--version', 'v1.0.0')).toMatch(/create +\S+app\/Resources\/M\.mlpackage/);
+});
+
 it('takes the place of the original’s link to the current version', async () => {
   await trained(1);
   await mkdir(join(place, 'models/versions/v0.9.0'), { recursive: true });
@@ -170,6 +189,19 @@ it('lists, shows, compares, rolls back and annotates', async () => {
   expect(await treeOf(join(place, 'app'))).toEqual(app);
   await sync('--version', 'v1.0.0');
   expect(await treeOf(join(place, 'app'))).not.toEqual(app);
+});
+
+it('says when two Test figures are not about the same images, and how to compare them on the same', async () => {
+  await trained(1);
+  await sync('--version', 'v1.0.0');
+  await trained(2);
+  await sync('--version', 'v1.0.1');
+  expect(await ask('diff', 'v1.0.0', 'v1.0.1')).not.toContain('Test images');
+  await trained(3, undefined, {}, 'other');
+  await sync('--version', 'v1.0.2');
+  const diff = await ask('diff', 'v1.0.0', 'v1.0.2');
+  expect(diff).toContain('so their Test images may differ: the figures need not be about the same images.');
+  expect(diff).toContain('npm run evaluate -- --checkpoint FILE --data PATH');
 });
 
 it('marks damaged versions, and answers as JSON', async () => {
