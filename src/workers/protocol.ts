@@ -223,7 +223,8 @@ export interface ModelCommands extends CommandMap {
   deleteWeights: { payload: { id: string }; result: null };
 
   // Versions: the registry of this page (`models/` of a repository has the same layout).
-  versions: { payload: null; result: RegistryListing };
+  /** `runId`: the run whose model the number suggested is for; null: the newest that has one. */
+  versions: { payload: { runId: string | null }; result: RegistryListing };
   /** The best checkpoint of a run becomes an immutable version: package, weights, configuration, metrics, labels, checksums. */
   createVersion: {
     payload: { runId: string; version: string; notes: string; output: Config['output'] };

@@ -46,16 +46,15 @@ export function versionCommands(platform: VersionPlatform): VersionCommands {
   const { runs } = platform;
   const registry = versionRegistry(platform.models);
 
-  /** The number suggested is for the newest run that has a model: what would be saved next. */
-  const candidate = async () => {
-    const newest = (await runs.list()).find(({ bestEpoch }) => bestEpoch !== null);
-    return newest === undefined
-      ? null
-      : { architecture: newest.config.model.architecture, labels: newest.dataset.classes };
+  /** What would be saved next. */
+  const candidate = async (runId: string | null) => {
+    const run =
+      runId === null ? (await runs.list()).find(({ bestEpoch }) => bestEpoch !== null) : await runs.read(runId);
+    return run === undefined ? null : { architecture: run.config.model.architecture, labels: run.dataset.classes };
   };
 
   return {
-    versions: async () => registry.list(await candidate()),
+    versions: async ({ runId }) => registry.list(await candidate(runId)),
     createVersion: async ({ runId, version, notes, output }) => {
       const bytes = await runs.readCheckpoint(runId, 'best');
       const record = await runs.read(runId);

@@ -1,3 +1,4 @@
+import { untrack } from 'svelte';
 import type { Config, RegistryListing, VersionDetails, VersionDiff } from '../../workers/protocol.ts';
 import { count } from '../format.ts';
 import { saveFile } from '../saveFile.ts';
@@ -8,6 +9,8 @@ import { ask } from './workers.svelte.ts';
 
 let listing = $state.raw<RegistryListing | null>(null);
 let asked = $state(false);
+/** Of the questions for the list: the answer to an earlier one is not taken. */
+let newest = 0;
 /** The version that is being written; null when idle. */
 let saving = $state<string | null>(null);
 
@@ -34,8 +37,11 @@ export const versions = {
     return saving;
   },
 
+  /** Also when another run is chosen: the number suggested is for its model. */
   async refresh(): Promise<void> {
-    listing = (await ask('model', 'versions', null)) ?? listing;
+    const mine = (newest += 1);
+    const answer = await ask('model', 'versions', { runId: untrack(() => model.summary?.id ?? null) });
+    if (mine === newest) listing = answer ?? listing;
     asked = true;
   },
   /** The best checkpoint of a run becomes an immutable version. */

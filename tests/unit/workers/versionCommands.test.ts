@@ -64,10 +64,13 @@ it('a run becomes a version that says what it is', async () => {
   });
   await expect(save('v1.0.0', runId)).rejects.toMatchObject({ name: 'VersionExistsError' });
   expect((await commands.version({ version: 'v1.0.0' })).config).toMatch(/^ +version: 1\.0\.0$/m);
-  // The next number is for the newest run.
-  expect((await commands.versions(null)).suggested).toBe('v1.0.1');
-  await train(2, ['BIO Alder', 'MDT Cedar', 'New Oak', 'SJM Elm']);
-  expect((await commands.versions(null)).suggested).toBe('v1.1.0');
+  // The next number is for the run that is asked about, else for the newest.
+  const suggested = async (id: string | null) => (await commands.versions({ runId: id })).suggested;
+  expect(await suggested(null)).toBe('v1.0.1');
+  const other = await train(2, ['BIO Alder', 'MDT Cedar', 'New Oak', 'SJM Elm']);
+  expect(await suggested(null)).toBe('v1.1.0');
+  expect(await suggested(other)).toBe('v1.1.0');
+  expect(await suggested(runId)).toBe('v1.0.1');
 });
 
 it('its weights become a file to start from, under its name, with its labels', async () => {
@@ -90,9 +93,9 @@ it('syncs into a picked folder what the zip holds, as unzip reads it', async () 
     commands.syncVersion({ version, folder: handleOf(picked), modelsDir: 'models', iosDir: 'app/Models', dryRun });
   const promised = await sync('v1.1.0', true);
   expect(await treeOf(picked)).toEqual({});
-  expect((await commands.versions(null)).current).toBeNull();
+  expect((await commands.versions({ runId: null })).current).toBeNull();
   expect(await sync('v1.1.0', false)).toEqual(promised);
-  expect((await commands.versions(null)).current).toBe('v1.1.0');
+  expect((await commands.versions({ runId: null })).current).toBe('v1.1.0');
 
   const { blob, fileName } = await commands.versionsZip({ version: 'v1.1.0', iosDir: 'app/Models' });
   expect(fileName).toBe('models-v1.1.0.zip');
@@ -127,7 +130,7 @@ it('takes over what a folder has and this page lacks, whole ones only', async ()
   await writeFile(spoiled, whole);
   expect(await take()).toEqual(['v1.0.0']);
   expect(await take()).toEqual([]);
-  const { versions, current } = await other.versions(null);
+  const { versions, current } = await other.versions({ runId: null });
   expect(versions.map(({ version, notes }) => [version, notes])).toEqual([
     ['v1.1.0', 'About v1.1.0.'],
     ['v1.0.0', 'About v1.0.0.'],
