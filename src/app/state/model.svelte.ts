@@ -98,7 +98,7 @@ export const model = {
   /** Reads the chosen run's log; its Test report is in it. Called by the views that show a model. */
   async read(): Promise<void> {
     if (!summary) return;
-    const [id, now] = [summary.id, stateOf(summary)];
+    const [id, now, epoch] = [summary.id, stateOf(summary), summary.bestEpoch ?? summary.latestEpoch];
     if (readAs === now) return;
     readAs = now;
     reports = {};
@@ -107,7 +107,7 @@ export const model = {
     const state = foldRun(await run.log(id));
     if (readAs !== now) return;
     log = { ...state, runId: id };
-    if (state.test) reports = { ...reports, test: state.test.report };
+    if (state.test?.epoch === epoch) reports = { ...reports, test: state.test.report };
   },
   /** A pass over a split with the best checkpoint. */
   async evaluate(split: Split): Promise<void> {

@@ -7,7 +7,7 @@ export interface TestResult {
   readonly n: number;
 }
 
-/** How each run did on Test, by id; null: not judged. */
+/** How the model of each run did on Test, by the run's id; null: not judged. */
 let results = $state.raw<Readonly<Record<string, TestResult | null>>>({});
 /** The state of each run in which its log was read last. Not reactive: whoever asks must not be asked again by the answer. */
 const readAs = new Map<string, string>();
@@ -31,7 +31,7 @@ export const testResults = {
       const now = stateOf(one);
       if (readAs.get(one.id) === now) continue;
       readAs.set(one.id, now);
-      reading = reading.then(() => readOne(one.id));
+      reading = reading.then(() => readOne(one));
     }
     await reading;
   },
@@ -41,10 +41,12 @@ export const testResults = {
   },
 };
 
-async function readOne(id: string): Promise<void> {
+async function readOne({ id, bestEpoch, latestEpoch }: RunSummary): Promise<void> {
   const events = await ask('trainer', 'events', { runId: id });
   if (!events) return testResults.forget(id);
-  const judged = events.findLast((event) => event.type === 'testEvaluated');
+  const last = events.findLast((event) => event.type === 'testEvaluated');
+  // A run that went on after it was judged may have got a better model, which was not.
+  const judged = last?.epoch === (bestEpoch ?? latestEpoch) ? last : undefined;
   results = { ...results, [id]: judged ? { accuracy: judged.report.accuracy, n: judged.report.n } : null };
 }
 
