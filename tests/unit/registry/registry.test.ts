@@ -105,6 +105,20 @@ describe('a version on disk', () => {
     expect(record.test).toBeNull();
   });
 
+  it('of a run whose validation loss was no number is whole, and says so', async () => {
+    const { registry, folder } = await onDisk();
+    const source = sourceOf('v1.0.0', 1);
+    const history = source.checkpoint.history.map((row) => ({
+      ...row,
+      validation: row.validation && { ...row.validation, loss: NaN },
+    }));
+    const sick = { ...source.checkpoint, history };
+    expect(history.find(({ epoch }) => epoch === sick.epoch)?.validation?.loss).toBeNaN();
+    await registry.create(await versionContent({ ...source, checkpoint: sick }), '');
+    expect((await registry.read('v1.0.0')).validation?.loss).toBeNaN();
+    expect((await versionRegistry(folder).list()).versions[0]?.validation?.loss).toBeNaN();
+  });
+
   it('opens when its checksums were written by sha256sum itself', async () => {
     const { at, registry } = await onDisk();
     await registry.create(first, '');
