@@ -14,7 +14,7 @@ import { checkpointPath, readCheckpointFile } from './checkpointFile.ts';
 import type { Command } from './command.ts';
 import { NothingToJudgeError, UsageError } from './errors.ts';
 import { readFlags, refuseWords } from './flags.ts';
-import { imagesOf } from './images.ts';
+import { imageFlags, imagesOf } from './images.ts';
 import { reporter } from './reporter.ts';
 import { openSession, type Session } from './session.ts';
 import { layerOfModel, settingsOf } from './settings.ts';
@@ -27,6 +27,8 @@ export const command: Command = {
 
   --checkpoint FILE      default: checkpoint_best.safetensors in output.dir
   --data PATH            a zip or a folder, instead of data.train_dir and data.test_dir
+  --add PATH             more images, as the training got them; as often as needed
+  --no-cache             decoded images stay in memory, and none are kept for the next time
   --split NAME           test (the default), val or train: as the model's own training divided them
   --config FILE, --set path=value
                          where images lie and on what to run: data.train_dir, training.device, …
@@ -41,7 +43,7 @@ const splits = ['test', 'val', 'train'] as const;
 async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = readFlags('evaluate', args, {
     checkpoint: { type: 'string' },
-    data: { type: 'string' },
+    ...imageFlags,
     split: { type: 'string', default: 'test' },
     config: { type: 'string' },
     set: { type: 'string', multiple: true },
@@ -55,7 +57,10 @@ async function run(args: readonly string[]): Promise<number> {
 
   const place = await settingsOf(values);
   const path = checkpointPath(values.checkpoint, place.config.output.dir);
-  const bytes = await readCheckpointFile(path);
+  const bytes = await readCheckpointFile(
+    path,
+    `npm run versions -- show ${path} has its figures; to judge its model anew, name a checkpoint of its run.`,
+  );
   const json = values.json === true;
   const out = terminal(json ? process.stderr : process.stdout);
   const write = (event: object): void => void (json && process.stdout.write(eventLine(event)));
@@ -65,7 +70,7 @@ async function run(args: readonly string[]): Promise<number> {
   await checking.model.openCheckpoint({ file: new Blob([bytes]), name: path });
   const checkpoint = readCheckpoint(bytes);
   const { config } = await settingsOf(values, asTrained(path, checkpoint));
-  const images = await imagesOf(values, config, (line) => out.line(line));
+  const images = await imagesOf(values, config, (line) => out.line(line), 'judge');
   const report = reporter(out, { verbose: true });
   const session = openSession({
     datasets: images.store,
@@ -76,7 +81,7 @@ async function run(args: readonly string[]): Promise<number> {
       report.importing(event);
     },
   });
-  const dataset = await images.load(session);
+  const dataset = await images.load(session, checkpoint.members ?? null);
   const chosen = choose(checkpoint, dataset, split);
   for (const line of plainWords(checkpoint, dataset, chosen)) out.line(line);
   if (chosen.indices.length === 0) throw new NothingToJudgeError(split, dataset.name);

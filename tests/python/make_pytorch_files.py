@@ -7,6 +7,7 @@ and compares what the files hold, as the bytes of a zip are not the same twice.
 
 import collections
 import json
+import math
 import sys
 import tempfile
 import warnings
@@ -66,6 +67,23 @@ def types():
     )
 
 
+def tiny():
+    """A state_dict of our architecture tiny. All kernels lie on one storage of halves, so that the file is small; row r of the head is all (r + 1) / 16."""
+    shapes = [(16, 3, 3, 3), (32, 16, 3, 3), (32, 32, 3, 3), (64, 32, 3, 3), (64, 64, 3, 3), (128, 64, 1, 1)]
+    storage = torch.from_numpy(formula.tensor("tiny.weight", (max(map(math.prod, shapes)),))).half()
+    state = collections.OrderedDict()
+    for index, shape in enumerate(shapes):
+        state[f"features.{index}.conv.weight"] = storage[: math.prod(shape)].view(shape)
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            key = f"features.{index}.norm.{name}"
+            state[key] = torch.from_numpy(formula.tensor(key, shape[:1]))
+        state[f"features.{index}.norm.num_batches_tracked"] = torch.tensor(7)
+    rows = torch.arange(1, CLASSES + 1) / 16
+    state["classifier.weight"] = rows.repeat_interleave(128).view(CLASSES, 128)
+    state["classifier.bias"] = -rows
+    return state
+
+
 class Unknown:
     """Pickled as the call of a function that only this script has; reading it must not run anything."""
 
@@ -86,6 +104,7 @@ def write(folder):
     save("whole_module.pt", net)
     save("code_in_tensor.pt", {**state, "conv.weight": Unknown()})
     save("int32.pt", {**state, "conv.weight": torch.zeros(4, 3, 3, 3, dtype=torch.int32)})
+    save("tiny.pt", {"epoch": 3, "model": tiny()})
     save("no_weights.pt", {"epoch": 3, "note": "nothing here"})
     if ignite is None:
         return
