@@ -120,7 +120,9 @@ test('a run that is judged, and goes on, is shown as it is now', async ({ page }
   const before = Math.max(...(await bestEpochs()));
   await page.getByText('Earlier runs').click();
   await page.getByRole('button', { name: 'Resume' }).click();
-  await expect.poll(async () => Math.max(...(await bestEpochs())), { timeout: 120_000 }).toBeGreaterThan(before);
+  const betterThan = (epoch: number) =>
+    expect.poll(async () => Math.max(...(await bestEpochs())), { timeout: 120_000 }).toBeGreaterThan(epoch);
+  await betterThan(before);
   await page.getByRole('button', { name: /^Stop/ }).click();
   await testAccuracy(page, 60_000);
   const reports = (await storedEvents(page)).filter(({ type }) => type === 'testEvaluated').map(({ report }) => report);
@@ -129,4 +131,15 @@ test('a run that is judged, and goes on, is shown as it is now', async ({ page }
   expect(last).not.toBe(first);
   await goTo(page, 'Evaluate');
   await expect(judged.getByRole('definition').first()).toHaveText(last ?? '');
+
+  // It goes on once more and is cut off: what was judged is not what it is now.
+  const judgedEpoch = Math.max(...(await bestEpochs()));
+  await goTo(page, 'Train');
+  await page.getByText('Earlier runs').click();
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await betterThan(judgedEpoch);
+  await page.reload();
+  await goTo(page, 'Evaluate');
+  await expect(page.getByText(`Test was judged with epoch ${judgedEpoch}.`)).toBeVisible();
+  await expect(judged).toHaveCount(0);
 });

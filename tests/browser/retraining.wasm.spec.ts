@@ -119,6 +119,14 @@ test('next month’s images into last month’s model: added by keyboard, retrai
   await expect(comparison.getByRole('row', { name: /^Labels/ })).toContainText('+ NEW - Oak');
   await expect(comparison.getByRole('row', { name: /^Started from/ })).toContainText('v1.0.0');
   await expect(comparison).toContainText('Their Test images differ (n = 12 and n = 14)');
+
+  // The next number is for the run that is chosen: the older one has a label less than v1.1.0.
+  const runs = page.getByLabel('Model', { exact: true });
+  await expect(page.getByLabel('Number')).toHaveValue('v1.1.1');
+  await runs.selectOption({ index: 1 });
+  await expect(page.getByLabel('Number')).toHaveValue('v1.2.0');
+  await runs.selectOption({ index: 0 });
+  await expect(page.getByLabel('Number')).toHaveValue('v1.1.1');
 });
 
 test('images are added to the split that the newest run really had, not to the one that its settings would draw', async ({
@@ -221,6 +229,7 @@ test('a checkpoint goes to another computer: opened as a run it gives the same w
   await drop(elsewhere, [checkpoint]);
   await elsewhere.getByTestId('arrival').getByRole('button', { name: 'Open as a run' }).click();
   await expect(elsewhere.getByText(/^Epoch/).first()).toBeVisible();
+  await expect(elsewhere.getByText('It was not judged on Test')).toBeVisible();
   await goTo(elsewhere, 'Export');
   const there = await asWeights(elsewhere);
   const tensors = ({ bytes }: { bytes: Buffer }) => bytes.subarray(8 + Number(bytes.readBigUInt64LE(0)));

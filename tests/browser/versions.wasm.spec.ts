@@ -248,4 +248,19 @@ test('a version synced into the repository’s folder, after a look at what woul
   expect(await expectProblem(page, 'DamagedVersionError')).toContain('labels.txt');
   await expect(page.locator('tr[data-version="v1.0.1"]')).toBeVisible();
   await expect(page.locator('tr[data-version="v1.0.0"]')).toHaveCount(0);
+
+  // Where its run is not, it is said what the version is good for.
+  await expect(page.getByTestId('alone')).toHaveCount(0);
+  await goTo(page, 'Train');
+  await page.getByText('Earlier runs').click();
+  await page.getByRole('button', { name: /^Delete the run/ }).click();
+  await page.getByRole('button', { name: 'Delete the run', exact: true }).click();
+  for (const step of ['Evaluate', 'Export', 'Try'] as const) {
+    await goTo(page, step);
+    await expect(page.getByTestId('versions-alone')).toContainText(
+      'There is a version here, but not the run that made it',
+    );
+  }
+  await goTo(page, 'Versions');
+  await expect(page.getByTestId('alone')).toContainText('The run that made it is not on this computer');
 });
