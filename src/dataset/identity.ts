@@ -1,7 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import type { FoundFile } from './archive.ts';
-import type { ImageEntry, SkippedFile } from './types.ts';
+import type { Dataset, DatasetStore, ImageEntry, SkippedFile } from './types.ts';
 
 /** A new data set's id: begins with its time, so that what was never finished can be told from what is under way. */
 export function newId(createdAt: number, files: readonly Pick<FoundFile, 'path' | 'bytes'>[]): string {
@@ -27,4 +27,13 @@ export function summaryOf(skipped: readonly SkippedFile[]): string {
 
 export function onlyInTest(path: string, className: string): SkippedFile {
   return { path, reason: `class only in Test: no image of “${className}” to train on` };
+}
+
+/** The data set of this content, wherever it lies by now: the same images imported again have another id. */
+export async function findDataset(
+  store: Pick<DatasetStore, 'list' | 'read'>,
+  { id, hash }: Pick<Dataset, 'id' | 'hash'>,
+): Promise<Dataset | undefined> {
+  const stored = await store.read(id);
+  return stored?.hash === hash ? stored : (await store.list()).find((one) => one.hash === hash);
 }

@@ -4,6 +4,7 @@ import { buildGraph } from '../architectures/index.ts';
 import { architectureNames, type ArchitectureName } from '../architectures/settings.ts';
 import type { ConfigTree } from '../config/tree.ts';
 import { issuesOf } from '../config/validate.ts';
+import { findDataset } from '../dataset/identity.ts';
 import { splitWith } from '../dataset/members.ts';
 import type { DatasetStore, Split } from '../dataset/types.ts';
 import { parametersOf, sizeOf } from '../graph/parameters.ts';
@@ -147,7 +148,7 @@ const splitInWords = ({ config, batchnormBatch }: Checkpoint): string =>
 /** By the data set where it is stored; else as far as the checkpoint tells. */
 async function countsFor(checkpoint: Checkpoint, datasets: DatasetStore): Promise<Record<Split, number>> {
   const { config, members, history } = checkpoint;
-  const dataset = (await datasets.list()).find(({ hash }) => hash === checkpoint.dataset.hash);
+  const dataset = await findDataset(datasets, checkpoint.dataset);
   if (dataset !== undefined) {
     const { train, val, test } = splitWith(dataset, config.data, members ?? null);
     return { train: train.length, val: val.length, test: test.length };

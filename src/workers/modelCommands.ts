@@ -3,6 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { architectures } from '../architectures/index.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import { evaluationCrop } from '../dataset/geometry.ts';
+import { findDataset } from '../dataset/identity.ts';
 import { splitWith } from '../dataset/members.ts';
 import type { Dataset, DatasetStore, ImageDecoder, ImageSource } from '../dataset/types.ts';
 import type { DeviceSetting, Engine, Network } from '../engine/types.ts';
@@ -93,11 +94,8 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
     evaluate: ({ runId, split }) =>
       inTurn(async () => {
         const { checkpoint, network } = await load(runId);
-        const { id, hash, name } = checkpoint.dataset;
-        const stored = await platform.datasets.read(id);
-        const dataset =
-          stored?.hash === hash ? stored : (await platform.datasets.list()).find((one) => one.hash === hash);
-        if (dataset === undefined) throw new DatasetChangedError(name);
+        const dataset = await findDataset(platform.datasets, checkpoint.dataset);
+        if (dataset === undefined) throw new DatasetChangedError(checkpoint.dataset.name);
         const indices = splitWith(dataset, checkpoint.config.data, checkpoint.members ?? null)[split];
         const source = platform.sourceOf(dataset);
         const report = await judge(

@@ -2,6 +2,7 @@ import { architectures, buildGraph } from '../architectures/index.ts';
 import { initialWeights } from '../architectures/initialise.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import type { Config } from '../config/schema.ts';
+import { findDataset } from '../dataset/identity.ts';
 import { membersOf, splitWith, withAncestors } from '../dataset/members.ts';
 import type { Dataset, DatasetStore, ImageSource, Members } from '../dataset/types.ts';
 import type { AdapterReport, DeviceSetting, Engine } from '../engine/types.ts';
@@ -70,13 +71,10 @@ export function trainerCommands(
     }
   };
 
-  const datasetOf = async (id: string, name: string, hash?: string): Promise<Dataset> => {
+  const datasetOf = async (id: string): Promise<Dataset> => {
     const dataset = await datasets.read(id);
-    if (dataset !== undefined && (hash === undefined || dataset.hash === hash)) return dataset;
-    // The same images imported again are the same data set under another id.
-    const same = hash === undefined ? undefined : (await datasets.list()).find((one) => one.hash === hash);
-    if (same === undefined) throw new DatasetChangedError(name);
-    return same;
+    if (dataset === undefined) throw new DatasetChangedError(id);
+    return dataset;
   };
 
   /** An image that an earlier model was tested with is never trained on by one that starts from its weights. */
@@ -128,7 +126,7 @@ export function trainerCommands(
     probe: ({ device }) => platform.probe(device),
     estimate: ({ config, datasetId, weightsId }) =>
       busyWith(null, async (control) => {
-        const dataset = await datasetOf(datasetId, datasetId);
+        const dataset = await datasetOf(datasetId);
         const { split } = await splitFrom(dataset, config, weightsId);
         const classes = dataset.classes.length;
         const progress = (done: number, total: number): void =>
@@ -153,7 +151,7 @@ export function trainerCommands(
     start: ({ config, datasetId, weightsId }) => {
       const id = newRunId(platform.randomBytes(4));
       return busyWith(id, async (control) => {
-        const dataset = await datasetOf(datasetId, datasetId);
+        const dataset = await datasetOf(datasetId);
         const { split, inherited } = await splitFrom(dataset, config, weightsId);
         const members = withAncestors(membersOf(dataset, split), inherited);
         return train(newRun(id, config, dataset, weightsId, members), dataset, control);
@@ -163,7 +161,8 @@ export function trainerCommands(
       busyWith(runId, async (control) => {
         const record = await runs.read(runId);
         if (record === undefined) throw new NoCheckpointError();
-        const dataset = await datasetOf(record.dataset.id, record.dataset.name, record.dataset.hash);
+        const dataset = await findDataset(datasets, record.dataset);
+        if (dataset === undefined) throw new DatasetChangedError(record.dataset.name);
         return train(record, dataset, control);
       }),
     pause: () => {
@@ -193,10 +192,8 @@ export function trainerCommands(
       const record = await runs.read(runId);
       if (record === undefined) return null;
       if (record.members !== undefined) return record.members;
-      // Of the first version: drawn from its data set, wherever that lies by now.
-      const { id, hash } = record.dataset;
-      const stored = await datasets.read(id);
-      const dataset = stored?.hash === hash ? stored : (await datasets.list()).find((one) => one.hash === hash);
+      // Of the first version: drawn from its data set.
+      const dataset = await findDataset(datasets, record.dataset);
       return dataset === undefined ? null : membersOf(dataset, splitWith(dataset, record.config.data, null));
     },
     events: ({ runId }) => runs.events(runId),

@@ -94,7 +94,9 @@ describe('what a run was trained, picked and tested with', () => {
     await runs.writeCheckpoint(old, record.bestEpoch!, writeCheckpoint({ ...checkpoint, runId: 'old' }));
     const report = await model.evaluate({ runId: 'old', split: 'val' });
     expect(report).toEqual(await model.evaluate({ runId: first, split: 'val' }));
+    expect(await trainer.membersOf({ runId: 'old' })).toEqual((await runs.read(first))!.members);
     await trainer.deleteRun({ runId: 'old' });
+    expect(await trainer.membersOf({ runId: 'old' })).toBeNull();
   });
 });
 
