@@ -9,10 +9,11 @@ import { versionOf } from '../registry/number.ts';
 import { versionRegistry, type Registry } from '../registry/registry.ts';
 import { syncVersion } from '../registry/sync.ts';
 import type { SyncChange } from '../registry/types.ts';
+import { UserError } from '../errors.ts';
 import type { Weights } from '../graph/types.ts';
 import { readSafetensors } from '../weights/safetensors.ts';
 import type { Command } from './command.ts';
-import { FileMissingError, UsageError } from './errors.ts';
+import { FileMissingError, UsageError, VersionNotCopiedError } from './errors.ts';
 import { readFlags } from './flags.ts';
 import { candidateIn, nodeHash, openRegistry, trainedModel, type TrainedModel } from './registry.ts';
 import { layerOfModel, settingFlags, settingsOf } from './settings.ts';
@@ -90,7 +91,10 @@ async function run(args: readonly string[]): Promise<number> {
     version,
     { folder: nodeFolder(to), modelsDir: null, iosDir: '' },
     { dryRun },
-  );
+  ).catch((error: unknown) => {
+    const made = !exists && !dryRun && error instanceof UserError;
+    throw made ? new VersionNotCopiedError(join(modelsDir, 'versions', version), version, error) : error;
+  });
   if (!dryRun && current !== version) await registry.setCurrent(version);
 
   say(`${dryRun ? 'Dry run: nothing was changed.\n' : ''}${versionInWords(record)}`);

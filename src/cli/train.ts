@@ -49,6 +49,8 @@ Settings (each default is in configs/base.yaml, with what it means)
 Images
   --data PATH            a zip or a folder, instead of data.train_dir and data.test_dir
   --add PATH             more images, a zip or a folder, merged by class; as often as needed
+  --no-cache             decoded images stay in memory; else they are kept for the next time, until
+                         npm run clear-cache removes them
 
 Start
   --from MODEL           weights to start from: a version (v1.0.0), a checkpoint, .safetensors, .pt;
@@ -293,6 +295,7 @@ function sameCommand({ config, epochs, data, add, set, ...flags }: Flags): strin
   const words = [
     ...Object.entries(given).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, value])),
     ...(add ?? []).flatMap((path) => ['--add', path]),
+    ...(flags['no-cache'] ? ['--no-cache'] : []),
     ...(set ?? []).flatMap((pair) => ['--set', pair]),
   ];
   return words.map((word) => ` ${quoted(word)}`).join('');
