@@ -82,6 +82,7 @@ const cases: readonly (readonly [args: readonly string[], name: string, ...says:
   [['fetch-weights'], 'UsageError', /densenet121/],
   [['fetch-weights', 'densnet121'], 'UsageError', /did you mean densenet121\?/],
   [['fetch-weights', 'tiny'], 'UsageError', /tiny has no pretrained weights/],
+  [['clear-cache', 'now'], 'UsageError', /“now” belongs to no flag/],
   [['adapter', '--x'], 'UsageError', /There is no flag --x/],
   [['adapter', 'hallo'], 'UsageError', /“hallo” belongs to no flag/],
 ];
@@ -136,6 +137,7 @@ it('each command answers to --help; training and what follows it, within 100 col
     'versions',
     'cloud',
     'adapter',
+    'clear-cache',
   ];
   const answers = await Promise.all(commands.map((name) => runCli([name, '--help'], { cwd: folder })));
   for (const [i, { code, stdout, stderr }] of answers.entries()) {
