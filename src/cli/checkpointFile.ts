@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { diskRunStore, readRecord } from '../platform/node/diskRunStore.ts';
-import { asReadableFile } from './errors.ts';
+import { asReadableFile, VersionIsNoCheckpointError } from './errors.ts';
+import { namesVersion } from './registry.ts';
 import type { RunStore } from '../training/types.ts';
 import type { Session } from './session.ts';
 
@@ -10,10 +11,12 @@ export function checkpointPath(given: string | undefined, outputDir: string): st
   return given ?? join(outputDir, 'checkpoint_best.safetensors');
 }
 
-export async function readCheckpointFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+/** `ofVersion`: what to do with a version instead, which has no checkpoint. Throws `FileMissingError`, `VersionIsNoCheckpointError`. */
+export async function readCheckpointFile(path: string, ofVersion: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return new Uint8Array(await readFile(path));
   } catch (error) {
+    if (namesVersion(path)) throw new VersionIsNoCheckpointError(path, ofVersion);
     throw asReadableFile(
       error,
       'checkpoint',

@@ -1,6 +1,7 @@
 import { stat, rm } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import type { Config } from '../config/schema.ts';
+import { lockFolder } from '../platform/node/folderLock.ts';
 import { kaggleCredentials } from '../platform/node/kaggle/credentials.ts';
 import { download } from '../platform/node/kaggle/download.ts';
 import { datasetPage, DownloadStoppedError } from '../platform/node/kaggle/errors.ts';
@@ -16,7 +17,7 @@ import {
   laidOut,
   moveIn,
   unpack,
-  unpacked,
+  waitingIn,
   type Folder,
   type Receipt,
 } from './kaggle/layOut.ts';
@@ -96,6 +97,11 @@ async function run(args: readonly string[]): Promise<number> {
     longestWait: numberOf(values['longest-wait'], 'longest-wait', 0),
     stall: numberOf(values.timeout, 'timeout', 0.001),
   };
+  const lock = await lockFolder(plan.rawDir, {
+    name: 'download',
+    doing: 'is fetching images into',
+    instead: 'fetch them into another folder: --set data.raw_dir=FOLDER.',
+  });
   const signals = onStopSignals(() => stop.abort());
   try {
     const receipt = (await finished(plan)) ?? (await fetchAndLayOut(plan, patience));
@@ -107,18 +113,19 @@ async function run(args: readonly string[]): Promise<number> {
     return signals.exitCode ?? 1;
   } finally {
     signals.release();
+    await lock.release();
   }
 }
 
 /** What an earlier run has done to the end, or nearly. Null: there is something to fetch or to unpack. */
 async function finished(plan: Plan): Promise<Receipt | null> {
   const { dataset, rawDir, force, say } = plan;
-  const waiting = await unpacked(rawDir);
-  if (waiting?.dataset === dataset) {
-    say('notice', 'Finishing what an earlier run has unpacked.');
-    return moveAll(plan, waiting);
-  }
   if (force) return null;
+  const unpacked = await waitingIn(rawDir);
+  if (unpacked?.dataset === dataset) {
+    say('notice', 'Finishing what an earlier run has unpacked.');
+    return moveAll(plan, unpacked);
+  }
   const receipt = await laidOut(rawDir);
   if (receipt?.dataset === dataset) {
     await dropUnfinished(rawDir);

@@ -47,7 +47,10 @@ async function run(args: readonly string[]): Promise<number> {
   const { config, named } = await settingsOf({ config: values.config, set: [...(values.set ?? []), ...precision] });
 
   const path = checkpointPath(values.checkpoint, config.output.dir);
-  const bytes = await readCheckpointFile(path);
+  const bytes = await readCheckpointFile(
+    path,
+    `Its package lies in ${join(config.output.models_dir, 'versions')}, beside weights.safetensors; npm run sync-model copies it to the app.`,
+  );
   const runs = memoryRunStore();
   const session = openSession({ datasets: memoryDatasetStore(), runs, modelsDir: config.output.models_dir });
   const runId = await openCheckpointFile(session, runs, path, bytes);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { diskRunStore } from '../platform/node/diskRunStore.ts';
+import { diskRunStore, readRecord } from '../platform/node/diskRunStore.ts';
 import { nodeFolder } from '../platform/node/folder.ts';
 import { versionRegistry, type Candidate, type Registry } from '../registry/registry.ts';
 import type { Sha256 } from '../registry/types.ts';
@@ -10,6 +10,11 @@ import { NoModelError, UnfinishedModelError } from './errors.ts';
 
 /** Node's own is ten times as fast as the one that runs everywhere. */
 export const nodeHash: Sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+
+/** Whether a word of the command line is the number of a version: `v1.0.0`, `1.0.0`. */
+export function namesVersion(word: string): boolean {
+  return /^v?\d+\.\d+\.\d+$/.test(word);
+}
 
 export function openRegistry(modelsDir: string): Registry {
   return versionRegistry(nodeFolder(modelsDir), nodeHash);
@@ -34,9 +39,9 @@ export async function trainedModel(dir: string): Promise<TrainedModel> {
   return { checkpoint, run: foldRun(await runs.events(record.id)) };
 }
 
-/** What the next version's number depends on; null where `dir` holds no completed run. */
+/** What the next version's number depends on; null where `dir` holds no completed run, or none that can be read: it is a suggestion. */
 export async function candidateIn(dir: string): Promise<Candidate | null> {
-  const [record] = await diskRunStore(dir).list();
+  const record = await readRecord(dir).catch(() => undefined);
   if (record?.state !== 'completed') return null;
   return { architecture: record.config.model.architecture, labels: record.dataset.classes };
 }

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../training/events.ts';
 import type { DatasetEvent } from '../workers/protocol.ts';
-import type { WeightsOrigin } from '../training/events.ts';
+import { originInWords } from '../training/originInWords.ts';
 import { bar, type Terminal } from './terminal.ts';
 import { count, duration, megabytes, percent } from './words.ts';
 
@@ -90,7 +90,7 @@ export function reporter(out: Terminal, options: { readonly verbose: boolean }) 
           if (event.adapter.notice !== null) once(event.adapter.notice);
           return;
         case 'weightsReady':
-          once(`Starts from ${startInWords(event.origin)}.`);
+          once(`Starts from ${originInWords(event.origin)}.`);
           for (const warning of event.warnings) once(`Warning: ${warning}`);
           return;
         case 'progress':
@@ -132,17 +132,4 @@ export function reporter(out: Terminal, options: { readonly verbose: boolean }) 
       ({ epochs, stepsPerEpoch } = known);
     },
   };
-}
-
-export function startInWords(origin: WeightsOrigin): string {
-  switch (origin.kind) {
-    case 'random':
-      return `a random start (seed ${origin.seed})`;
-    case 'pretrained':
-      return `ImageNet weights, ${origin.name}`;
-    case 'file':
-      return origin.name;
-    case 'checkpoint':
-      return `the checkpoint of epoch ${origin.epoch}`;
-  }
 }

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { ConfigTree } from '../config/tree.ts';
 import { configToYaml } from '../config/yamlOut.ts';
+import { lockFolder } from '../platform/node/folderLock.ts';
 import { nodeFolder } from '../platform/node/folder.ts';
 import { versionContent } from '../registry/content.ts';
 import { memoryFolder } from '../registry/memoryFolder.ts';
@@ -16,7 +17,7 @@ import type { Command } from './command.ts';
 import { FileMissingError, UsageError, VersionNotCopiedError } from './errors.ts';
 import { readFlags } from './flags.ts';
 import { candidateIn, nodeHash, openRegistry, trainedModel, type TrainedModel } from './registry.ts';
-import { layerOfModel, settingFlags, settingsOf } from './settings.ts';
+import { layerOfModel, settingFlags, settingsOf, type SettingFlags } from './settings.ts';
 import { megabytes, table } from './words.ts';
 import { noCertificate, versionInWords } from './versionWords.ts';
 
@@ -64,6 +65,34 @@ async function run(args: readonly string[]): Promise<number> {
   await mustHaveParent(to);
 
   const dryRun = values['dry-run'] === true;
+  if (dryRun) return sync(values, { registry, version, dir, modelsDir, to, dryRun });
+  const lock = await lockFolder(modelsDir, {
+    name: 'sync',
+    doing: 'is making or copying a version from',
+    instead: 'use another folder of versions: --set output.models_dir=FOLDER.',
+  });
+  try {
+    return await sync(values, { registry, version, dir, modelsDir, to, dryRun });
+  } finally {
+    await lock.release();
+  }
+}
+
+interface Plan {
+  readonly registry: Registry;
+  readonly version: string;
+  /** Where the trained model lies. */
+  readonly dir: string;
+  readonly modelsDir: string;
+  /** The app's folder. */
+  readonly to: string;
+  readonly dryRun: boolean;
+}
+
+async function sync(
+  values: SettingFlags & { readonly notes?: string | undefined },
+  { registry, version, dir, modelsDir, to, dryRun }: Plan,
+): Promise<number> {
   const say = (line = ''): void => console.log(line);
   const exists = await registry.has(version);
   // A dry run makes it in memory.

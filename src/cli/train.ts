@@ -1,27 +1,23 @@
-import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/schema.ts';
-import { mergeTrees, treeOf, valueAt, type ConfigTree } from '../config/tree.ts';
-import { valueInWords } from '../config/describe.ts';
+import { ImportCancelledError } from '../dataset/errors.ts';
 import { diskRunStore, repairRunFolder } from '../platform/node/diskRunStore.ts';
 import { lockFolder } from '../platform/node/folderLock.ts';
-import { memoryDatasetStore } from '../platform/node/memoryDatasetStore.ts';
 import { finishSettingAside, putBack, setAside } from '../platform/node/previousRuns.ts';
-import { memoryRunStore } from '../platform/node/runStore.ts';
 import { eventLine } from '../platform/node/runEventText.ts';
 import { StoppedBeforeFirstStepError } from '../training/errors.ts';
 import type { RunRecord, RunStore } from '../training/types.ts';
-import { readCheckpointFile } from './checkpointFile.ts';
 import type { Command } from './command.ts';
-import { asReadableFile, OtherDatasetError, OtherSettingsError, UnfinishedRunError, UsageError } from './errors.ts';
+import { OtherDatasetError, UnfinishedRunError, UsageError } from './errors.ts';
 import { readFlags, refuseWords } from './flags.ts';
 import { imageFlags, imagesOf } from './images.ts';
 import { reporter } from './reporter.ts';
+import { isDone, lengthened, resumable, type Resumable } from './resuming.ts';
 import { summary, writeResults } from './results.ts';
 import { openSession, type Session } from './session.ts';
 import { settingFlags, settingsOf, type Settings } from './settings.ts';
-import { onStopSignals, type Signals } from './signals.ts';
+import { onStopSignals, type Signals, type StopSignal } from './signals.ts';
 import { terminal } from './terminal.ts';
-import { startingPoint, type StartingPoint } from './weights.ts';
+import { labelsIn, startingPoint, type StartingPoint } from './weights.ts';
 import { quoted } from './words.ts';
 
 const flags = {
@@ -67,7 +63,9 @@ Output
 
 Into output.dir go checkpoint_<epoch>, checkpoint_latest and checkpoint_best (.safetensors),
 run.json, events.ndjson, and at the end <output.model_name>.mlpackage and metrics.json.
-Ctrl-C keeps a whole checkpoint; a second one ends at once.`,
+Ctrl-C ends after the step under way and keeps the epochs that are whole; --resume trains the one
+that was cut off anew, so that the run becomes what it would have been.
+A second Ctrl-C ends at once.`,
   run,
 };
 
@@ -95,7 +93,11 @@ async function run(args: readonly string[]): Promise<number> {
       : await startingPoint(given.from, (await settingsOf(given)).config.output.models_dir);
   const settings = await settingsOf(given, start?.configuration);
   const { dir } = settings.config.output;
-  const lock = await lockFolder(dir);
+  const lock = await lockFolder(dir, {
+    name: 'train',
+    doing: 'is training into',
+    instead: 'train into another folder: --set output.dir=FOLDER.',
+  });
   try {
     await finishSettingAside(dir);
     await repairRunFolder(dir);
@@ -110,17 +112,17 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
   const out = terminal(json ? process.stderr : process.stdout);
   const say = (line: string): void => out.line(line);
   const runs = diskRunStore(dir);
-  if (given.checkpoint !== undefined) await takeOver(given.checkpoint, dir, runs, say);
   const [found] = await runs.list();
-  const old = given.resume && found?.latestEpoch != null ? found : null;
+  const old = given.resume ? await resumable(given.checkpoint, dir, runs, say) : null;
   if (given.resume && old === null) say(`There is nothing to resume in ${dir}: a new run starts.`);
   if (!given.resume && !given.fresh && found?.latestEpoch != null && found.state !== 'completed')
     throw new UnfinishedRunError(dir, found.latestEpoch, found.config.training.epochs);
-  const config = old === null ? settings.config : lengthened(old, settings);
+  const config = old === null ? settings.config : lengthened(old.record, settings);
 
   const report = reporter(out, { verbose: config.training.verbose });
   const write = (event: object): void => void (json && process.stdout.write(eventLine(event)));
   const images = await imagesOf(given, config, say);
+  let kept = old?.record.latestEpoch ?? null;
   const session = openSession({
     datasets: images.store,
     runs,
@@ -130,57 +132,63 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
       report.importing(event);
     },
     onTrainer: ({ event }) => {
+      if (event.type === 'checkpointSaved') kept = event.epoch;
       write(event);
       report.training(event);
     },
   });
-  if (old !== null && isDone(old, config)) {
+  if (old !== null && isDone(old.record, config)) {
+    await old.settle();
+    // How long it trained stays what it was; name, author and precision may be other ones now.
+    const { record } = old;
+    await runs.write({ ...record, config: { ...record.config, output: config.output } });
     say(`The run in ${dir} is complete. Longer: --resume --epochs ${config.training.epochs + 10}. Anew: --fresh.`);
-    for (const line of summary(await writeResults(session, runs, old.id, dir), dir)) say(line);
+    for (const line of summary(await writeResults(session, runs, record.id, dir), dir)) say(line);
     return 0;
   }
 
+  let complete = false;
   const signals = onStopSignals((signal) => {
-    say(`${signal}: a checkpoint is being written; once more ends at once, without it.`);
+    say(complete ? packageIsComing(signal, dir) : trainingEnds(signal, kept));
     void session.dataset.cancelImport(null);
     void session.trainer.suspend(null);
   });
   try {
-    const runId =
-      old === null
-        ? await startAnew(dir, { given, config, start, session, runs, images, say, signals })
-        : await goOn(old, { config, session, runs, images, signals, report });
+    const work = { config, session, runs, images, say, signals };
+    const runId = old === null ? await startAnew(dir, { ...work, given, start }) : await goOn(old, { ...work, report });
     const ended = await runs.read(runId);
     if (ended?.state !== 'completed') return stoppedAt(ended, dir, given, say, signals);
+    complete = true;
     out.status('Writing the package …');
     const results = await writeResults(session, runs, runId, dir);
     out.status('');
     for (const line of summary(results, dir)) say(line);
     return 0;
   } catch (error) {
-    if (signals.exitCode === null) throw error;
+    // Only these are answers to a signal.
+    const stopped = error instanceof StoppedBeforeFirstStepError || error instanceof ImportCancelledError;
+    if (signals.exitCode === null || !stopped) throw error;
     out.status('');
     const [record] = await runs.list();
-    // A run that was here before and hasn't made room yet is not the one that was stopped.
-    return stoppedAt(old === null && record?.id === found?.id ? undefined : record, dir, given, say, signals);
+    // Another run that lies here, and hasn't made room yet, is not the one that was stopped.
+    return stoppedAt(record?.id === old?.record.id ? record : undefined, dir, given, say, signals);
   } finally {
     out.status('');
     signals.release();
   }
 }
 
-/** A checkpoint made elsewhere becomes the run of this folder; what was in it is set aside. */
-async function takeOver(path: string, dir: string, runs: RunStore, say: (line: string) => void): Promise<void> {
-  const bytes = await readCheckpointFile(path);
-  const open = (into: RunStore) => {
-    const { model } = openSession({ datasets: memoryDatasetStore(), runs: into, modelsDir: '' });
-    return model.openCheckpoint({ file: new Blob([bytes]), name: path });
-  };
-  // Looked at before anything makes room for it.
-  await open(memoryRunStore());
-  const aside = await setAside(dir);
-  if (aside !== null) say(`The run that was in ${dir} is now in ${aside}.`);
-  await open(runs);
+function trainingEnds(signal: StopSignal, kept: number | null): string {
+  const what =
+    kept === null ? 'no epoch is whole yet, so nothing of this run is kept' : `up to epoch ${kept} it is kept`;
+  return `${signal}: the run ends after the step under way; ${what}. Once more ends at once.`;
+}
+
+function packageIsComing(signal: StopSignal, dir: string): string {
+  return (
+    `${signal}: the training is complete and its checkpoints are in ${dir}; only the package is being written. Once more ` +
+    'ends at once: npm run train -- --resume, or npm run export, writes it then.'
+  );
 }
 
 interface Work {
@@ -188,12 +196,13 @@ interface Work {
   readonly session: Session;
   readonly runs: RunStore;
   readonly images: Awaited<ReturnType<typeof imagesOf>>;
+  readonly say: (line: string) => void;
   readonly signals: Signals;
 }
 
 async function startAnew(
   dir: string,
-  work: Work & { readonly given: Flags; readonly start: StartingPoint | null; readonly say: (line: string) => void },
+  work: Work & { readonly given: Flags; readonly start: StartingPoint | null },
 ): Promise<string> {
   const { given, start, session, runs, images, say, signals } = work;
   let { config } = work;
@@ -210,7 +219,7 @@ async function startAnew(
     weightsId = kept.id;
     config = { ...config, model: { ...config.model, architecture: kept.architecture } };
   }
-  const dataset = await images.load(session);
+  const dataset = await images.load(session, start?.members ?? null);
   if (signals.exitCode !== null) throw new StoppedBeforeFirstStepError();
   const aside = await setAside(dir);
   if (aside !== null) say(`The run that was in ${dir} is now in ${aside}.`);
@@ -218,56 +227,33 @@ async function startAnew(
     return (await session.trainer.start({ config, datasetId: dataset.id, weightsId })).runId;
   } catch (error) {
     // Nothing was begun: what was here before is here again.
-    if (aside !== null && (await runs.list()).length === 0) await putBack(dir, aside);
+    if (aside !== null && (await runs.list()).length === 0) {
+      await putBack(dir, aside);
+      say(`It is in ${dir} again.`);
+    }
     throw error;
   }
 }
 
-async function goOn(old: RunRecord, work: Work & { readonly report: ReturnType<typeof reporter> }): Promise<string> {
-  const { config, session, runs, images, signals, report } = work;
-  const dataset = await images.load(session);
-  if (dataset.hash !== old.dataset.hash) {
+async function goOn(
+  { record, settle }: Resumable,
+  { config, session, runs, images, signals, report }: Work & { readonly report: ReturnType<typeof reporter> },
+): Promise<string> {
+  // Where nothing says that it started from a model, images were added without one. A checkpoint's file doesn't say.
+  const [first, second = null] = [record.weightsId === null ? null : record.members, record.members];
+  let dataset = await images.load(session, first);
+  if (dataset.hash !== record.dataset.hash && images.grows) dataset = await images.load(session, second);
+  if (dataset.hash !== record.dataset.hash) {
     const inWords = (one: { name: string; hash: string }): string => `${one.name} (${one.hash.slice(0, 8)})`;
-    throw new OtherDatasetError(inWords(dataset), inWords(old.dataset));
+    throw new OtherDatasetError(inWords(dataset), inWords(record.dataset));
   }
-  if (signals.exitCode !== null) return old.id;
-  const started = (await runs.events(old.id)).find((event) => event.type === 'runStarted');
+  if (signals.exitCode !== null) throw new StoppedBeforeFirstStepError();
+  await settle();
+  const { id } = record;
+  const started = (await runs.events(id)).find((event) => event.type === 'runStarted');
   report.goingOn({ epochs: config.training.epochs, stepsPerEpoch: started?.stepsPerEpoch ?? 0 });
-  await runs.write({ ...old, config });
-  return (await session.trainer.resume({ runId: old.id })).runId;
-}
-
-/** Settings that may differ when a run goes on: how long, on what, and where its files lie. */
-const mayDiffer =
-  /^(training\.(epochs|device|verbose)|data\.(num_workers|kaggle_dataset|raw_dir|train_dir|test_dir)|output\..+)$/;
-
-/**
- * The stored configuration with what may differ and was named. A file's epochs make a run longer, never shorter: it may have been
- * started with `--epochs`. Throws `OtherSettingsError`.
- */
-function lengthened({ config }: RunRecord, { config: wanted, named, byFlag }: Settings): Config {
-  const stored = config as unknown as ConfigTree;
-  const asked = wanted as unknown as ConfigTree;
-  const differing = named.filter(
-    (path) =>
-      JSON.stringify(valueAt(stored, path)) !== JSON.stringify(valueAt(asked, path)) &&
-      !(path === 'training.epochs' && !byFlag.includes(path) && wanted.training.epochs < config.training.epochs),
-  );
-  const refused = differing.filter((path) => !mayDiffer.test(path));
-  if (refused.length > 0) {
-    const inWords = (path: string): string =>
-      `${path} was ${valueInWords(valueAt(stored, path))}, now ${valueInWords(valueAt(asked, path))}`;
-    throw new OtherSettingsError(refused.map(inWords));
-  }
-  const merged = [...differing, 'output.dir'].reduce(
-    (tree, path) => mergeTrees(tree, treeOf(path, valueAt(asked, path) ?? null)),
-    stored,
-  );
-  return merged as unknown as Config;
-}
-
-function isDone({ state, latestEpoch }: RunRecord, { training }: Config): boolean {
-  return state === 'completed' && (latestEpoch ?? 0) >= training.epochs;
+  await runs.write({ ...((await runs.read(id)) ?? record), config });
+  return (await session.trainer.resume({ runId: id })).runId;
 }
 
 function stoppedAt(
@@ -278,7 +264,7 @@ function stoppedAt(
   signals: Signals,
 ): number {
   if (record?.latestEpoch == null) {
-    say('Stopped before anything had been learnt: nothing is kept.');
+    say('Stopped before an epoch was whole: nothing of this run is kept.');
   } else {
     const { latestEpoch, config } = record;
     say(
@@ -299,11 +285,4 @@ function sameCommand({ config, epochs, data, add, set, ...flags }: Flags): strin
     ...(set ?? []).flatMap((pair) => ['--set', pair]),
   ];
   return words.map((word) => ` ${quoted(word)}`).join('');
-}
-
-async function labelsIn(path: string): Promise<string[]> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw asReadableFile(error, 'file of labels', path, 'Write one label a line, in the order of the model’s outputs.');
-  });
-  return text.split(/\r?\n/).filter((line) => line.trim() !== '');
 }

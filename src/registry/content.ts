@@ -3,7 +3,7 @@ import { exportFormats } from '../export/index.ts';
 import type { OutputSettings } from '../export/settings.ts';
 import { metricsOf, metricsText } from '../training/metricsFile.ts';
 import type { RunState } from '../training/runState.ts';
-import type { WeightsOrigin } from '../training/events.ts';
+import { originInWords } from '../training/originInWords.ts';
 import type { Checkpoint, RunConfig } from '../training/types.ts';
 import { exportInput } from './exportInput.ts';
 import { recordText } from './record.ts';
@@ -81,17 +81,4 @@ export async function unpacked(zip: Uint8Array): Promise<[string, Uint8Array<Arr
       new Uint8Array(await entry.async('uint8array')),
     ]),
   );
-}
-
-function originInWords(origin: WeightsOrigin): string {
-  switch (origin.kind) {
-    case 'random':
-      return 'a random start';
-    case 'pretrained':
-      return 'ImageNet';
-    case 'file':
-      return origin.name;
-    case 'checkpoint':
-      return `a checkpoint of epoch ${origin.epoch}`;
-  }
 }

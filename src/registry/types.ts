@@ -58,7 +58,7 @@ export interface VersionRecord {
   } | null;
   readonly validation: EpochMetrics | null;
   readonly epoch: number;
-  /** What its training started from, in words: `ImageNet`, `a random start`, `v1.0.0`. */
+  /** What its training started from, in words: `ImageNet weights`, `a random start`, `v1.0.0`. */
   readonly startedFrom: string;
   /** The parity certificate (issue of its own); null: it carries no proof yet. */
   readonly certificate: null;

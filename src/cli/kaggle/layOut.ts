@@ -1,11 +1,12 @@
 import { openAsBlob } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { openArchive, type FoundFile } from '../../dataset/archive.ts';
 import { findLayout } from '../../dataset/layout.ts';
 import type { SkippedFile, Split } from '../../dataset/types.ts';
 import { UserError } from '../../errors.ts';
 import { syncFolder, writeWhole } from '../../platform/node/atomicWrite.ts';
+import { exists } from '../../platform/node/folder.ts';
 import { diskFailure } from '../../platform/node/kaggle/part.ts';
 import { z } from '../../zod.ts';
 import { DamagedZipError, LayOutStoppedError, NoImagesInZipError } from './errors.ts';
@@ -31,7 +32,7 @@ const wholeOf = (rawDir: string): string => join(stagingOf(rawDir), 'whole.json'
 /** What an earlier run has laid out to its end; null: nothing, or not to its end. */
 export const laidOut = (rawDir: string): Promise<Receipt | null> => readReceipt(receiptOf(rawDir));
 /** What an earlier run has unpacked to its end, but not yet moved to its place. */
-export const unpacked = (rawDir: string): Promise<Receipt | null> => readReceipt(wholeOf(rawDir));
+export const waitingIn = (rawDir: string): Promise<Receipt | null> => readReceipt(wholeOf(rawDir));
 
 /** `Train`, `Val` and `Test` of `rawDir` that hold anything. */
 export async function filledFolders(rawDir: string): Promise<Folder[]> {
@@ -172,9 +173,3 @@ async function readReceipt(path: string): Promise<Receipt | null> {
 
 const writeReceipt = (path: string, receipt: Receipt): Promise<void> =>
   writeWhole(path, `${JSON.stringify(receipt, null, 2)}\n`);
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

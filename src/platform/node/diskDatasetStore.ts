@@ -18,6 +18,9 @@ export interface DiskDatasetStore extends DatasetStore {
   sweep(limits: { readonly abandoned: number; readonly keep: number; readonly unused: number }): Promise<void>;
 }
 
+/** Data sets that this process has asked for show that they are in use this often, ms. */
+const SIGN_OF_USE = 3_600_000;
+
 /** What decides about the caches that an import makes; raise it when they come out differently. */
 const FORM = 1;
 
@@ -32,13 +35,15 @@ export function datasetKey(listing: readonly ListedFile[], imgSize: number): str
 
 /**
  * Data sets in a folder: `ID/N.caches`, `ID/N.originals`, and `ID/dataset.json`, written last, which makes it valid;
- * `keys/KEY` holds an ID. Nothing stays in memory.
+ * `keys/KEY` holds an ID, and its time of change says when the data set was last in use. No content stays in memory.
  */
 export function diskDatasetStore(folder: string): DiskDatasetStore {
   const recordOf = (id: string): string => join(folder, id, 'dataset.json');
   const shardOf = (id: string, shard: number, kind: 'caches' | 'originals'): string =>
     join(folder, id, `${String(shard).padStart(6, '0')}.${kind}`);
   const keyOf = (key: string): string => join(folder, 'keys', key);
+  /** Keys that were asked for here. What was read once may be read again a week later: the Test images of a long run. */
+  const inUse = new Set<string>();
 
   const names = async (path: string): Promise<string[]> => orMissing(readdir(path), []);
   const ids = async (): Promise<string[]> => (await names(folder)).filter((name) => name !== 'keys');
@@ -55,6 +60,18 @@ export function diskDatasetStore(folder: string): DiskDatasetStore {
       }
     }
     return dataset;
+  };
+
+  /** When a key was last touched decides what is swept, by another process too. */
+  const touch = async (key: string): Promise<void> => {
+    const now = new Date();
+    // Swept all the same, or on a disk that is read-only by now: the work goes on.
+    await utimes(keyOf(key), now, now).catch(() => undefined);
+  };
+  const use = async (key: string): Promise<void> => {
+    if (inUse.size === 0) setInterval(() => inUse.forEach((one) => void touch(one)), SIGN_OF_USE).unref();
+    inUse.add(key);
+    await touch(key);
   };
 
   const readShard = async (id: string, shard: number, kind: 'caches' | 'originals'): Promise<Uint8Array> => {
@@ -94,11 +111,13 @@ export function diskDatasetStore(folder: string): DiskDatasetStore {
     findCached: async (key) => {
       const id = (await orMissing(readFile(keyOf(key), 'utf8'), '')).trim();
       const found = id === '' ? undefined : await readWhole(id);
-      // When a key was last asked for decides what is swept.
-      if (found !== undefined) await utimes(keyOf(key), new Date(), new Date());
+      if (found !== undefined) await use(key);
       return found;
     },
-    remember: (key, dataset) => writeWhole(keyOf(key), `${dataset.id}\n`),
+    remember: async (key, dataset) => {
+      await writeWhole(keyOf(key), `${dataset.id}\n`);
+      await use(key);
+    },
     sweep: async ({ abandoned, keep, unused }) => {
       for (const id of await ids()) {
         if ((await readWhole(id)) !== undefined) continue;

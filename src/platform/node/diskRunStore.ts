@@ -77,7 +77,9 @@ export function diskRunStore(dir: string): RunStore {
       return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     },
     delete: async (id) => {
-      if ((await current(id)) === undefined) return;
+      const record = await readRecord(dir);
+      // A run that failed before its record was written has left its log.
+      if (record !== undefined && record.id !== id) return;
       for (const name of await runFiles(dir)) await rm(at(name), { force: true });
     },
   };

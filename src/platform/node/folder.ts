@@ -29,10 +29,7 @@ export function nodeFolder(root: string): Folder & Required<Pick<Folder, 'replac
       const bytes = await readFile(at(path)).catch(noneIfMissing);
       return bytes === undefined ? undefined : new Uint8Array(bytes);
     },
-    write: async (path, bytes) => {
-      await writeWhole(at(path), bytes);
-      await removeHalves(at(path));
-    },
+    write: (path, bytes) => writeWhole(at(path), bytes),
     remove: async (path) => {
       await rm(at(path), { recursive: true, force: true }).catch((error: unknown) => {
         throw asWriteError(error, at(path));
@@ -40,15 +37,6 @@ export function nodeFolder(root: string): Folder & Required<Pick<Folder, 'replac
     },
     replaceFolder: (from, to) => replaceFolder(at(from), at(to)),
   };
-}
-
-/** What kills in the middle of earlier writes of this file left beside it. */
-async function removeHalves(path: string): Promise<void> {
-  const name = basename(path);
-  for (const other of await readdir(dirname(path))) {
-    const isHalf = other.startsWith(`${name}.`) && /^\.[0-9a-f]{8}\.part$/.test(other.slice(name.length));
-    if (isHalf) await rm(join(dirname(path), other), { force: true });
-  }
 }
 
 /**
@@ -78,11 +66,12 @@ export async function replaceFolder(from: string, to: string): Promise<void> {
   }
 }
 
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
     () => true,
     () => false,
   );
+}
 
 /** A path that goes through a file, or a folder where a file is asked for, is no such file. */
 function noneIfMissing(error: unknown): undefined {

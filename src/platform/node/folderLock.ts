@@ -2,19 +2,34 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, rmdirSync, rmSync, utimesSync } from 'node:fs';
 import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { UserError } from '../../errors.ts';
 import { asWriteError } from './atomicWrite.ts';
 
+/** What a process does in a folder that it has for itself. */
+export interface Occupation {
+  /** The lock is the file `<name>.lock`. */
+  readonly name: string;
+  /** `is training into`: stands before the folder. */
+  readonly doing: string;
+  /** `train into another folder: …`: what else whoever finds it locked may do. */
+  readonly instead: string;
+}
+
 /** Another process writes there. */
 export class FolderInUseError extends UserError {
-  constructor(dir: string, lock: string, holder: { readonly pid: number; readonly host: string }) {
+  constructor(
+    dir: string,
+    lock: string,
+    { doing, instead }: Occupation,
+    holder: { readonly pid: number; readonly host: string },
+  ) {
     const here = holder.host === hostname();
-    super(`Process ${holder.pid}${here ? '' : ` on ${holder.host}`} is training into ${dir} now.`, {
+    super(`Process ${holder.pid}${here ? '' : ` on ${holder.host}`} ${doing} ${dir} now.`, {
       kept: 'It goes on; nothing was started here.',
       remedy: here
-        ? 'Wait until it has ended, end it, or train into another folder: --set output.dir=FOLDER.'
-        : `Wait until it has ended, or train into another folder: --set output.dir=FOLDER. If that computer is gone, try again in two minutes, or delete ${lock}.`,
+        ? `Wait until it has ended, end it, or ${instead}`
+        : `Wait until it has ended, or ${instead} If that computer is gone, try again in two minutes, or delete ${lock}.`,
     });
   }
 }
@@ -31,28 +46,34 @@ const SIGN_OF_LIFE = 20_000;
 const SILENT = 110_000;
 
 /**
- * Makes the folder and takes its lock, the file `train.lock`, until `release` or the end of this process. A lock whose process is gone
- * is taken over. Throws `FolderInUseError`, `NotWritableError`.
+ * Makes the folder and takes its lock until `release` or the end of this process. A lock whose process is gone is taken over. Folders
+ * that were made and are empty in the end go again. Throws `FolderInUseError`, `NotWritableError`.
  */
-export async function lockFolder(dir: string): Promise<{ release(): Promise<void> }> {
-  const path = join(dir, 'train.lock');
+export async function lockFolder(dir: string, occupation: Occupation): Promise<{ release(): Promise<void> }> {
+  const path = join(dir, `${occupation.name}.lock`);
   const mine = `${JSON.stringify({ pid: process.pid, host: hostname(), began: beginningOf(process.pid) })}\n`;
-  let made = false;
+  let made: string[] = [];
   try {
-    made = (await mkdir(dir, { recursive: true })) !== undefined;
+    made = foldersFrom(dir, await mkdir(dir, { recursive: true }));
     while (!(await create(path, mine))) {
-      const found = await readFile(path, 'utf8').catch(() => null);
-      // Released in between, or being written just now.
+      const found = await readFile(path, 'utf8')
+        .catch(nullIfMissing)
+        .catch((error: unknown) => {
+          throw asWriteError(error, path);
+        });
+      // Released in between.
       if (found === null) continue;
+      // Being written just now.
       if (found === '' && (await ageOf(path)) < 5000) {
         await new Promise((resolve) => setTimeout(resolve, 100));
         continue;
       }
       const holder = holderOf(found);
-      if (holder !== null && (await lives(holder, path))) throw new FolderInUseError(dir, path, holder);
+      if (holder !== null && (await lives(holder, path))) throw new FolderInUseError(dir, path, occupation, holder);
       await takeAway(path, found);
     }
   } catch (error) {
+    removeEmpty(made);
     throw asWriteError(error, dir);
   }
   const sign = setInterval(() => {
@@ -68,35 +89,53 @@ export async function lockFolder(dir: string): Promise<{ release(): Promise<void
     process.off('exit', free);
     try {
       if (readFileSync(path, 'utf8') === mine) rmSync(path);
-      if (made) rmdirSync(dir);
     } catch {
-      // The lock is gone already, or, as it should be, there is something in the folder now.
+      // Deleted by hand.
     }
+    removeEmpty(made);
   };
   process.on('exit', free);
   return { release: () => Promise.resolve(free()) };
 }
 
-async function create(path: string, content: string): Promise<boolean> {
+/** `dir` and the folders above it, up to the first that `mkdir` made; the innermost first. */
+function foldersFrom(dir: string, first: string | undefined): string[] {
+  if (first === undefined) return [];
+  const folders = [resolve(dir)];
+  for (let last = resolve(dir); last !== resolve(first) && last !== dirname(last);)
+    folders.push((last = dirname(last)));
+  return folders;
+}
+
+function removeEmpty(folders: readonly string[]): void {
   try {
-    const file = await open(path, 'wx');
-    await file.writeFile(content);
-    await file.close();
-    return true;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    throw error;
+    for (const folder of folders) rmdirSync(folder);
+  } catch {
+    // As it should be, there is something in it now.
   }
+}
+
+async function create(path: string, content: string): Promise<boolean> {
+  const file = await open(path, 'wx').catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return null;
+    throw error;
+  });
+  if (file === null) return false;
+  try {
+    await file.writeFile(content);
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    await file.close();
+  }
+  return true;
 }
 
 /** Of two that find the same dead lock, the second may catch the first one's new lock: it is put back then. */
 async function takeAway(path: string, dead: string): Promise<void> {
   const aside = `${path}.${randomBytes(4).toString('hex')}.part`;
-  try {
-    await rename(path, aside);
-  } catch {
-    return;
-  }
+  if ((await rename(path, aside).catch(nullIfMissing)) === null) return;
   if ((await readFile(aside, 'utf8')) !== dead) await link(aside, path).catch(() => undefined);
   await rm(aside, { force: true });
 }
@@ -141,4 +180,10 @@ function beginningOf(pid: number): string {
   } catch {
     return '';
   }
+}
+
+/** Anything but a file that isn't there is told: trying again would find the same. */
+function nullIfMissing(error: unknown): null {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+  throw error;
 }

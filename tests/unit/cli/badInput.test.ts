@@ -62,7 +62,11 @@ const cases: readonly (readonly [args: readonly string[], name: string, ...says:
   [['train', '--from', 'v9.9.9', ...sample], 'NoSuchVersionError', /v9\.9\.9/],
   [['train', '--from', 'not-weights.safetensors', ...sample], 'NotSafetensorsError', /usable safetensors/],
   [['train', ...sample, '--set', 'output.dir=a-file'], 'NotWritableError', /a-file can't be written/],
-  [['train', ...sample, '--set', 'output.dir=locked'], 'NotWritableError', /locked.train\.lock can't be written: a folder/],
+  [
+    ['train', ...sample, '--set', 'output.dir=locked'],
+    'NotWritableError',
+    /locked.train\.lock can't be written: a folder/,
+  ],
   // tiny has no pretrained weights anywhere: no network is asked.
   [
     ['train', ...sample, ...few],
@@ -74,6 +78,14 @@ const cases: readonly (readonly [args: readonly string[], name: string, ...says:
   [['train', '--data', 'a.zip', '--data=b.zip'], 'UsageError', /--data is given twice; --add brings more images/],
   [['train', '--epochs', '1', '--epochs', '2'], 'UsageError', /--epochs is given twice/],
   [['evaluate'], 'FileMissingError', /no checkpoint output.checkpoint_best\.safetensors/, /begins in \/\S+bad-input-/],
+  [
+    ['evaluate', '--checkpoint', 'v1.0.0'],
+    'VersionIsNoCheckpointError',
+    /v1\.0\.0 is a version/,
+    /versions -- show v1\.0\.0/,
+  ],
+  [['export', '--checkpoint', '1.0.0'], 'VersionIsNoCheckpointError', /package lies in models.versions/],
+  [['train', '--resume', '--checkpoint', 'v1.0.0'], 'VersionIsNoCheckpointError', /--from v1\.0\.0/],
   [['evaluate', '--split', 'tests'], 'UsageError', /test, val or train/],
   [['evaluate', '--checkpoint', 'not-weights.safetensors'], 'NotSafetensorsError', /usable safetensors/],
   [['export', '--format', 'onnx'], 'UsageError', /mlpackage or safetensors/],

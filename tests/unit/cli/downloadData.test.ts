@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lockFolder } from '../../../src/platform/node/folderLock.ts';
 import { runCli, startCli, startProcess, type CliProcess, type Ended } from '../support/cli.ts';
 import { startKaggleServer, type KaggleServer } from '../support/kaggleServer.ts';
 import { filesOf, pacemakers, zipOf } from '../support/pacemakersZip.ts';
@@ -188,6 +189,25 @@ describe('npm run download-data', () => {
     expect(server.asked).toEqual([]);
     expect(again.stdout).toMatch(/^2 classes, 500 files +400 +100$/m);
     expect(existsSync(raw('.extracting'))).toBe(false);
+  });
+
+  it('--force takes nothing that an earlier run has unpacked', async () => {
+    await mkdir(raw('.extracting', 'Train', 'old'), { recursive: true });
+    await writeFile(raw('.extracting', 'Train', 'old', '1.jpg'), 'old');
+    const receipt = { dataset: 'jamesphoward/pacemakers', folders: ['Train'], files: 1, skipped: 0 };
+    await writeFile(raw('.extracting', 'whole.json'), JSON.stringify(receipt));
+    expect((await run(['--force'])).code).toBe(0);
+    await expectWhole();
+  });
+
+  it('one process at a time fetches into a folder', async () => {
+    const lock = await lockFolder(raw(), { name: 'download', doing: 'is busy in', instead: 'wait.' });
+    const { code, stderr } = await run();
+    expect(code).toBe(1);
+    expect(stderr).toContain(`FolderInUseError: Process ${process.pid} is fetching images into ${raw()} now.`);
+    expect(server.asked).toEqual([]);
+    await lock.release();
+    expect(existsSync(join(home, 'datasets'))).toBe(false);
   });
 
   it('what is there already is not replaced without --force', async () => {

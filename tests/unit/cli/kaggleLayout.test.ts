@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import JSZip from 'jszip';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { classTable, countClasses } from '../../../src/cli/kaggle/classes.ts';
-import { laidOut, moveIn, unpack, unpacked } from '../../../src/cli/kaggle/layOut.ts';
+import { laidOut, moveIn, unpack, waitingIn } from '../../../src/cli/kaggle/layOut.ts';
 import { checkPlace, pointTo, unpoint } from '../../../src/cli/kaggle/links.ts';
 
 let home: string;
@@ -126,7 +126,7 @@ describe('a zip is laid out', () => {
       message: expect.stringContaining('“Train/b/1.jpg” does not match its checksum'),
       remedy: expect.stringContaining('--force'),
     });
-    expect(await unpacked(raw)).toBe(null);
+    expect(await waitingIn(raw)).toBe(null);
     await writeFile(zip, bytes.subarray(0, 200));
     await expect(unpack(zip, raw, 'o/s', { signal: never, onProgress: () => undefined })).rejects.toMatchObject({
       name: 'DamagedZipError',
@@ -139,7 +139,7 @@ describe('a zip is laid out', () => {
     await unpackThe(['Train/a/1.jpg', 'Train/b/1.jpg']);
     const stopped = unpack(zip, raw, 'o/s', { signal: AbortSignal.abort(), onProgress: () => undefined });
     await expect(stopped).rejects.toMatchObject({ name: 'LayOutStoppedError' });
-    expect(await unpacked(raw)).toBe(null);
+    expect(await waitingIn(raw)).toBe(null);
     expect(await laidOut(raw)).toBe(null);
   });
 });
@@ -168,7 +168,7 @@ describe('moving into place', () => {
     await moveIn(raw, (await unpackThe(['Train/old/1.jpg', 'Train/o/1.jpg', 'Val/o/1.jpg', 'Test/o/1.jpg'])).receipt);
     await unpackThe(['Train/new/1.jpg', 'Train/n/1.jpg', 'Test/n/1.jpg']);
     await killed(join(raw, '.extracting'));
-    const waiting = await unpacked(raw);
+    const waiting = await waitingIn(raw);
     expect(waiting?.files).toBe(3);
     await moveIn(raw, waiting!);
     expect(await listed(raw)).toEqual([

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fetchWeights } from '../../../src/cli/fetchWeights.ts';
 import { reporter } from '../../../src/cli/reporter.ts';
 import { terminal } from '../../../src/cli/terminal.ts';
+import { labelsIn } from '../../../src/cli/weights.ts';
 import { writeSafetensors } from '../../../src/weights/safetensors.ts';
 
 let folder: string;
@@ -102,4 +103,11 @@ describe('a terminal', () => {
     expect(watched({ isTTY: true, columns: 120 }, false)).toBe('a line\n');
     expect(watched({})).toBe('a line\n');
   });
+});
+
+it('--labels: as class names are written here, whatever editor wrote the file', async () => {
+  const path = join(folder, 'labels.txt');
+  // A byte order mark, Windows' line ends, Ü and é of two characters each, blanks at the end of a line, blank lines.
+  writeFileSync(path, '\uFEFFZu\u0308rich Unite\u0301\r\n\r\nBIO - Alder \t\r\n   \r\nMDT - Cedar');
+  expect(await labelsIn(path)).toEqual(['Z\u00fcrich Unit\u00e9', 'BIO - Alder', 'MDT - Cedar']);
 });

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { command as syncModel } from '../../../src/cli/syncModel.ts';
 import { command as versions } from '../../../src/cli/versions.ts';
 import { diskRunStore } from '../../../src/platform/node/diskRunStore.ts';
+import { lockFolder } from '../../../src/platform/node/folderLock.ts';
 import { writeCheckpoint } from '../../../src/training/checkpoint.ts';
 import type { RunRecord } from '../../../src/training/types.ts';
 import { checkpointOf, sourceOf, temporaryFolder, treeOf } from '../registry/support.ts';
@@ -118,6 +119,29 @@ it('says which number would be next when none is given', async () => {
   await expect(sync()).rejects.toThrow('--version v1.0.1');
   await trained(3, ['BIO Alder', 'New Oak', 'SJM Elm']);
   await expect(sync()).rejects.toThrow('--version v1.1.0');
+});
+
+it('a run that can’t be read costs no more than the suggestion', async () => {
+  await trained(1);
+  await sync('--version', 'v1.0.0');
+  await writeFile(join(place, 'output/run.json'), '{"schema":');
+  expect(await ask('list')).toContain('The next number would be v1.0.1');
+  await expect(sync()).rejects.toMatchObject({ name: 'UsageError' });
+});
+
+it('one process at a time makes versions in a folder', async () => {
+  await trained(1);
+  const lock = await lockFolder(join(place, 'models'), { name: 'sync', doing: 'is busy in', instead: 'wait.' });
+  const before = await treeOf(place);
+  await expect(sync('--version', 'v1.0.0')).rejects.toMatchObject({
+    name: 'FolderInUseError',
+    message: expect.stringContaining('is making or copying a version from') as string,
+  });
+  expect(await treeOf(place)).toEqual(before);
+  await sync('--version', 'v1.0.0', '--dry-run');
+  await lock.release();
+  await sync('--version', 'v1.0.0');
+  expect(Object.keys(await treeOf(join(place, 'models'))).filter((path) => path.includes('lock'))).toEqual([]);
 });
 
 it.each([

@@ -1,7 +1,16 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { importFiles } from '../../../src/dataset/import.ts';
 import { imageSource } from '../../../src/dataset/imageSource.ts';
 import { datasetKey, diskDatasetStore } from '../../../src/platform/node/diskDatasetStore.ts';
@@ -76,6 +85,26 @@ describe('diskDatasetStore', () => {
     expect(readdirSync(join(root, 'keys')).sort()).toEqual(['newest', 'recent', 'third']);
     expect((await store.list()).map(({ id }) => id)).toEqual(expect.arrayContaining(kept));
     expect(await store.list()).toHaveLength(3);
+  });
+
+  it('keeps what a long run goes on reading', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    try {
+      const reading = diskDatasetStore(root);
+      const dataset = await importZip(await zip(), { store: reading });
+      await reading.remember('long', dataset);
+      const other = diskDatasetStore(root);
+      for (const key of ['a', 'b']) await other.remember(key, await importZip(await zip(), { store: other }));
+      const lately = Date.now() - 1000;
+      const longAgo = new Date(Date.now() - 2 * limits.unused);
+      utimesSync(join(root, 'keys', 'long'), longAgo, longAgo);
+      vi.advanceTimersByTime(3_600_000);
+      await expect.poll(() => statSync(join(root, 'keys', 'long')).mtimeMs).toBeGreaterThan(lately);
+      await other.sweep(limits);
+      expect((await reading.readCaches(dataset.id, 0)).length).toBeGreaterThan(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('sweeps what a kill left, once it is old enough, and leaves whole data sets', async () => {

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -108,4 +108,60 @@ it('sets a run aside, finishes that after a kill, and puts it back', async () =>
   await finishSettingAside(dir);
   expect(names()).toEqual(['notes.txt', 'previous']);
   expect(await setAside(dir)).toBeNull();
+});
+
+it('sets aside beside what has its name already, and replaces nothing there', async () => {
+  for (const n of [1, 2, 3]) {
+    await write(recordOf(null), 1, 1);
+    mkdirSync(join(dir, 'M.mlpackage', 'Data'), { recursive: true });
+    writeFileSync(join(dir, 'M.mlpackage', 'Data', 'weights'), String(n));
+    expect(await setAside(dir)).toBe(join(dir, 'previous', n === 1 ? 'r1' : `r1-${n}`));
+    expect(names()).toEqual(['previous']);
+  }
+  const kept = readdirSync(join(dir, 'previous')).map((name) => [
+    name,
+    readFileSync(join(dir, 'previous', name, 'M.mlpackage', 'Data', 'weights'), 'utf8'),
+  ]);
+  expect(kept).toEqual([
+    ['r1', '1'],
+    ['r1-2', '2'],
+    ['r1-3', '3'],
+  ]);
+});
+
+it('a move that can’t be finished stops no later start: all is put back', async () => {
+  await write(recordOf(null), 1, 1);
+  mkdirSync(join(dir, 'M.mlpackage', 'Data'), { recursive: true });
+  // What an earlier version may have left: the very names that are on their way.
+  mkdirSync(join(dir, 'previous', 'r1', 'M.mlpackage', 'Data'), { recursive: true });
+  writeFileSync(join(dir, 'moving-aside'), 'previous/r1');
+  await finishSettingAside(dir);
+  expect(names()).toEqual(['previous']);
+  expect(readdirSync(join(dir, 'previous'))).toEqual(['r1', 'r1-2']);
+  expect(readdirSync(join(dir, 'previous', 'r1-2'))).toEqual(['M.mlpackage']);
+
+  await write(recordOf(null), 1, 1);
+  const before = names();
+  // No folder can be made there.
+  rmSync(join(dir, 'previous'), { recursive: true });
+  writeFileSync(join(dir, 'previous'), 'a file');
+  for (const place of ['previous/r1', '../elsewhere', '']) {
+    writeFileSync(join(dir, 'moving-aside'), place);
+    await finishSettingAside(dir);
+    expect(names()).toEqual(before);
+  }
+  await expect(setAside(dir)).rejects.toMatchObject({ name: 'NotWritableError' });
+  expect(names()).toEqual(before);
+});
+
+it('a run that failed before its record was written leaves nothing, and another one’s files stay', async () => {
+  const store = diskRunStore(dir);
+  await store.appendEvents('r1', [{ at: 1, type: 'continued' }]);
+  expect(names()).toEqual(['events.ndjson']);
+  await store.delete('r1');
+  expect(names()).toEqual([]);
+  await write(recordOf(null), 1, 1);
+  const before = names();
+  await store.delete('another');
+  expect(names()).toEqual(before);
 });

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { FolderInUseError, lockFolder } from '../../../src/platform/node/folderLock.ts';
+
+const training = { name: 'train', doing: 'is training into', instead: 'take another one.' };
 
 /** proc(5): the state and the start of a process. */
 function stat(pid: number): { state: string; began: string } {
@@ -23,10 +25,10 @@ test.skipIf(process.platform !== 'linux')(
     try {
       const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
       writeFileSync(join(dir, 'train.lock'), `${JSON.stringify({ pid, host: hostname(), began: stat(pid).began })}\n`);
-      await expect(lockFolder(dir)).rejects.toThrow(FolderInUseError);
+      await expect(lockFolder(dir, training)).rejects.toThrow(FolderInUseError);
       process.kill(pid, 'SIGKILL');
       await expect.poll(() => stat(pid).state).toBe('Z');
-      const lock = await lockFolder(dir);
+      const lock = await lockFolder(dir, training);
       expect(JSON.parse(readFileSync(join(dir, 'train.lock'), 'utf8'))).toMatchObject({ pid: process.pid });
       await lock.release();
     } finally {
@@ -35,3 +37,22 @@ test.skipIf(process.platform !== 'linux')(
     }
   },
 );
+
+test('two locks of one folder are two; each says what its holder does, and folders made for it go again', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'lock-'));
+  try {
+    const dir = join(root, 'not', 'yet');
+    const lock = await lockFolder(dir, training);
+    await expect(lockFolder(dir, training)).rejects.toMatchObject({
+      message: `Process ${process.pid} is training into ${dir} now.`,
+      remedy: 'Wait until it has ended, end it, or take another one.',
+    });
+    const fetching = await lockFolder(dir, { name: 'download', doing: 'is fetching into', instead: 'wait.' });
+    expect(readdirSync(dir)).toEqual(['download.lock', 'train.lock']);
+    await fetching.release();
+    await lock.release();
+    expect(readdirSync(root)).toEqual([]);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+});

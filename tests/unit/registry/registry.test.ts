@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -277,9 +277,14 @@ describe('current', () => {
   it('a kill in the middle of its writing leaves nothing for good', async () => {
     const { models, registry } = await onDisk();
     await registry.create(first, '');
-    await writeFile(join(models, 'current.0badcafe.part'), 'v1.');
+    // Of a process that has ended.
+    const half = `${spawnSync(process.execPath, ['--version']).pid}-0badcafe.part`;
+    await writeFile(join(models, `current.${half}`), 'v1.');
     await writeFile(join(models, 'current.mine.part'), 'not ours');
+    await writeFile(join(models, `versions/v1.0.0/notes.md.${half}`), 'Kno');
     await registry.setCurrent('v1.0.0');
+    await registry.setNotes('v1.0.0', 'Knows the oak.');
+    expect(Object.keys(await treeOf(models)).filter((path) => path.includes(half))).toEqual([]);
     expect(Object.keys(await treeOf(models)).filter((path) => !path.startsWith('versions/'))).toEqual([
       'current',
       'current.mine.part',
