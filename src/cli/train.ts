@@ -171,7 +171,10 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
     out.status('');
     const [record] = await runs.list();
     // Another run that lies here, and hasn't made room yet, is not the one that was stopped.
-    return stoppedAt(record?.id === old?.record.id ? record : undefined, dir, given, say, signals);
+    if (record?.id === old?.record.id) return stoppedAt(record, dir, given, say, signals);
+    if (old === null) return stoppedAt(undefined, dir, given, say, signals);
+    say('Stopped before anything was changed.');
+    return signals.exitCode;
   } finally {
     out.status('');
     signals.release();
