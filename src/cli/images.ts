@@ -155,8 +155,9 @@ async function cached(
 }
 
 function describe(dataset: Dataset, say: (line: string) => void): void {
-  const { name, images, classes, skipped, warnings } = dataset;
-  say(`Data: ${name}, ${count(images.length, 'image')} of ${count(classes.length, 'class', 'classes')}.`);
+  const { name, images, classes, skipped, warnings, additions = [] } = dataset;
+  const grown = additions.length === 0 ? '' : `, with what was added from ${additions.join(', ')}`;
+  say(`Data: ${name}, ${count(images.length, 'image')} of ${count(classes.length, 'class', 'classes')}${grown}.`);
   const reasons = new Map<string, number>();
   for (const { reason } of skipped) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   for (const [reason, n] of reasons) say(`Left out ${count(n, 'file')}: ${reason}.`);

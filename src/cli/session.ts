@@ -1,3 +1,4 @@
+import type { ArchitectureName } from '../architectures/settings.ts';
 import type { DatasetStore } from '../dataset/types.ts';
 import { checkedDecoder } from '../dataset/decoding.ts';
 import { imageSource } from '../dataset/imageSource.ts';
@@ -11,7 +12,8 @@ import type { RunStore } from '../training/types.ts';
 import { WeightsUnavailableError } from '../weights/errors.ts';
 import { weightSources } from '../weights/sources.ts';
 import { membersOfImported } from '../weights/imported.ts';
-import type { WeightCache } from '../weights/types.ts';
+import { loadPretrained } from '../weights/pretrained.ts';
+import type { DownloadProgress, WeightCache } from '../weights/types.ts';
 import { datasetCommands } from '../workers/datasetCommands.ts';
 import { firstWeights, weightsCommands } from '../workers/firstWeights.ts';
 import { modelCommands } from '../workers/modelCommands.ts';
@@ -56,6 +58,16 @@ export function openSession(options: SessionOptions) {
   return {
     openEngine: open,
     sourceOf,
+    /** Makes sure of pretrained weights before minutes go into images. Throws `NoPretrainedWeightsError`, `DownloadCancelledError`. */
+    bringPretrained: async (
+      architecture: ArchitectureName,
+      progress: (done: number, total: number | null) => void,
+      signal: AbortSignal,
+    ): Promise<void> => {
+      const onProgress = ({ doneBytes, totalBytes }: DownloadProgress): void => progress(doneBytes, totalBytes);
+      const options = { ...weights, now: Date.now(), onProgress, signal };
+      await inOurWords(architecture, loadPretrained(architecture, options));
+    },
     dataset: datasetCommands({ store: datasets, decoder, importing: (work) => work() }, (event) =>
       options.onDataset?.(event),
     ),
@@ -66,17 +78,8 @@ export function openSession(options: SessionOptions) {
         sourceOf,
         openEngine: open,
         probe: async (setting) => probe(setting, await environmentFor(setting)),
-        firstWeights: async (wanted, progress, signal) => {
-          try {
-            return await firstWeights(wanted, weights, progress, signal);
-          } catch (error) {
-            // The page's remedy speaks of dropping files.
-            if (!(error instanceof WeightsUnavailableError)) throw error;
-            const { architecture } = wanted.config.model;
-            const exist = weightSources[architecture].length > 0;
-            throw new NoPretrainedWeightsError(architecture, exist, error.message, error);
-          }
-        },
+        firstWeights: (wanted, progress, signal) =>
+          inOurWords(wanted.config.model.architecture, firstWeights(wanted, weights, progress, signal)),
         membersOf: (weightsId) => membersOfImported(weightsId, cache),
         // The lock of the output folder is what keeps two apart.
         exclusively: async (work) => ({ held: true, value: await work(true) }),
@@ -102,6 +105,17 @@ export function openSession(options: SessionOptions) {
   };
 }
 export type Session = ReturnType<typeof openSession>;
+
+/** The page's remedy speaks of dropping files. */
+async function inOurWords<T>(architecture: ArchitectureName, asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof WeightsUnavailableError)) throw error;
+    const exist = weightSources[architecture].length > 0;
+    throw new NoPretrainedWeightsError(architecture, exist, error.message, error);
+  }
+}
 
 /** Dawn takes a while to start, and without hardware `auto` would refuse what it finds. */
 async function environmentFor(setting: DeviceSetting): Promise<EngineEnvironment> {

@@ -6,6 +6,7 @@ import { finishSettingAside, putBack, setAside } from '../platform/node/previous
 import { eventLine } from '../platform/node/runEventText.ts';
 import { StoppedBeforeFirstStepError } from '../training/errors.ts';
 import type { RunRecord, RunStore } from '../training/types.ts';
+import { DownloadCancelledError } from '../weights/errors.ts';
 import type { Command } from './command.ts';
 import { OtherDatasetError, UnfinishedRunError, UsageError } from './errors.ts';
 import { readFlags, refuseWords } from './flags.ts';
@@ -97,6 +98,11 @@ async function run(args: readonly string[]): Promise<number> {
     name: 'train',
     doing: 'is training into',
     instead: 'train into another folder: --set output.dir=FOLDER.',
+    // A machine that was taken away lets its lock fall silent; whoever resumes its run has nothing better to do than wait.
+    ...(given.resume && {
+      patience: (seconds) =>
+        console.error(`A computer that holds ${dir} is silent: ${seconds} s to see whether it is gone …`),
+    }),
   });
   try {
     await finishSettingAside(dir);
@@ -142,18 +148,25 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
     // How long it trained stays what it was; name, author and precision may be other ones now.
     const { record } = old;
     await runs.write({ ...record, config: { ...record.config, output: config.output } });
+    write({ at: Date.now(), type: 'finished', reason: 'completed', bestEpoch: record.bestEpoch });
     say(`The run in ${dir} is complete. Longer: --resume --epochs ${config.training.epochs + 10}. Anew: --fresh.`);
     for (const line of summary(await writeResults(session, runs, record.id, dir), dir)) say(line);
     return 0;
   }
 
   let complete = false;
+  const stopping = new AbortController();
   const signals = onStopSignals((signal) => {
+    stopping.abort();
     say(complete ? packageIsComing(signal, dir) : trainingEnds(signal, kept));
     void session.dataset.cancelImport(null);
     void session.trainer.suspend(null);
   });
   try {
+    const fetching = (done: number, total: number | null): void =>
+      report.training({ at: Date.now(), type: 'progress', what: 'weights', done, total });
+    if (old === null && start === null && config.model.pretrained)
+      await session.bringPretrained(config.model.architecture, fetching, stopping.signal);
     const work = { config, session, runs, images, say, signals };
     const runId = old === null ? await startAnew(dir, { ...work, given, start }) : await goOn(old, { ...work, report });
     const ended = await runs.read(runId);
@@ -166,7 +179,8 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
     return 0;
   } catch (error) {
     // Only these are answers to a signal.
-    const stopped = error instanceof StoppedBeforeFirstStepError || error instanceof ImportCancelledError;
+    const answers = [StoppedBeforeFirstStepError, ImportCancelledError, DownloadCancelledError];
+    const stopped = answers.some((answer) => error instanceof answer);
     if (signals.exitCode === null || !stopped) throw error;
     out.status('');
     const [record] = await runs.list();

@@ -14,6 +14,8 @@ export interface Occupation {
   readonly doing: string;
   /** `train into another folder: …`: what else whoever finds it locked may do. */
   readonly instead: string;
+  /** Waits for a silent lock of another computer to count as gone, and tells how long; without it, that is refused at once. */
+  readonly patience?: (seconds: number) => void;
 }
 
 /** Another process writes there. */
@@ -69,7 +71,8 @@ export async function lockFolder(dir: string, occupation: Occupation): Promise<{
         continue;
       }
       const holder = holderOf(found);
-      if (holder !== null && (await lives(holder, path))) throw new FolderInUseError(dir, path, occupation, holder);
+      if (holder !== null && (await lives(holder, path)) && !(await fallsSilent(holder, path, occupation)))
+        throw new FolderInUseError(dir, path, occupation, holder);
       await takeAway(path, found);
     }
   } catch (error) {
@@ -160,6 +163,20 @@ async function lives(holder: Holder, path: string): Promise<boolean> {
     if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false;
   }
   return holder.began === beginningOf(holder.pid);
+}
+
+/** True once another computer's lock has been silent for so long that it counts as gone; false as soon as it shows life. */
+async function fallsSilent(holder: Holder, path: string, { patience }: Occupation): Promise<boolean> {
+  if (patience === undefined || holder.host === hostname()) return false;
+  let age = await ageOf(path);
+  patience(Math.ceil((SILENT - age) / 1000));
+  while (age < SILENT) {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const now = await ageOf(path);
+    if (now < age) return false;
+    age = now;
+  }
+  return true;
 }
 
 /** Milliseconds since it was last touched. */

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -54,5 +54,31 @@ test('two locks of one folder are two; each says what its holder does, and folde
     expect(readdirSync(root)).toEqual([]);
   } finally {
     rmSync(root, { recursive: true, force: true });
+  }
+});
+
+test('whoever has patience waits until another computer’s lock counts as gone, and is refused once it shows life', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'lock-'));
+  const path = join(dir, 'train.lock');
+  const silentFor = (seconds: number): void => {
+    const then = new Date(Date.now() - seconds * 1000);
+    utimesSync(path, then, then);
+  };
+  try {
+    const told: number[] = [];
+    const patient = { ...training, patience: (seconds: number) => told.push(seconds) };
+    writeFileSync(path, `${JSON.stringify({ pid: 1, host: 'taken-away', began: '' })}\n`);
+    silentFor(100);
+    await expect(lockFolder(dir, training)).rejects.toThrow(FolderInUseError);
+    const alive = lockFolder(dir, patient);
+    setTimeout(() => silentFor(0), 300);
+    await expect(alive).rejects.toThrow(FolderInUseError);
+    silentFor(108.5);
+    const lock = await lockFolder(dir, patient);
+    expect(told).toEqual([10, 2]);
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ pid: process.pid });
+    await lock.release();
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
   }
 });
