@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { ImportCancelledError } from '../dataset/errors.ts';
-import { diskRunStore, repairRunFolder } from '../platform/node/diskRunStore.ts';
+import { diskRunStore, readRecord, repairRunFolder } from '../platform/node/diskRunStore.ts';
 import { lockFolder } from '../platform/node/folderLock.ts';
 import { finishSettingAside, putBack, setAside } from '../platform/node/previousRuns.ts';
 import { eventLine } from '../platform/node/runEventText.ts';
@@ -106,6 +106,8 @@ async function run(args: readonly string[]): Promise<number> {
   });
   try {
     await finishSettingAside(dir);
+    // What a run.json says that can't be read makes room when asked to; without --fresh it is told.
+    if (given.fresh) await readRecord(dir).catch(() => setAside(dir));
     await repairRunFolder(dir);
     return await trainInto(dir, given, settings, start);
   } finally {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { expect, test, type Page } from '@playwright/test';
 import JSZip from 'jszip';
 import sharp from 'sharp';
-import { drop, fewSteps, goTo, open, startTraining, testAccuracy, useSample } from './support.ts';
+import { drop, fewSteps, goTo, open, startTraining, testAccuracy, useSample, watchRequests } from './support.ts';
 
 /** Noise whose every seed is another picture. */
 async function picture(seed: number): Promise<Buffer> {
@@ -61,6 +61,7 @@ async function saveVersion(page: Page, version: string): Promise<void> {
 test('next month’s images into last month’s model: added by keyboard, retrained from a version, compared', async ({
   page,
 }) => {
+  const asked = watchRequests(page);
   await open(page, fewSteps);
   await useSample(page);
   await startTraining(page);
@@ -119,6 +120,9 @@ test('next month’s images into last month’s model: added by keyboard, retrai
   await expect(comparison.getByRole('row', { name: /^Labels/ })).toContainText('+ NEW - Oak');
   await expect(comparison.getByRole('row', { name: /^Started from/ })).toContainText('v1.0.0');
   await expect(comparison).toContainText('Their Test images differ (n = 12 and n = 14)');
+
+  const { origin } = new URL(page.url());
+  expect(asked.filter((url) => !/^(blob|data):/.test(url) && new URL(url).origin !== origin)).toEqual([]);
 
   // The next number is for the run that is chosen: the older one has a label less than v1.1.0.
   const runs = page.getByLabel('Model', { exact: true });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -127,6 +127,19 @@ it('a device that was asked for and isn’t there', async () => {
   expect(code).toBe(1);
   expect(stderr).toContain('NoWebGpuError: WebGPU found no graphics processor on this computer.');
   expect(stderr).toContain('training.device auto or wasm');
+});
+
+it('a run.json that can’t be read is told; --fresh sets it aside', async () => {
+  mkdirSync(join(folder, 'spoiled'));
+  writeFileSync(join(folder, 'spoiled', 'run.json'), '{ spoiled');
+  const flags = ['--epochs', '1', '--set', 'model.pretrained=false', '--set', 'output.dir=spoiled'];
+  const args = ['train', ...sample, ...few, '--set', 'training.device=wasm', ...flags];
+  const refused = await runCli(args, { cwd: folder });
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/^CheckpointUnreadableError: .*run\.json/)]);
+  expect(readFileSync(join(folder, 'spoiled', 'run.json'), 'utf8')).toBe('{ spoiled');
+  expect((await runCli([...args, '--fresh'], { cwd: folder })).code).toBe(0);
+  const [aside = ''] = readdirSync(join(folder, 'spoiled', 'previous'));
+  expect(readFileSync(join(folder, 'spoiled', 'previous', aside, 'run.json'), 'utf8')).toBe('{ spoiled');
 });
 
 it('each command answers to --help; training and what follows it, within 100 columns', async () => {
