@@ -55,7 +55,7 @@ const cases: readonly (readonly [args: readonly string[], name: string, ...says:
     /a relative path begins in \/\S+bad-input-\w+\. /,
   ],
   [['train', '--data', 'empty'], 'EmptyPathError', /empty/],
-  [['train', '--data', 'labels.txt'], 'NotAZipError', /labels\.txt/],
+  [['train', '--data', 'labels.txt', '--set', 'model.pretrained=false'], 'NotAZipError', /labels\.txt/],
   [['train', '--from', 'nothing.safetensors', ...sample], 'FileMissingError', /no weights file nothing\.safetensors/],
   [['train', '--from', 'v9.9.9', ...sample], 'NoSuchVersionError', /v9\.9\.9/],
   [['train', '--from', 'not-weights.safetensors', ...sample], 'NotSafetensorsError', /usable safetensors/],

@@ -1,5 +1,4 @@
 /** The command line in a copy of this repository: its own `public/weights`, and a user who may not write everywhere. */
-import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -8,6 +7,7 @@ import { buildGraph } from '../../../src/architectures/index.ts';
 import { writeSafetensors } from '../../../src/weights/safetensors.ts';
 import { readSafetensorsByHand } from '../../verify/headless/wholeness.ts';
 import { startProcess } from '../support/cli.ts';
+import { asNobody, nobodyCanRead } from '../support/nobody.ts';
 import { formulaWeights } from '../support/formulaWeights.ts';
 
 let place: string;
@@ -58,15 +58,10 @@ it('starts from the file in public/weights, and keeps no copy of it', async () =
   expect(existsSync(join(place, '.cache', 'weights'))).toBe(false);
 });
 
-/** Root may write anywhere: nobody is asked then, where nobody may read this repository. */
-const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
-const under = process.getuid?.() === 0 ? nobody : [];
-const [program = '', ...words] = [...under, process.execPath, '-e', "require('sharp')"];
-const canAsk = process.platform !== 'win32' && spawnSync(program, words).status === 0;
-
-it.runIf(canAsk)('a folder that may not be written', async () => {
+// Root may write anywhere.
+it.runIf(nobodyCanRead)('a folder that may not be written', async () => {
   const settings = ['model.architecture=tiny', 'model.pretrained=false', 'output.dir=readonly/out'];
-  const { code, stderr } = await train(settings, under);
+  const { code, stderr } = await train(settings, asNobody);
   expect(code).toBe(1);
   expect(stderr).toMatch(/^NotWritableError: readonly.out can't be written: this user has no right to\./);
 });

@@ -96,7 +96,17 @@ it('evaluate takes images of one class, which are still too few to train on; and
   expect(one.report.perClass.filter(({ support }) => support > 0).map(({ label }) => label)).toEqual([second]);
   // They are decoded by now.
   const refused = await runCli(
-    ['train', '--data', 'one', '--set', 'data.img_size=32', '--set', 'output.dir=none'],
+    [
+      'train',
+      '--data',
+      'one',
+      '--set',
+      'data.img_size=32',
+      '--set',
+      'output.dir=none',
+      '--set',
+      'model.pretrained=false',
+    ],
     options(),
   );
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/^OneClassError: /) as string]);
