@@ -134,8 +134,10 @@ describe('a run that starts from an earlier model', () => {
   });
 
   it('over two generations: what the first was tested with stays Test, though the second never saw it', async () => {
-    const drawn = await Promise.all([1, 2].map((seed) => importSample(seed)));
-    const [b, c] = drawn as [Dataset, Dataset];
+    // One after the other: a data set is named by its time and its list of files, which two samples share.
+    const b = await importSample(1);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    const c = await importSample(2);
     // All in one flat folder: nothing but what the models remember says what was Test.
     const all = await together('all', [dataset, b, c]);
     const alone = assignSplits(all, config.data);
