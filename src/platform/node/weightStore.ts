@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WeightCache, WeightRecord } from '../../weights/types.ts';
+import { writeWhole } from './atomicWrite.ts';
 
 /** Weights files in a folder: `<key>.safetensors`, and `<key>.json` written last, which makes it valid. `/` in keys becomes `__`. */
 export function weightStore(folder: string): WeightCache {
@@ -29,16 +30,9 @@ export function weightStore(folder: string): WeightCache {
       return { record, bytes: new Uint8Array(await readFile(path(key, 'safetensors'))) };
     },
     async set(record, bytes) {
-      await mkdir(folder, { recursive: true });
       await rm(path(record.key, 'json'), { force: true });
-      for (const [extension, content] of [
-        ['safetensors', bytes],
-        ['json', `${JSON.stringify(record, null, 2)}\n`],
-      ] as const) {
-        const target = path(record.key, extension);
-        await writeFile(`${target}.part`, content);
-        await rename(`${target}.part`, target);
-      }
+      await writeWhole(path(record.key, 'safetensors'), bytes);
+      await writeWhole(path(record.key, 'json'), `${JSON.stringify(record, null, 2)}\n`);
     },
     async delete(key) {
       await rm(path(key, 'json'), { force: true });
