@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { UserError } from '../../errors.ts';
 import { asWriteError } from './atomicWrite.ts';
+import { isAlive } from './processes.ts';
 
 /** What a process does in a folder that it has for itself. */
 export interface Occupation {
@@ -157,12 +158,7 @@ async function lives(holder: Holder, path: string): Promise<boolean> {
   if (holder.host !== hostname()) {
     return (await ageOf(path)) < SILENT;
   }
-  try {
-    process.kill(holder.pid, 0);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false;
-  }
-  return holder.began === beginningOf(holder.pid);
+  return isAlive(holder.pid) && holder.began === beginningOf(holder.pid);
 }
 
 /** True once another computer's lock has been silent for so long that it counts as gone; false as soon as it shows life. */
