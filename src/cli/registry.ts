@@ -3,9 +3,8 @@ import { diskRunStore, readRecord } from '../platform/node/diskRunStore.ts';
 import { nodeFolder } from '../platform/node/folder.ts';
 import { versionRegistry, type Candidate, type Registry } from '../registry/registry.ts';
 import type { Sha256 } from '../registry/types.ts';
-import { readCheckpoint } from '../training/checkpoint.ts';
-import { foldRun, type RunState } from '../training/runState.ts';
-import type { Checkpoint } from '../training/types.ts';
+import { NoCheckpointError } from '../training/errors.ts';
+import { trainedModel, type TrainedModel } from '../training/trainedModel.ts';
 import { NoModelError, UnfinishedModelError } from './errors.ts';
 
 /** Node's own is ten times as fast as the one that runs everywhere. */
@@ -20,23 +19,16 @@ export function openRegistry(modelsDir: string): Registry {
   return versionRegistry(nodeFolder(modelsDir), nodeHash);
 }
 
-export interface TrainedModel {
-  readonly checkpoint: Checkpoint;
-  readonly run: RunState;
-}
-
-/** The best checkpoint of the completed run in `dir`. Throws `NoModelError`, `UnfinishedModelError`. */
-export async function trainedModel(dir: string): Promise<TrainedModel> {
+/** The model of the completed run in `dir`. Throws `NoModelError`, `UnfinishedModelError`. */
+export async function modelIn(dir: string): Promise<TrainedModel> {
   const runs = diskRunStore(dir);
   const [record] = await runs.list();
   if (record === undefined) throw new NoModelError(dir);
   if (record.state !== 'completed')
     throw new UnfinishedModelError(dir, record.latestEpoch, record.config.training.epochs);
-  const best = await runs.readCheckpoint(record.id, 'best');
-  if (best === undefined) throw new NoModelError(dir);
-  // A run that was made longer after its best epoch: what it was in the end counts.
-  const checkpoint = { ...readCheckpoint(best), config: record.config };
-  return { checkpoint, run: foldRun(await runs.events(record.id)) };
+  return trainedModel(runs, record.id).catch((error: unknown) => {
+    throw error instanceof NoCheckpointError ? new NoModelError(dir) : error;
+  });
 }
 
 /** What the next version's number depends on; null where `dir` holds no completed run, or none that can be read: it is a suggestion. */

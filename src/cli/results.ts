@@ -1,34 +1,26 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from '../platform/node/atomicWrite.ts';
-import { nodeFolder, replaceFolder } from '../platform/node/folder.ts';
+import { replaceFolder } from '../platform/node/folder.ts';
 import { unpacked } from '../registry/content.ts';
-import { versionRegistry } from '../registry/registry.ts';
-import { readCheckpoint } from '../training/checkpoint.ts';
-import { NoCheckpointError } from '../training/errors.ts';
 import { metricsOf, metricsText, type MetricsFile } from '../training/metricsFile.ts';
-import { foldRun } from '../training/runState.ts';
+import { trainedModel } from '../training/trainedModel.ts';
 import type { RunStore } from '../training/types.ts';
+import { openRegistry } from './registry.ts';
 import type { Session } from './session.ts';
 import { percent, quoted, table } from './words.ts';
 
 /** What a completed run leaves in `output.dir`: the Core ML package and `metrics.json`. */
 export async function writeResults(session: Session, runs: RunStore, runId: string, dir: string) {
-  const best = await runs.readCheckpoint(runId, 'best');
-  const record = await runs.read(runId);
-  const latest = await runs.readCheckpoint(runId, 'latest');
-  if (best === undefined || latest === undefined || record === undefined) throw new NoCheckpointError();
-  const { output } = record.config;
+  const { checkpoint, run } = await trainedModel(runs, runId);
+  const { output } = checkpoint.config;
   const exported = await session.model.exportModel({ runId, format: 'mlpackage', precision: output.precision, output });
   const packageFolder = await writePackage(exported.blob, dir);
-  // The newest checkpoint knows every epoch; the log may lack its last seconds where a machine was lost.
-  const { history } = readCheckpoint(latest);
-  const model = { ...readCheckpoint(best), config: record.config, history };
-  const metrics = metricsOf(model, foldRun(await runs.events(runId)));
+  const metrics = metricsOf(checkpoint, run);
   const metricsFile = join(dir, 'metrics.json');
   await writeWhole(metricsFile, metricsText(metrics));
   const candidate = { architecture: metrics.architecture, labels: metrics.dataset.classes };
-  const { suggested } = await versionRegistry(nodeFolder(output.models_dir)).list(candidate);
+  const { suggested } = await openRegistry(output.models_dir).list(candidate);
   return { packageFolder, metricsFile, metrics, suggested };
 }
 

@@ -16,7 +16,7 @@ import { readSafetensors } from '../weights/safetensors.ts';
 import type { Command } from './command.ts';
 import { FileMissingError, UsageError, VersionNotCopiedError } from './errors.ts';
 import { readFlags } from './flags.ts';
-import { candidateIn, nodeHash, openRegistry, trainedModel, type TrainedModel } from './registry.ts';
+import { candidateIn, modelIn, nodeHash, openRegistry } from './registry.ts';
 import { layerOfModel, settingFlags, settingsOf, type SettingFlags } from './settings.ts';
 import { megabytes, table } from './words.ts';
 import { noCertificate, versionInWords } from './versionWords.ts';
@@ -98,7 +98,7 @@ async function sync(
   // A dry run makes it in memory.
   const source = !exists && dryRun ? versionRegistry(memoryFolder(), nodeHash) : registry;
   if (!exists) {
-    const { checkpoint, run: state } = await trainedModel(dir);
+    const { checkpoint, run: state } = await modelIn(dir);
     // Name, author and the like as it was trained, where nothing else is asked for now.
     const { output } = (await settingsOf(values, layerOfModel(dir, checkpoint.config as unknown as ConfigTree))).config;
     const content = await versionContent({
@@ -148,7 +148,7 @@ async function sayIfOther(
   dir: string,
   say: (line: string) => void,
 ): Promise<void> {
-  const model: TrainedModel | null = await trainedModel(dir).catch(() => null);
+  const model = await modelIn(dir).catch(() => null);
   if (model === null) return;
   const weights = (await registry.open(version)).files.get('weights.safetensors');
   if (weights === undefined || sameWeights(readSafetensors(weights).tensors, model.checkpoint.weights)) return;

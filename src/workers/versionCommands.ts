@@ -9,9 +9,7 @@ import { versionRegistry } from '../registry/registry.ts';
 import { syncVersion } from '../registry/sync.ts';
 import type { Folder } from '../registry/types.ts';
 import { versionsZip } from '../registry/zip.ts';
-import { readCheckpoint } from '../training/checkpoint.ts';
-import { NoCheckpointError } from '../training/errors.ts';
-import { foldRun } from '../training/runState.ts';
+import { trainedModel } from '../training/trainedModel.ts';
 import type { RunStore } from '../training/types.ts';
 import type { Handlers } from './endpoint.ts';
 import type { ModelCommands } from './protocol.ts';
@@ -56,15 +54,10 @@ export function versionCommands(platform: VersionPlatform): VersionCommands {
   return {
     versions: async ({ runId }) => registry.list(await candidate(runId)),
     createVersion: async ({ runId, version, notes, output }) => {
-      const bytes = await runs.readCheckpoint(runId, 'best');
-      const record = await runs.read(runId);
-      if (bytes === undefined || record === undefined) throw new NoCheckpointError();
       const content = await versionContent({
         version: versionOf(version),
         createdAt: platform.now(),
-        // A run that was made longer after its best epoch: what it was in the end counts.
-        checkpoint: { ...readCheckpoint(bytes), config: record.config },
-        run: foldRun(await runs.events(runId)),
+        ...(await trainedModel(runs, runId)),
         output,
         yaml: configToYaml,
       });
