@@ -1,6 +1,6 @@
 import { layerOf } from '../config/layer.ts';
 import { mergeTrees, type ConfigTree } from '../config/tree.ts';
-import { splitWith } from '../dataset/members.ts';
+import { nameOf, splitWith } from '../dataset/members.ts';
 import type { Dataset, Split } from '../dataset/types.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import { eventLine } from '../platform/node/runEventText.ts';
@@ -135,7 +135,7 @@ function choose(checkpoint: Checkpoint, dataset: Dataset, split: Split): Chosen 
   return {
     split,
     indices,
-    unknown: known ? dataset.images.filter(({ hash }) => !known.has(hash.slice(0, 16))).length : null,
+    unknown: known ? dataset.images.filter(({ hash }) => !known.has(nameOf(hash))).length : null,
     leftOut: all.length - indices.length,
   };
 }

@@ -6,7 +6,7 @@ import type { Dataset, Members, Split } from './types.ts';
 const precedence = ['test', 'val', 'train'] as const;
 
 /** How an image is named in `Members`: the first 16 hex digits of its file's SHA-256. */
-function nameOf(hash: string): string {
+export function nameOf(hash: string): string {
   return hash.slice(0, 16);
 }
 

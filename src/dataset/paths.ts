@@ -1,6 +1,6 @@
 import type { Split } from './types.ts';
 
-export const folderOf: Readonly<Record<Split, string>> = { train: 'Train', val: 'Val', test: 'Test' };
+export const folderOf = { train: 'Train', val: 'Val', test: 'Test' } as const satisfies Record<Split, string>;
 
 /**
  * `Train|Val|Test/<class>/<file name>` for each image (`<class>/<file name>` without a split), in the order given. Where a name is

@@ -5,6 +5,11 @@ import type { Dataset, Split } from './types.ts';
 /** Indices into `Dataset.images`, ascending. */
 export type SplitIndices = Readonly<Record<Split, readonly number[]>>;
 
+/** How many images each has; of a split, or of the names in `Members`. */
+export function sizesOf({ train, val, test }: Readonly<Record<Split, readonly unknown[]>>): Record<Split, number> {
+  return { train: train.length, val: val.length, test: test.length };
+}
+
 /** Keeps these draws apart from other uses of the same seed. */
 const STREAM = 0x73706c69;
 

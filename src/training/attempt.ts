@@ -1,3 +1,4 @@
+import { sizesOf } from '../dataset/split.ts';
 import type { Dataset, ImageSource, Split } from '../dataset/types.ts';
 import { DeviceLostError } from '../engine/errors.ts';
 import type { Engine, Network, NetworkOptions } from '../engine/types.ts';
@@ -129,7 +130,7 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
           architecture: graph.architecture,
           origin: 'origin' in first ? first.origin : { kind: 'checkpoint', epoch: 0 },
           batchnormBatch,
-          counts: { train: split.train.length, val: split.val.length, test: split.test.length },
+          counts: sizesOf(split),
         },
       }),
     ],

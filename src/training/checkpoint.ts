@@ -1,3 +1,4 @@
+import { sizesOf } from '../dataset/split.ts';
 import type { Tensor, Weights } from '../graph/types.ts';
 import { NotSafetensorsError } from '../weights/errors.ts';
 import { CHECKPOINT_METADATA, membersSchema, OPTIMISER_PREFIX } from '../weights/metadata.ts';
@@ -24,9 +25,7 @@ export function writeCheckpoint(checkpoint: Checkpoint): Uint8Array<ArrayBuffer>
 export function countsOf({ counts, members }: Pick<Checkpoint, 'counts' | 'members'>): Checkpoint['counts'] | null {
   if (counts !== undefined) return counts;
   // Of the first version, whose members were its data set's alone.
-  return members === undefined
-    ? null
-    : { train: members.train.length, val: members.val.length, test: members.test.length };
+  return members === undefined ? null : sizesOf(members);
 }
 
 /** Throws `CheckpointUnreadableError` for a file that isn't one of ours or is of a schema that this version doesn't know. */

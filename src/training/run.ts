@@ -1,4 +1,5 @@
 import { splitWith } from '../dataset/members.ts';
+import { sizesOf } from '../dataset/split.ts';
 import type { Members } from '../dataset/types.ts';
 import { DeviceLostError, GpuError, OutOfMemoryError } from '../engine/errors.ts';
 import { reportOf } from '../errors.ts';
@@ -72,7 +73,7 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
         type: 'runStarted',
         runId: record.id,
         config,
-        dataset: { ...record.dataset, counts: countsOf(split) },
+        dataset: { ...record.dataset, counts: sizesOf(split) },
         parameters: parametersOf(inputs.graph)
           .filter((one) => one.trainable)
           .reduce((sum, one) => sum + sizeOf(one.shape), 0),
@@ -136,8 +137,4 @@ function smallerPart(error: unknown, part: number): number | null {
   if (!(error instanceof GpuError || error instanceof OutOfMemoryError)) return null;
   const half = Math.ceil(part / 2);
   return half >= MIN_PART && half < part ? half : null;
-}
-
-function countsOf(split: { train: readonly number[]; val: readonly number[]; test: readonly number[] }) {
-  return { train: split.train.length, val: split.val.length, test: split.test.length };
 }

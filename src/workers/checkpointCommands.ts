@@ -6,6 +6,7 @@ import type { ConfigTree } from '../config/tree.ts';
 import { issuesOf } from '../config/validate.ts';
 import { findDataset } from '../dataset/identity.ts';
 import { splitWith } from '../dataset/members.ts';
+import { sizesOf } from '../dataset/split.ts';
 import type { DatasetStore, Split } from '../dataset/types.ts';
 import { parametersOf, sizeOf } from '../graph/parameters.ts';
 import type { Graph, Tensor } from '../graph/types.ts';
@@ -149,10 +150,7 @@ const splitInWords = ({ config, batchnormBatch }: Checkpoint): string =>
 async function countsFor(checkpoint: Checkpoint, datasets: DatasetStore): Promise<Record<Split, number>> {
   const { config, members, history } = checkpoint;
   const dataset = await findDataset(datasets, checkpoint.dataset);
-  if (dataset !== undefined) {
-    const { train, val, test } = splitWith(dataset, config.data, members ?? null);
-    return { train: train.length, val: val.length, test: test.length };
-  }
+  if (dataset !== undefined) return sizesOf(splitWith(dataset, config.data, members ?? null));
   const told = countsOf(checkpoint);
   if (told) return told;
   return { train: history[0]?.train.n ?? 0, val: history[0]?.validation?.n ?? 0, test: 0 };

@@ -4,6 +4,7 @@ import type { ArchitectureName } from '../architectures/settings.ts';
 import type { Config } from '../config/schema.ts';
 import { findDataset } from '../dataset/identity.ts';
 import { membersOf, splitWith, withAncestors } from '../dataset/members.ts';
+import { sizesOf } from '../dataset/split.ts';
 import type { Dataset, DatasetStore, ImageSource, Members } from '../dataset/types.ts';
 import type { AdapterReport, DeviceSetting, Engine } from '../engine/types.ts';
 import type { Graph } from '../graph/types.ts';
@@ -136,7 +137,7 @@ export function trainerCommands(
         try {
           return await estimate({
             config,
-            counts: { train: split.train.length, val: split.val.length, test: split.test.length },
+            counts: sizesOf(split),
             classes,
             engine,
             graphFor: (name) => buildGraph(name, classes),

@@ -3,7 +3,8 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { openArchive, type FoundFile } from '../../dataset/archive.ts';
 import { findLayout } from '../../dataset/layout.ts';
-import type { SkippedFile, Split } from '../../dataset/types.ts';
+import { folderOf } from '../../dataset/paths.ts';
+import type { SkippedFile } from '../../dataset/types.ts';
 import { UserError } from '../../errors.ts';
 import { syncFolder, writeWhole } from '../../platform/node/atomicWrite.ts';
 import { exists } from '../../platform/node/folder.ts';
@@ -14,7 +15,6 @@ import { DamagedZipError, LayOutStoppedError, NoImagesInZipError } from './error
 /** Train comes last into its place: without it nobody takes the rest for a data set. */
 const folders = ['Test', 'Val', 'Train'] as const;
 export type Folder = (typeof folders)[number];
-const folderOf: Readonly<Record<Split, Folder>> = { train: 'Train', val: 'Val', test: 'Test' };
 
 /** What lies in `raw_dir`; written when all of it does. */
 const receiptSchema = z.object({
