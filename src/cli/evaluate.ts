@@ -5,10 +5,9 @@ import type { Dataset, Split } from '../dataset/types.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import { eventLine } from '../platform/node/runEventText.ts';
 import { writeWhole } from '../platform/node/atomicWrite.ts';
-import { memoryDatasetStore } from '../platform/node/memoryDatasetStore.ts';
 import { memoryRunStore } from '../platform/node/runStore.ts';
-import { readCheckpoint } from '../training/checkpoint.ts';
 import type { Checkpoint } from '../training/types.ts';
+import { checkedCheckpoint } from '../workers/checkpointCommands.ts';
 import { judge, networkOf } from '../workers/judge.ts';
 import { checkpointPath, readCheckpointFile } from './checkpointFile.ts';
 import type { Command } from './command.ts';
@@ -65,10 +64,7 @@ async function run(args: readonly string[]): Promise<number> {
   const out = terminal(json ? process.stderr : process.stdout);
   const write = (event: object): void => void (json && process.stdout.write(eventLine(event)));
 
-  // Checked as every file from outside is.
-  const checking = openSession({ datasets: memoryDatasetStore(), runs: memoryRunStore(), modelsDir: '' });
-  await checking.model.openCheckpoint({ file: new Blob([bytes]), name: path });
-  const checkpoint = readCheckpoint(bytes);
+  const { checkpoint } = checkedCheckpoint(bytes, path);
   const { config } = await settingsOf(values, asTrained(path, checkpoint));
   const images = await imagesOf(values, config, (line) => out.line(line), 'judge');
   const report = reporter(out, { verbose: true });

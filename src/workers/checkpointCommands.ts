@@ -48,10 +48,7 @@ export function checkpointCommands({
 
     openCheckpoint: async ({ file, name }) => {
       const given = new Uint8Array(await file.arrayBuffer());
-      if (isPyTorchFile(given) || readSafetensorsMetadata(given)[CHECKPOINT_METADATA] === undefined)
-        throw new NotACheckpointError(name);
-      const checkpoint = readCheckpoint(given);
-      const graph = checkedGraph(checkpoint);
+      const { checkpoint, graph } = checkedCheckpoint(given, name);
       const { epoch, bestEpoch } = checkpoint;
       // Of its run the file holds these weights alone: for the run that it becomes they are the best so far.
       const bytes = bestEpoch === epoch ? given : writeCheckpoint({ ...checkpoint, bestEpoch: epoch });
@@ -78,6 +75,14 @@ export function checkpointCommands({
       }
     },
   };
+}
+
+/** A file from outside, read and looked at. Throws `NotACheckpointError`, `CheckpointUnreadableError`. */
+export function checkedCheckpoint(bytes: Uint8Array, name: string): { checkpoint: Checkpoint; graph: Graph } {
+  if (isPyTorchFile(bytes) || readSafetensorsMetadata(bytes)[CHECKPOINT_METADATA] === undefined)
+    throw new NotACheckpointError(name);
+  const checkpoint = readCheckpoint(bytes);
+  return { checkpoint, graph: checkedGraph(checkpoint) };
 }
 
 function recordOf(id: string, checkpoint: Checkpoint, createdAt: number): RunRecord {
