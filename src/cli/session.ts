@@ -45,7 +45,8 @@ export function openSession(options: SessionOptions) {
     imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES });
   const open = async (setting: DeviceSetting) => openEngine(setting, await environmentFor(setting));
   const weights = { cache, base: besideBase(), fetch: fetchOrRead, now: Date.now };
-  const { importWeights, weights: listWeights, deleteWeights } = weightsCommands(cache);
+  const weightFiles = weightsCommands(cache);
+  const { importWeights } = weightFiles;
   const versions = versionCommands({
     models: nodeFolder(options.modelsDir),
     runs,
@@ -88,20 +89,13 @@ export function openSession(options: SessionOptions) {
       },
       (event) => options.onTrainer?.(event),
     ),
-    model: modelCommands(
-      {
-        datasets,
-        runs,
-        decoder,
-        sourceOf,
-        openEngine: open,
-        importWeights,
-        weights: listWeights,
-        deleteWeights,
-        ...versions,
-      },
-      (event) => options.onModel?.(event),
-    ),
+    model: {
+      ...modelCommands({ datasets, runs, decoder, sourceOf, openEngine: open, importWeights }, (event) =>
+        options.onModel?.(event),
+      ),
+      ...weightFiles,
+      ...versions,
+    },
   };
 }
 export type Session = ReturnType<typeof openSession>;

@@ -74,10 +74,10 @@ const MEMBERS_UNKNOWN =
 const FROZEN_AT_RANDOM =
   'Only the head is trained, on a backbone of random weights: use pretrained weights, or train all layers.';
 
+export type WeightsCommands = Pick<Handlers<ModelCommands>, 'importWeights' | 'weights' | 'deleteWeights'>;
+
 /** The model worker's commands about weights files. */
-export function weightsCommands(
-  cache: WeightCache,
-): Pick<Handlers<ModelCommands>, 'importWeights' | 'weights' | 'deleteWeights'> {
+export function weightsCommands(cache: WeightCache): WeightsCommands {
   return {
     importWeights: async ({ file, name, architecture, labels }) => {
       const given = { bytes: new Uint8Array(await file.arrayBuffer()), name, now: Date.now(), labels: labels ?? null };

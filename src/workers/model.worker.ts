@@ -23,24 +23,21 @@ const runs = runStore();
 const weights = weightsCommands(weightStore());
 const environment = browserEngineEnvironment();
 
-const { endpoint, emit } = createEndpoint<ModelCommands, ModelEvent>(
-  modelCommands(
+const { importWeights } = weights;
+
+const { endpoint, emit } = createEndpoint<ModelCommands, ModelEvent>({
+  ...modelCommands(
     {
       datasets,
       runs,
       decoder: checkedDecoder(imageDecoder()),
       sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
       openEngine: (setting) => openEngine(setting, environment),
-      ...weights,
-      ...versionCommands({
-        models: idbFolder(),
-        runs,
-        pickedFolder,
-        importWeights: weights.importWeights,
-        now: () => Date.now(),
-      }),
+      importWeights,
     },
     (event) => emit(event),
   ),
-);
+  ...weights,
+  ...versionCommands({ models: idbFolder(), runs, pickedFolder, importWeights, now: () => Date.now() }),
+});
 exposeWithLifeline(endpoint);

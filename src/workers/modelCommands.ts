@@ -19,19 +19,22 @@ import { foldRun } from '../training/runState.ts';
 import type { Checkpoint, RunStore } from '../training/types.ts';
 import { checkpointCommands } from './checkpointCommands.ts';
 import type { Handlers } from './endpoint.ts';
+import type { WeightsCommands } from './firstWeights.ts';
 import { judge, networkOf } from './judge.ts';
 import type { ModelCommands, ModelEvent } from './protocol.ts';
 import type { VersionCommands } from './versionCommands.ts';
 
 /** What the platform gives to the model worker. */
-export interface ModelPlatform
-  extends Pick<Handlers<ModelCommands>, 'importWeights' | 'weights' | 'deleteWeights'>, VersionCommands {
+export interface ModelPlatform extends Pick<WeightsCommands, 'importWeights'> {
   readonly datasets: DatasetStore;
   readonly runs: RunStore;
   readonly decoder: ImageDecoder;
   sourceOf(dataset: Dataset): ImageSource;
   openEngine(setting: DeviceSetting): Promise<Engine>;
 }
+
+/** Commands about weights files and versions need no engine: the roots put them beside these. */
+type EngineCommands = Omit<Handlers<ModelCommands>, keyof WeightsCommands | keyof VersionCommands>;
 
 interface LoadedModel {
   readonly runId: string;
@@ -42,7 +45,7 @@ interface LoadedModel {
 }
 
 /** Evaluation, Try and export of a run's best checkpoint, on an engine of this worker's own: it answers while a run is on. */
-export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent) => void): Handlers<ModelCommands> {
+export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent) => void): EngineCommands {
   const { runs } = platform;
   let loaded: LoadedModel | null = null;
   let queue: Promise<unknown> = Promise.resolve();
@@ -155,20 +158,6 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
       }),
 
     ...checkpointCommands(platform),
-    importWeights: platform.importWeights,
-    weights: platform.weights,
-    deleteWeights: platform.deleteWeights,
-    versions: platform.versions,
-    createVersion: platform.createVersion,
-    version: platform.version,
-    compareVersions: platform.compareVersions,
-    setCurrentVersion: platform.setCurrentVersion,
-    setVersionNotes: platform.setVersionNotes,
-    deleteVersion: platform.deleteVersion,
-    keepVersionWeights: platform.keepVersionWeights,
-    versionsZip: platform.versionsZip,
-    syncVersion: platform.syncVersion,
-    importVersions: platform.importVersions,
   };
 }
 

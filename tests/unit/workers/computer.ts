@@ -75,10 +75,12 @@ export function computer(runs: RunStore = memoryRunStore()) {
     },
     now: () => 0,
   });
-  const model = modelCommands(
-    { datasets, runs, decoder, sourceOf, openEngine: openInNode, ...weights, ...versions },
-    () => undefined,
-  );
+  const { importWeights } = weights;
+  const model = {
+    ...modelCommands({ datasets, runs, decoder, sourceOf, openEngine: openInNode, importWeights }, () => undefined),
+    ...weights,
+    ...versions,
+  };
   return {
     datasets,
     runs,
