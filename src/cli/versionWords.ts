@@ -1,4 +1,4 @@
-import type { VersionRecord } from '../registry/types.ts';
+import type { VersionDiff, VersionRecord } from '../registry/types.ts';
 import { count, megabytes, percent } from './words.ts';
 
 export const noCertificate =
@@ -14,16 +14,11 @@ export function testInWords({ test }: Pick<VersionRecord, 'test'>): string {
   return test === null ? 'not judged' : `${percent(test.accuracy)} of ${count(test.n, 'image')}`;
 }
 
-/**
- * What must be said before two Test figures are compared, as the page says it, and how to come by figures that can be; none where they
- * are of the same images.
- */
-export function testSetsDiffer(a: VersionRecord, b: VersionRecord): string[] {
-  if (a.test === null || b.test === null || a.dataset.hash === b.dataset.hash) return [];
+/** What must be said before two Test figures are compared, and how to come by figures that can be. */
+export function testSetsInWords({ a, testSets }: Pick<VersionDiff, 'a' | 'testSets'>): string[] {
+  if (testSets === '') return [];
   return [
-    a.test.n === b.test.n
-      ? 'They learnt from different data sets, so their Test images may differ: the figures need not be about the same images.'
-      : `Their Test images differ (n = ${a.test.n} and n = ${b.test.n}): the figures are not about the same images.`,
+    testSets,
     `On the same ones: npm run evaluate -- --checkpoint FILE --data PATH, with a checkpoint of each and the data set of ${a.version}: ` +
       `what a model was tested with stays Test for it.`,
   ];

@@ -6,7 +6,7 @@ import { UsageError } from './errors.ts';
 import { readFlags } from './flags.ts';
 import { candidateIn, openRegistry } from './registry.ts';
 import { settingFlags, settingsOf } from './settings.ts';
-import { dateInWords, noCertificate, testInWords, testSetsDiffer, versionInWords } from './versionWords.ts';
+import { dateInWords, noCertificate, testInWords, testSetsInWords, versionInWords } from './versionWords.ts';
 import { megabytes, percent, table } from './words.ts';
 
 const flags = { config: settingFlags.config, set: settingFlags.set, json: { type: 'boolean' } } as const;
@@ -150,7 +150,7 @@ async function diff(registry: Registry, [a = '', b = '']: readonly string[]): Pr
   return { lines: compared(found), json: found };
 }
 
-function compared({ a, b, labelsAdded, labelsRemoved, settings }: VersionDiff): string[] {
+function compared({ a, b, labelsAdded, labelsRemoved, settings, testSets }: VersionDiff): string[] {
   const differing = [
     ['made', dateInWords(a.createdAt), dateInWords(b.createdAt)],
     ['network', a.architecture, b.architecture],
@@ -170,7 +170,7 @@ function compared({ a, b, labelsAdded, labelsRemoved, settings }: VersionDiff): 
     ...labelsAdded.map((label) => `+ ${label}`),
     ...labelsRemoved.map((label) => `- ${label}`),
     ...(labelsAdded.length + labelsRemoved.length === 0 ? ['The labels are the same.'] : []),
-    ...testSetsDiffer(a, b),
+    ...testSetsInWords({ a, testSets }),
   ];
 }
 

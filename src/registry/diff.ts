@@ -1,5 +1,5 @@
 import { parse, stringify } from 'yaml';
-import type { VersionDetails, VersionDiff } from './types.ts';
+import type { VersionDetails, VersionDiff, VersionRecord } from './types.ts';
 
 /** The number differs by itself. */
 const EXPECTED = new Set(['output.version']);
@@ -12,11 +12,20 @@ export function versionDiff(a: VersionDetails, b: VersionDetails): VersionDiff {
     b: recordOf(b),
     labelsAdded: b.labels.filter((label) => !a.labels.includes(label)),
     labelsRemoved: a.labels.filter((label) => !b.labels.includes(label)),
+    testSets: testSetsDiffer(a, b),
     settings: paths
       .map((path) => ({ path, a: before.get(path) ?? null, b: after.get(path) ?? null }))
       .filter((row) => row.a !== row.b),
   };
 }
+
+export function testSetsDiffer(a: Tested, b: Tested): string {
+  if (!a.test || !b.test || a.dataset.hash === b.dataset.hash) return '';
+  return a.test.n === b.test.n
+    ? 'They learnt from different data sets, so their Test images may differ: the figures need not be about the same images.'
+    : `Their Test images differ (n = ${a.test.n} and n = ${b.test.n}): the figures are not about the same images.`;
+}
+type Tested = Pick<VersionRecord, 'test' | 'dataset'>;
 
 function recordOf({ notes: _, files: __, config: ___, metrics: ____, ...record }: VersionDetails): VersionDiff['a'] {
   return record;

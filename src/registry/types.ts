@@ -91,6 +91,8 @@ export interface VersionDiff {
   readonly b: VersionRecord;
   readonly labelsAdded: readonly string[];
   readonly labelsRemoved: readonly string[];
+  /** What must be said before their Test figures are compared; '' where they are of the same images. */
+  readonly testSets: string;
   /** Settings that differ, by path, as YAML scalars; null: the setting is absent there. */
   readonly settings: readonly { readonly path: string; readonly a: string | null; readonly b: string | null }[];
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
 import JSZip from 'jszip';
 import { cliOrFail } from '../unit/support/cli.ts';
+import { readSafetensorsByHand } from '../verify/headless/wholeness.ts';
 import {
   drop,
   fewSteps,
@@ -32,12 +33,9 @@ interface CheckpointHead {
   }[];
 }
 
-/** What a checkpoint says of itself, by hand: eight bytes of length, then JSON. */
-function headOf(bytes: Buffer): CheckpointHead {
-  const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString('utf8')) as {
-    __metadata__: Record<string, string>;
-  };
-  return JSON.parse(header.__metadata__['pacerid.checkpoint'] ?? 'null') as CheckpointHead;
+/** What a checkpoint says of itself, read by hand. */
+function headOf(path: string): CheckpointHead {
+  return JSON.parse(readSafetensorsByHand(path).metadata['pacerid.checkpoint'] ?? 'null') as CheckpointHead;
 }
 
 /** A row of probabilities an image, in the data set's order, from `evaluate --predictions`. The sample's names need no quotes. */
@@ -132,7 +130,7 @@ test('page and Node, same zip, same seed: same classes, same split, same figures
   const dir = info.outputPath('out');
   const flags = Object.entries(untrained).flatMap(([path, value]) => ['--set', `${path}=${value}`]);
   await cliOrFail(['train', '--data', zip, ...flags, '--set', `output.dir=${dir}`]);
-  const there = headOf(readFileSync(join(dir, 'checkpoint_latest.safetensors')));
+  const there = headOf(join(dir, 'checkpoint_latest.safetensors'));
 
   await drop(page, [{ name: 'set.zip', bytes: readFileSync(zip) }]);
   await page.getByTestId('arrival').getByRole('button', { name: 'Open as a new data set' }).click();
@@ -143,7 +141,7 @@ test('page and Node, same zip, same seed: same classes, same split, same figures
   await page.getByRole('button', { name: /^Save checkpoint of epoch \d+, the best/ }).click();
   const file = info.outputPath('page.safetensors');
   await (await download).saveAs(file);
-  const here = headOf(readFileSync(file));
+  const here = headOf(file);
 
   expect(here.dataset.hash).toBe(there.dataset.hash);
   expect(here.dataset.classes).toEqual(there.dataset.classes);
@@ -183,9 +181,7 @@ test('page and Node, same zip, same seed: same classes, same split, same figures
     '--set',
     `output.dir=${whole}`,
   ]);
-  const [resumed, straight] = [longer, whole].map((at) =>
-    headOf(readFileSync(join(at, 'checkpoint_latest.safetensors'))),
-  );
+  const [resumed, straight] = [longer, whole].map((at) => headOf(join(at, 'checkpoint_latest.safetensors')));
   expect(resumed?.history).toHaveLength(5);
   expect(resumed?.history.map(({ train }) => train.loss)).toEqual(straight?.history.map(({ train }) => train.loss));
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkpointSettings } from '../../../src/app/checkpointFile.ts';
 import { labelChange, labelWords } from '../../../src/app/views/train/labelWords.ts';
-import { byFolder, changeWords, numberProblem, testSetsDiffer } from '../../../src/app/views/versions/words.ts';
+import { byFolder, changeWords, numberProblem } from '../../../src/app/views/versions/words.ts';
 import type { SyncChange, VersionRecord } from '../../../src/registry/types.ts';
 
 const plain = (text: string): string => text.replaceAll('\u00a0', ' ');
@@ -39,14 +39,6 @@ describe('a version number', () => {
       expect(numberProblem(wrong, taken), wrong).toMatch(/^A number like v1\.2\.0/);
     expect(numberProblem('v1.0.0', taken)).toMatch(/exists/);
     expect(numberProblem('v1.0.1', taken)).toMatch(/damaged/);
-  });
-});
-
-describe('two versions', () => {
-  it('judged on other images are not compared without a word', () => {
-    expect(testSetsDiffer(record('v1.0.0', 16, 'a'), record('v1.0.1', 16, 'a'))).toBe('');
-    expect(testSetsDiffer(record('v1.0.0', 16, 'a'), record('v1.1.0', 24, 'b'))).toMatch(/n = 16 and n = 24/);
-    expect(testSetsDiffer(record('v1.0.0', 16, 'a'), record('v1.1.0', 16, 'b'))).toMatch(/may differ/);
   });
 });
 

@@ -322,6 +322,7 @@ describe('two versions', () => {
       b: second.record,
       labelsAdded: ['New Oak'],
       labelsRemoved: [],
+      testSets: '',
       settings: [{ path: 'training.seed', a: '1', b: '2' }],
     });
   });

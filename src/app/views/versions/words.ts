@@ -20,14 +20,6 @@ export function testWords(test: VersionRecord['test']): string {
     : 'not judged on Test';
 }
 
-/** What must be said before two Test figures are compared; '' where they are of the same images. */
-export function testSetsDiffer(a: VersionRecord, b: VersionRecord): string {
-  if (!a.test || !b.test || a.dataset.hash === b.dataset.hash) return '';
-  return a.test.n === b.test.n
-    ? 'They learnt from different data sets, so their Test images may differ: the figures need not be about the same images.'
-    : `Their Test images differ (n = ${a.test.n} and n = ${b.test.n}): the figures are not about the same images.`;
-}
-
 export function day(at: number): string {
   return new Date(at).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 }
