@@ -8,7 +8,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { build, preview } from 'vite';
+import { preview } from 'vite';
+import { buildPage } from './build.mjs';
 
 const root = join(import.meta.dirname, '..');
 const inputs = ['src', 'public', 'configs', 'index.html', 'vite.config.ts', 'svelte.config.js', 'package-lock.json'];
@@ -26,7 +27,7 @@ const built = join(root, 'dist', 'index.html');
 if (!existsSync(built) || newest(inputs.map((name) => join(root, name))) > statSync(built).mtimeMs) {
   console.log('Building the page …');
   const start = performance.now();
-  await build({ root, logLevel: 'warn' });
+  await buildPage(root, 'warn');
   console.log(`Built in ${((performance.now() - start) / 1000).toFixed(1)} s.`);
 }
 

@@ -1,0 +1,99 @@
+import { askToTakeOver, storePage, type Control } from '../../serviceWorker/control.ts';
+import type { Stored } from '../../serviceWorker/messages.ts';
+import { announce } from './announce.svelte.ts';
+import { datasets } from './datasets.svelte.ts';
+import { run } from './run.svelte.ts';
+
+/** How often a page that stays open asks its own host for a newer build, ms. */
+const LOOK_EVERY = 3_600_000;
+/** The page draws itself first, ms. */
+const AFTER = 1000;
+
+let control = $state.raw<Control | null>(null);
+let stored = $state.raw<Stored | null>(null);
+let waiting = $state.raw<ServiceWorker | null>(null);
+let others = $state(0);
+let leaving = $state(false);
+let looked = 0;
+
+const registration = (): ServiceWorkerRegistration | null => (control?.held ? control.registration : null);
+const busy = $derived(run.active || datasets.importing !== null);
+
+/** What the service worker is to this page: whether it works without a network, and whether there is a newer build. */
+export const offline = {
+  /** Null until it is known. */
+  get control(): Control | null {
+    return control;
+  },
+  /** All files of the page lie in the browser: it opens without a network. */
+  get ready(): boolean {
+    return stored !== null && stored.missing === 0;
+  },
+  get stored(): Stored | null {
+    return stored;
+  },
+  /** A newer build is fetched whole, and waits. */
+  get updateWaits(): boolean {
+    return waiting !== null;
+  },
+  /** A run or an import is under way: nothing may reload the page. */
+  get busy(): boolean {
+    return busy;
+  },
+  /** Other tabs that showed the page when it was last to be updated. */
+  get otherTabs(): number {
+    return others;
+  },
+  get leaving(): boolean {
+    return leaving;
+  },
+
+  begin(taken: Control): void {
+    control = taken;
+    const held = registration();
+    if (held === null) return;
+    looked = Date.now();
+    watch(held);
+    run.onEnded(() => void look(0));
+    document.addEventListener('visibilitychange', () => void look(LOOK_EVERY));
+    setInterval(() => void look(LOOK_EVERY), LOOK_EVERY / 4);
+    setTimeout(() => void offline.store(), AFTER);
+  },
+  /** Fetches what is missing for a visit without a network. */
+  async store(): Promise<void> {
+    const worker = registration()?.active;
+    if (!worker) return;
+    const known = stored !== null;
+    await storePage(worker, (now) => (stored = now));
+    if (known && offline.ready) announce('This page now works without a network.');
+  },
+  /** Reloads into the newer build, unless other tabs still show this one. What is stored stays. */
+  async update(): Promise<void> {
+    if (waiting === null || busy) return;
+    leaving = true;
+    navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
+    ({ others } = await askToTakeOver(waiting));
+    leaving = others === 0;
+  },
+};
+
+function watch(held: ServiceWorkerRegistration): void {
+  const see = (worker: ServiceWorker | null): void => {
+    worker?.addEventListener('statechange', () => {
+      // A first one is active without ever having waited.
+      waiting = held.waiting;
+      if (waiting !== null && worker === waiting) announce('A newer version of this page is ready.');
+    });
+  };
+  waiting = held.waiting;
+  see(held.installing);
+  held.addEventListener('updatefound', () => see(held.installing));
+}
+
+async function look(age: number): Promise<void> {
+  if (Date.now() - looked < age || document.visibilityState === 'hidden' || !navigator.onLine) return;
+  looked = Date.now();
+  await registration()
+    ?.update()
+    .catch(() => undefined);
+}

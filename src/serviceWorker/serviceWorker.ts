@@ -1,0 +1,63 @@
+/// <reference lib="webworker" />
+import type { PageMessage, TakeOver } from './messages.ts';
+import { pageFiles, type PageFile } from './pageFiles.ts';
+import { underPolicy } from './policy.ts';
+
+/**
+ * Two jobs: the page opens without a network, and it and its workers run under a policy that lets nothing out. So the first one takes
+ * the page over at once and fetches its files afterwards, when the page asks for it; a newer one fetches all of its files first, and
+ * waits until the user lets it take over: a run is never cut off, and no tab ever meets files of two builds.
+ */
+declare const self: ServiceWorkerGlobalScope & { readonly __WB_MANIFEST: readonly PageFile[] };
+
+const files = pageFiles(caches, 'pacerid-page', self.registration.scope, self.__WB_MANIFEST);
+
+/** Scripts and documents that get a policy of their own; whatever they load then falls under it. */
+const POLICED = new Set<RequestDestination>(['document', 'iframe', 'frame', 'worker', 'sharedworker']);
+
+self.addEventListener('install', (event) => {
+  if (self.registration.active === null) event.waitUntil(self.skipWaiting());
+  else
+    event.waitUntil(
+      files
+        .store(() => undefined)
+        .then(({ failure }) => {
+          // Thrown away whole: the browser tries again at its next look.
+          if (failure !== null) throw new Error(failure);
+        }),
+    );
+});
+
+self.addEventListener('activate', (event) => {
+  event.waitUntil(Promise.all([self.clients.claim(), files.forgetOthers()]));
+});
+
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  if (request.method !== 'GET' || !request.url.startsWith(self.registration.scope)) return;
+  event.respondWith(answer(request));
+});
+
+async function answer(request: Request): Promise<Response> {
+  const response = (await files.find(request.url)) ?? (await fetch(request));
+  // Of a redirect the browser shows nothing here, and follows it itself.
+  if (response.type === 'opaqueredirect') return response;
+  return POLICED.has(request.destination) ? underPolicy(response) : response;
+}
+
+self.addEventListener('message', (event: ExtendableMessageEvent) => {
+  const message = event.data as PageMessage;
+  const port = event.ports[0];
+  if (message.type === 'store') event.waitUntil(files.store((stored) => port?.postMessage(stored)));
+  if (message.type === 'takeOver')
+    event.waitUntil(takeOver(event.source).then((answered) => port?.postMessage(answered)));
+});
+
+async function takeOver(asking: ExtendableMessageEvent['source']): Promise<TakeOver> {
+  const tabs = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const others = tabs.filter(
+    ({ id, url }) => url.startsWith(self.registration.scope) && id !== (asking as Client | null)?.id,
+  );
+  if (others.length === 0) await self.skipWaiting();
+  return { others: others.length };
+}
