@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setSourceMapsEnabled } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { noCacheFolder } from '../src/cli/cacheFolder.mjs';
-import { cachedBundle, root } from './bundle.mjs';
+import { cachedBundle, root } from './bundle-cli.mjs';
 
 const built = await cachedBundle(join(root, 'src/cli/main.ts'), 'cli');
 if (built === null) {

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { setSourceMapsEnabled } from 'node:process';
 import { pathToFileURL } from 'node:url';
-import { bundle, root } from './bundle.mjs';
+import { bundle, root } from './bundle-cli.mjs';
 
 const [entry, ...args] = process.argv.slice(2);
 if (entry === undefined || !existsSync(resolve(entry))) {

@@ -1,5 +1,5 @@
 /**
- * Where caches lie. Plain JavaScript: scripts/bundle.mjs, which makes the bundle that the command line runs from, asks here too.
+ * Where caches lie. Plain JavaScript: scripts/bundle-cli.mjs, which makes the bundle that the command line runs from, asks here too.
  */
 import { lstatSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';

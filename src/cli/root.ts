@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { cacheFolder } from './cacheFolder.mjs';
 import { NoCacheFolderError } from './errors.ts';
 
-/** Put in by scripts/bundle.mjs. */
+/** Put in by scripts/bundle-cli.mjs. */
 declare const __PROJECT_ROOT__: string | undefined;
 
 let found: string | undefined;

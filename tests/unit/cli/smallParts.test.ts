@@ -19,7 +19,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 it('commands that start at the same time build one whole bundle', async () => {
   const name = `test-${process.pid}`;
-  const code = `import('./scripts/bundle.mjs').then(async (b) => console.log(await b.cachedBundle('src/cli/words.ts', '${name}')))`;
+  const code = `import('./scripts/bundle-cli.mjs').then(async (b) => console.log(await b.cachedBundle('src/cli/words.ts', '${name}')))`;
   const home = join('.cache', 'bundles', name);
   try {
     const started = await Promise.all(

@@ -100,7 +100,7 @@ function fingerprint(entry) {
     const files = entries.filter((one) => one.isFile()).map((one) => join(one.parentPath ?? one.path, one.name));
     for (const file of files.sort()) add(file);
   }
-  for (const file of ['package-lock.json', 'scripts/bundle.mjs']) add(join(root, file));
+  for (const file of ['package-lock.json', 'scripts/bundle-cli.mjs']) add(join(root, file));
   return hash.digest('hex').slice(0, 16);
 }
 
