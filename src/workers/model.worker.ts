@@ -8,6 +8,7 @@ import { imageDecoder } from '../platform/browser/imageDecoder.ts';
 import { pickedFolder } from '../platform/browser/pickedFolder.ts';
 import { runStore } from '../platform/browser/runStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
+import { demoCommands } from './demoCommands.ts';
 import { createEndpoint } from './endpoint.ts';
 import { exposeWithLifeline } from './lifeline.ts';
 import { weightsCommands } from './firstWeights.ts';
@@ -25,19 +26,22 @@ const environment = browserEngineEnvironment();
 
 const { importWeights } = weights;
 
+const ofEngine = modelCommands(
+  {
+    datasets,
+    runs,
+    decoder: checkedDecoder(imageDecoder()),
+    sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
+    openEngine: (setting) => openEngine(setting, environment),
+    importWeights,
+  },
+  (event) => emit(event),
+);
+const { openCheckpoint } = ofEngine;
 const { endpoint, emit } = createEndpoint<ModelCommands, ModelEvent>({
-  ...modelCommands(
-    {
-      datasets,
-      runs,
-      decoder: checkedDecoder(imageDecoder()),
-      sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
-      openEngine: (setting) => openEngine(setting, environment),
-      importWeights,
-    },
-    (event) => emit(event),
-  ),
+  ...ofEngine,
   ...weights,
   ...versionCommands({ models: idbFolder(), runs, pickedFolder, importWeights, now: () => Date.now() }),
+  ...demoCommands({ openCheckpoint }),
 });
 exposeWithLifeline(endpoint);

@@ -18,6 +18,7 @@ import { DatasetChangedError, NoCheckpointError } from '../training/errors.ts';
 import { foldRun } from '../training/runState.ts';
 import type { Checkpoint, RunStore } from '../training/types.ts';
 import { checkpointCommands } from './checkpointCommands.ts';
+import type { DemoCommands } from './demoCommands.ts';
 import type { Handlers } from './endpoint.ts';
 import type { WeightsCommands } from './firstWeights.ts';
 import { judge, networkOf } from './judge.ts';
@@ -33,8 +34,11 @@ export interface ModelPlatform extends Pick<WeightsCommands, 'importWeights'> {
   openEngine(setting: DeviceSetting): Promise<Engine>;
 }
 
-/** Commands about weights files and versions need no engine: the roots put them beside these. */
-type EngineCommands = Omit<Handlers<ModelCommands>, keyof WeightsCommands | keyof VersionCommands>;
+/** Commands about weights files, versions and shared models need no engine: the roots put them beside these. */
+type EngineCommands = Omit<
+  Handlers<ModelCommands>,
+  keyof WeightsCommands | keyof VersionCommands | keyof DemoCommands
+>;
 
 interface LoadedModel {
   readonly runId: string;

@@ -219,6 +219,11 @@ export interface ModelCommands extends CommandMap {
   checkpointFile: { payload: { runId: string; which: 'latest' | 'best' }; result: ExportedFile };
   /** A checkpoint made elsewhere becomes a run of this page: to try, evaluate, export, and resume where its data set is here. */
   openCheckpoint: { payload: { file: Blob; name: string }; result: RunSummary };
+  /**
+   * Somebody's model, a zip of `exportDemo`, becomes a run of this page, as a checkpoint does. Throws `NotAModelError`,
+   * `ModelVersionError`, `ModelUnreadableError`, `ModelWeightsMissingError`, `ModelDamagedError`, and as `openCheckpoint` does.
+   */
+  openModel: { payload: { file: Blob; name: string }; result: RunSummary };
   weights: { payload: null; result: StoredWeights[] };
   deleteWeights: { payload: { id: string }; result: null };
 
