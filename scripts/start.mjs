@@ -5,14 +5,12 @@
  * this machine only), --no-open, --strict-port (fail where the port is taken).
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { preview } from 'vite';
-import { buildPage } from './build.mjs';
+import { buildWhereOlder } from './build.mjs';
 
 const root = join(import.meta.dirname, '..');
-const inputs = ['src', 'public', 'configs', 'index.html', 'vite.config.ts', 'svelte.config.js', 'package-lock.json'];
 
 const { values: options } = parseArgs({
   options: {
@@ -23,13 +21,7 @@ const { values: options } = parseArgs({
   },
 });
 
-const built = join(root, 'dist', 'index.html');
-if (!existsSync(built) || newest(inputs.map((name) => join(root, name))) > statSync(built).mtimeMs) {
-  console.log('Building the page …');
-  const start = performance.now();
-  await buildPage(root, 'warn');
-  console.log(`Built in ${((performance.now() - start) / 1000).toFixed(1)} s.`);
-}
+await buildWhereOlder(root);
 
 const server = await preview({
   root,
@@ -52,18 +44,6 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
     server.httpServer.closeAllConnections?.();
     server.httpServer.close(() => process.exit(0));
   });
-}
-
-/** The latest change below these paths, ms since 1970. */
-function newest(paths) {
-  return Math.max(
-    0,
-    ...paths.filter(existsSync).map((path) => {
-      const stat = statSync(path);
-      if (!stat.isDirectory()) return stat.mtimeMs;
-      return Math.max(stat.mtimeMs, newest(readdirSync(path).map((name) => join(path, name))));
-    }),
-  );
 }
 
 /** A person sits at this machine's screen. */
