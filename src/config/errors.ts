@@ -28,6 +28,16 @@ export class ConfigError extends UserError {
   }
 }
 
+/** Parts of the page's address that can't be used. `message` names each of them. */
+export class LinkError extends UserError {
+  constructor(issues: readonly ConfigIssue[]) {
+    super(issues.map(({ message }) => `In the link: ${message}`).join('\n'), {
+      kept: 'Everything else that the link says counts.',
+      remedy: 'Correct the link, or ask whoever sent it. All settings can be changed on the page, too.',
+    });
+  }
+}
+
 /** `my.yaml, line 12: training.epochs is "many"; allowed: …`. */
 function issueText(issue: ConfigIssue): string {
   const place = issue.line === null ? issue.source : `${issue.source}, line ${issue.line}`;

@@ -95,7 +95,7 @@ test('settings that cannot be: path, what is allowed, line', async ({ page }) =>
 
 test('an override in the address that cannot be is named too', async ({ page }) => {
   await open(page, { 'training.learning_rate': -1 });
-  expect(await expectProblem(page, 'ConfigError')).toMatch(/training\.learning_rate/);
+  expect(await expectProblem(page, 'LinkError')).toMatch(/training\.learning_rate/);
 });
 
 test('WebGPU asked for where there is none', async ({ page }) => {

@@ -4,10 +4,10 @@ import { ConfigError, type ConfigIssue } from '../../config/errors.ts';
 import { layerOf, type ConfigLayer } from '../../config/layer.ts';
 import { resolveConfig, type ResolvedConfig } from '../../config/merge.ts';
 import { commentsOf, parseLayer } from '../../config/parse.ts';
-import { overridesFromQuery } from '../../config/query.ts';
 import type { Config } from '../../config/schema.ts';
 import { leafPaths, mergeTrees, treeOf, type ConfigTree, type ConfigValue } from '../../config/tree.ts';
 import { configToYaml } from '../../config/yamlOut.ts';
+import { address } from './address.ts';
 import { announce } from './announce.svelte.ts';
 import { problems } from './problems.svelte.ts';
 
@@ -23,13 +23,12 @@ const PAGE = 'page';
 let sampleLoaded = $state.raw<() => boolean>(() => false);
 let file = $state.raw<ConfigLayer | null>(null);
 let edits = $state.raw<ConfigTree>({});
-const address = fromAddress();
 
 const below = (withSample: boolean): ConfigLayer[] => [
   base,
   ...(withSample ? [sample] : []),
   ...(file ? [file] : []),
-  ...(address ? [address] : []),
+  address.overrides,
 ];
 const resolved = $derived(resolve([...below(sampleLoaded()), layerOf(PAGE, edits)]));
 const resolvedForSample = $derived(resolve([...below(true), layerOf(PAGE, edits)]));
@@ -38,6 +37,10 @@ export const config = {
   /** What counts now. */
   get effective(): Config {
     return resolved.config;
+  },
+  /** What a page has that was told nothing of settings. */
+  byItself(withSample: boolean): Config {
+    return resolveConfig(withSample ? [base, sample] : [base]).config;
   },
   /** What will count once the sample data set is loaded: importing it needs its size and seed. */
   get forSample(): Config {
@@ -124,15 +127,6 @@ export function chooseArchitecture(name: Config['model']['architecture']): void 
 
 /** Read when the settings are first looked at: the page has enough to do when it opens. */
 let help: ReadonlyMap<string, string> | undefined;
-
-function fromAddress(): ConfigLayer | null {
-  try {
-    return overridesFromQuery(location.search);
-  } catch (error) {
-    problems.showError(error);
-    return null;
-  }
-}
 
 /** Each layer was checked when it came in; should they not go together, the page still has its defaults. */
 function resolve(layers: readonly ConfigLayer[]): ResolvedConfig {

@@ -5,7 +5,6 @@ import { ConfigError, type ConfigIssue } from '../../../src/config/errors.ts';
 import { layerOf } from '../../../src/config/layer.ts';
 import { resolveConfig } from '../../../src/config/merge.ts';
 import { overridesFromFlags } from '../../../src/config/flags.ts';
-import { overridesFromQuery } from '../../../src/config/query.ts';
 import { configToYaml } from '../../../src/config/yamlOut.ts';
 import { describeSetting, settingPaths } from '../../../src/config/describe.ts';
 import { leafPaths, type ConfigTree } from '../../../src/config/tree.ts';
@@ -176,44 +175,8 @@ describe('layers', () => {
   });
 });
 
-describe('overrides in the address', () => {
-  const valuesOf = (search: string) => overridesFromQuery(search).values;
-
-  it('are typed by the schema', () => {
-    expect(
-      valuesOf('?training.epochs=30&data.batch_size=16&training.learning_rate=3e-4&model.pretrained=false'),
-    ).toEqual({
-      training: { epochs: 30, learning_rate: 0.0003 },
-      data: { batch_size: 16 },
-      model: { pretrained: false },
-    });
-    expect(valuesOf('?training.batchnorm_batch=null')).toEqual({ training: { batchnorm_batch: null } });
-    expect(valuesOf('?training.augmentation.crop_scale=0.8,1')).toEqual({
-      training: { augmentation: { crop_scale: [0.8, 1] } },
-    });
-    expect(valuesOf('?training.augmentation.crop_scale=[0.8,1.0]')).toEqual(
-      valuesOf('?training.augmentation.crop_scale=0.8,1'),
-    );
-  });
-
-  it('leave text as text', () => {
-    expect(valuesOf('?output.author=42&output.version=1.2.3')).toEqual({ output: { author: '42', version: '1.2.3' } });
-  });
-
-  it('ignore keys that are none of ours', () => {
-    expect(valuesOf('?utm_source=mail&debug')).toEqual({});
-  });
-
-  it('refuse a path that is no setting, a section, a wrong value, and a path given twice', () => {
-    expect(issuesOf(() => overridesFromQuery('?training.epoch=3'))[0]!.message).toContain('training.epochs?');
-    expect(issuesOf(() => overridesFromQuery('?trianing.epochs=3'))[0]!.message).toContain('training.epochs?');
-    expect(issuesOf(() => overridesFromQuery('?training=3'))[0]!.message).toContain('is a section');
-    expect(issuesOf(() => overridesFromQuery('?training.epochs=lots'))[0]!.message).toContain('"lots" (text)');
-    expect(issuesOf(() => overridesFromQuery('?training.epochs='))[0]!.message).toContain('nothing');
-    expect(issuesOf(() => overridesFromQuery('?training.epochs=3&training.epochs=4'))[0]!.message).toContain('twice');
-  });
-
-  it('share their rules with --set on a command line', () => {
+describe('overrides on a command line', () => {
+  it('are paths and values, the first = between them', () => {
     expect(overridesFromFlags(['training.epochs=30', 'output.description=a=b']).values).toEqual({
       training: { epochs: 30 },
       output: { description: 'a=b' },
