@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { parametersOfNode } from '../../graph/parameters.ts';
-import type { Graph, ParameterSpec, Weights } from '../../graph/types.ts';
+import type { Graph, ParameterSpec, Tensor, Weights } from '../../graph/types.ts';
 import { layoutOf, type Layout } from './layouts.ts';
 import { isDepthwise } from './ops/conv2d.ts';
 import type { NodeParameters } from './ops/types.ts';
@@ -19,9 +19,6 @@ export interface DeviceParameters {
   ofNode(node: string): NodeParameters;
   read(): Promise<Weights>;
   write(weights: Weights): void;
-  readMoments(): Promise<Weights>;
-  /** @throws Error where a trained parameter's moments are missing or have another shape. */
-  writeMoments(moments: Weights): void;
   dispose(): void;
 }
 
@@ -53,16 +50,6 @@ export function uploadParameters(
     byNode.set(node.name, own);
   }
 
-  const replace = (old: tf.Tensor, parameter: DeviceParameter, data: Float32Array): tf.Tensor => {
-    const fresh = tf.tensor(parameter.layout.toEngine(data), [...parameter.layout.engineShape]);
-    old.dispose();
-    return fresh;
-  };
-  const download = async (parameter: DeviceParameter, tensor: tf.Tensor) => ({
-    shape: parameter.spec.shape,
-    data: parameter.layout.toTorch((await tensor.data()) as Float32Array),
-  });
-
   return {
     all,
     ofNode(node) {
@@ -72,32 +59,12 @@ export function uploadParameters(
       return result;
     },
     async read() {
-      const entries = [...all.values()].map(async (p) => [p.spec.name, await download(p, p.value)] as const);
+      const entries = [...all.values()].map(async (p) => [p.spec.name, await downloaded(p, p.value)] as const);
       return new Map(await Promise.all(entries));
     },
     write(next) {
       for (const p of all.values()) dataOf(next, p.spec.name, p.spec);
-      for (const p of all.values()) p.value = replace(p.value, p, dataOf(next, p.spec.name, p.spec));
-    },
-    async readMoments() {
-      const entries = [...all.values()].flatMap((p) =>
-        p.moments
-          ? [
-              download(p, p.moments.first).then((tensor) => [`${p.spec.name}.exp_avg`, tensor] as const),
-              download(p, p.moments.second).then((tensor) => [`${p.spec.name}.exp_avg_sq`, tensor] as const),
-            ]
-          : [],
-      );
-      return new Map(await Promise.all(entries));
-    },
-    writeMoments(moments) {
-      for (const p of all.values()) {
-        if (!p.moments) continue;
-        p.moments = {
-          first: replace(p.moments.first, p, dataOf(moments, `${p.spec.name}.exp_avg`, p.spec)),
-          second: replace(p.moments.second, p, dataOf(moments, `${p.spec.name}.exp_avg_sq`, p.spec)),
-        };
-      }
+      for (const p of all.values()) p.value = replaced(p.value, p, dataOf(next, p.spec.name, p.spec));
     },
     dispose() {
       for (const p of all.values()) {
@@ -110,7 +77,20 @@ export function uploadParameters(
   };
 }
 
-function dataOf(weights: Weights, name: string, spec: ParameterSpec): Float32Array {
+/** A tensor of a parameter's shape in the place of `old`, which is freed. `data`: torch's layout. */
+export function replaced(old: tf.Tensor, { layout }: DeviceParameter, data: Float32Array): tf.Tensor {
+  const fresh = tf.tensor(layout.toEngine(data), [...layout.engineShape]);
+  old.dispose();
+  return fresh;
+}
+
+/** A copy of a tensor of a parameter's shape, in torch's layout. */
+export async function downloaded({ spec, layout }: DeviceParameter, tensor: tf.Tensor): Promise<Tensor> {
+  return { shape: spec.shape, data: layout.toTorch((await tensor.data()) as Float32Array) };
+}
+
+/** Throws where it is missing or has another shape. */
+export function dataOf(weights: Weights, name: string, spec: ParameterSpec): Float32Array {
   const tensor = weights.get(name);
   if (!tensor) throw new Error(`The weights lack ${name}.`);
   if (tensor.shape.join() !== spec.shape.join()) {

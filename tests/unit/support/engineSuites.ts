@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildGraph } from '../../../src/architectures/index.ts';
 import { layoutOf } from '../../../src/engine/reference/layouts.ts';
 import { isDepthwise } from '../../../src/engine/reference/ops/conv2d.ts';
-import { opOf } from '../../../src/engine/reference/ops/index.ts';
+import { backwardOf } from '../../../src/engine/reference/ops/backward.ts';
+import { forwardOf } from '../../../src/engine/reference/ops/index.ts';
 import type { Engine, LabelledBatch, NetworkOptions } from '../../../src/engine/types.ts';
 import { parametersOfNode } from '../../../src/graph/parameters.ts';
 import type { Graph, GraphNode } from '../../../src/graph/types.ts';
@@ -66,13 +67,13 @@ export function layersSuite(open: Open): void {
           tf.tensor(layout.toEngine(formulaTensor(spec.name, spec.shape)), [...layout.engineShape]),
         ]),
       );
-      const op = opOf(node);
-      const { output, saved } = op.forward({ node, inputs: [x], parameters, training: true, uniform: Math.random });
+      const given = { node, inputs: [x], parameters, training: true, uniform: Math.random };
+      const { output, saved } = forwardOf(node)(given);
       expect(output.shape).toEqual(entry.outputShape);
       expect(distance(await output.data(), entry.y)).toBeLessThan(2e-5);
 
       const dy = tf.tensor(new Float32Array(signed(`${node.name} dy`, output.size)), output.shape);
-      const result = op.backward!({ node, dy, saved, parameters, inputShapes: [x.shape], wanted: [true] });
+      const result = backwardOf(node)!({ node, dy, saved, parameters, inputShapes: [x.shape], wanted: [true] });
       expect(result.inputs[0]!.shape).toEqual(entry.shape);
       expect(distance(await result.inputs[0]!.data(), entry.dx)).toBeLessThan(5e-5);
       for (const { spec, layout } of specs) {

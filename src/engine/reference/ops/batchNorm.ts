@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { BatchNorm2dNode } from '../../../graph/types.ts';
 import { hasKernel, run, runMany } from './kernel.ts';
-import type { Op } from './types.ts';
+import type { Backward, Forward } from './types.ts';
 
 /**
  * Fused kernels that a backend may bring (wasmGradients, webgpuKernels). `moments` is `[2,C]`: mean, biased variance.
@@ -15,38 +15,37 @@ export const BATCH_NORM_GRADIENT = 'PacerBatchNormGradient';
  * torch.nn.BatchNorm2d. Train mode normalises with the batch's mean and biased variance; the caller moves the running
  * statistics (with the unbiased variance) once it knows that the step counts. Eval mode uses the running statistics.
  */
-export const batchNorm2d: Op<BatchNorm2dNode> = {
-  forward({ node, inputs, parameters, training }) {
-    const x = inputs[0] as tf.Tensor4D;
-    const { weight: gamma, bias: beta } = parameters as { weight: tf.Tensor; bias: tf.Tensor };
-    if (!training) {
-      const mean = parameters.running_mean!;
-      const variance = parameters.running_var!;
-      return { output: normalised(x, mean, variance, gamma, beta, node.eps), saved: [] };
-    }
-    const moments = momentsOf(x);
-    const output = hasKernel(BATCH_NORM_APPLY)
-      ? run(BATCH_NORM_APPLY, { x, moments, gamma, beta }, { eps: node.eps })
-      : normalised(x, ...rowsOf(moments), gamma, beta, node.eps);
-    return { output, saved: [x, moments], statistics: { moments, count: x.size / node.channels } };
-  },
-  backward({ node, dy, saved, parameters }) {
-    const [x, moments] = saved as [tf.Tensor, tf.Tensor];
-    const gamma = parameters.weight!;
-    if (hasKernel(BATCH_NORM_GRADIENT)) {
-      const [dx, weight, bias] = runMany(BATCH_NORM_GRADIENT, { x, dy, gamma, moments }, { eps: node.eps });
-      return { inputs: [dx!], weight: weight!, bias: bias! };
-    }
-    const [mean, variance] = rowsOf(moments);
-    const count = x.size / node.channels;
-    const inverse = tf.rsqrt(tf.add(variance, node.eps));
-    const bias = tf.sum(dy, [0, 1, 2]);
-    const centred = tf.mul(tf.sub(x, mean), inverse);
-    const weight = tf.sum(tf.mul(dy, centred), [0, 1, 2]);
-    // dx = γ/σ · (dy − mean(dy) − x̂ · mean(dy · x̂)), Ioffe & Szegedy 2015, section 3.
-    const rest = tf.sub(tf.sub(dy, tf.div(bias, count)), tf.mul(centred, tf.div(weight, count)));
-    return { inputs: [tf.mul(rest, tf.mul(gamma, inverse))], weight, bias };
-  },
+export const batchNorm2d: Forward<BatchNorm2dNode> = ({ node, inputs, parameters, training }) => {
+  const x = inputs[0] as tf.Tensor4D;
+  const { weight: gamma, bias: beta } = parameters as { weight: tf.Tensor; bias: tf.Tensor };
+  if (!training) {
+    const mean = parameters.running_mean!;
+    const variance = parameters.running_var!;
+    return { output: normalised(x, mean, variance, gamma, beta, node.eps), saved: [] };
+  }
+  const moments = momentsOf(x);
+  const output = hasKernel(BATCH_NORM_APPLY)
+    ? run(BATCH_NORM_APPLY, { x, moments, gamma, beta }, { eps: node.eps })
+    : normalised(x, ...rowsOf(moments), gamma, beta, node.eps);
+  return { output, saved: [x, moments], statistics: { moments, count: x.size / node.channels } };
+};
+
+export const batchNorm2dBackward: Backward<BatchNorm2dNode> = ({ node, dy, saved, parameters }) => {
+  const [x, moments] = saved as [tf.Tensor, tf.Tensor];
+  const gamma = parameters.weight!;
+  if (hasKernel(BATCH_NORM_GRADIENT)) {
+    const [dx, weight, bias] = runMany(BATCH_NORM_GRADIENT, { x, dy, gamma, moments }, { eps: node.eps });
+    return { inputs: [dx!], weight: weight!, bias: bias! };
+  }
+  const [mean, variance] = rowsOf(moments);
+  const count = x.size / node.channels;
+  const inverse = tf.rsqrt(tf.add(variance, node.eps));
+  const bias = tf.sum(dy, [0, 1, 2]);
+  const centred = tf.mul(tf.sub(x, mean), inverse);
+  const weight = tf.sum(tf.mul(dy, centred), [0, 1, 2]);
+  // dx = γ/σ · (dy − mean(dy) − x̂ · mean(dy · x̂)), Ioffe & Szegedy 2015, section 3.
+  const rest = tf.sub(tf.sub(dy, tf.div(bias, count)), tf.mul(centred, tf.div(weight, count)));
+  return { inputs: [tf.mul(rest, tf.mul(gamma, inverse))], weight, bias };
 };
 
 /** Mean and variance as two `[C]` tensors. */

@@ -1,22 +1,28 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Conv2dNode } from '../../../graph/types.ts';
 import { run } from './kernel.ts';
-import type { Op } from './types.ts';
+import type { Backward, Forward } from './types.ts';
 
 /** torch.nn.Conv2d: symmetric zero padding, floor; groups 1, depthwise (groups = in = out), or any other by slices. */
-export const conv2d: Op<Conv2dNode> = {
-  forward({ node, inputs: [x], parameters: { weight, bias } }) {
-    const y =
-      groupsOf(node) === 'some' ? grouped(node, x as tf.Tensor4D, weight as tf.Tensor4D) : plain(node, x!, weight!);
-    return { output: bias ? tf.add(y, bias) : y, saved: [x!] };
-  },
-  backward({ node, dy, saved: [x], parameters: { weight }, inputShapes, wanted }) {
-    const result =
-      groupsOf(node) === 'some'
-        ? groupedBackward(node, x as tf.Tensor4D, weight as tf.Tensor4D, dy as tf.Tensor4D, wanted[0]!)
-        : plainBackward(node, x!, weight!, dy, inputShapes[0]!, wanted[0]!);
-    return { inputs: [result.dx], weight: result.dw, ...(node.bias && { bias: tf.sum(dy, [0, 1, 2]) }) };
-  },
+export const conv2d: Forward<Conv2dNode> = ({ node, inputs: [x], parameters: { weight, bias } }) => {
+  const y =
+    groupsOf(node) === 'some' ? grouped(node, x as tf.Tensor4D, weight as tf.Tensor4D) : plain(node, x!, weight!);
+  return { output: bias ? tf.add(y, bias) : y, saved: [x!] };
+};
+
+export const conv2dBackward: Backward<Conv2dNode> = ({
+  node,
+  dy,
+  saved: [x],
+  parameters: { weight },
+  inputShapes,
+  wanted,
+}) => {
+  const result =
+    groupsOf(node) === 'some'
+      ? groupedBackward(node, x as tf.Tensor4D, weight as tf.Tensor4D, dy as tf.Tensor4D, wanted[0]!)
+      : plainBackward(node, x!, weight!, dy, inputShapes[0]!, wanted[0]!);
+  return { inputs: [result.dx], weight: result.dw, ...(node.bias && { bias: tf.sum(dy, [0, 1, 2]) }) };
 };
 
 export function isDepthwise(node: Conv2dNode): boolean {

@@ -5,11 +5,10 @@ import { conv2d } from './conv2d.ts';
 import { channelAffine, dropout, input, linear, softmax } from './dense.ts';
 import { avgPool2d, globalAvgPool, maxPool2d } from './pooling.ts';
 import { add, concat, flatten, mul } from './structure.ts';
-import type { Op } from './types.ts';
+import type { Forward } from './types.ts';
 
-type OpTable = { readonly [K in GraphNode['op']]: Op<Extract<GraphNode, { op: K }>> };
-
-const table: OpTable = {
+/** Apart from the backward steps: whoever only predicts doesn't bring them along. */
+const table: { readonly [K in GraphNode['op']]: Forward<Extract<GraphNode, { op: K }>> } = {
   input,
   conv2d,
   batchNorm2d,
@@ -27,6 +26,6 @@ const table: OpTable = {
   channelAffine,
 };
 
-export function opOf(node: GraphNode): Op<GraphNode> {
-  return table[node.op] as Op<GraphNode>;
+export function forwardOf(node: GraphNode): Forward<GraphNode> {
+  return table[node.op] as Forward<GraphNode>;
 }

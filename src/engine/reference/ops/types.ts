@@ -47,9 +47,6 @@ export interface BackwardResult {
   readonly bias?: Tensor;
 }
 
-/** Both run inside `tf.tidy`: what they don't return is freed. */
-export interface Op<N extends GraphNode> {
-  forward(args: ForwardArguments<N>): ForwardResult;
-  /** Absent: forward only (ops of export graphs). */
-  backward?(args: BackwardArguments<N>): BackwardResult;
-}
+/** Both run inside `tf.tidy`: what they don't return is freed. Ops of export graphs have no backward step. */
+export type Forward<N extends GraphNode> = (args: ForwardArguments<N>) => ForwardResult;
+export type Backward<N extends GraphNode> = (args: BackwardArguments<N>) => BackwardResult;

@@ -1,0 +1,91 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Graph, ParameterSpec, Weights } from '../../graph/types.ts';
+import { turn } from '../turn.ts';
+import type { ImageBatch } from '../types.ts';
+import type { Host } from './host.ts';
+import { uploadParameters, type DeviceParameters } from './parameters.ts';
+import { forward, planOf, type ForwardOptions, type ForwardPass, type Plan } from './pass.ts';
+
+/** Where work on the processor has held the thread for this long, ms, the event loop gets a turn: commands are heard. */
+const BREATH = 200;
+
+/** A graph with its parameters on the device: what training and predicting share. */
+export interface Runner {
+  readonly plan: Plan;
+  readonly parameters: DeviceParameters;
+  /** One call at a time: a step reads logits back in its middle, and nothing may change the weights meanwhile. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
+  /** Awaited after each node. */
+  afterNode(): Promise<void>;
+  forward(batch: ImageBatch, options: Pick<ForwardOptions, 'training' | 'record' | 'uniform'>): Promise<ForwardPass>;
+  /** Logits `[n, classes]`, eval mode. */
+  predict(batch: ImageBatch): Promise<Float32Array>;
+  dispose(): void;
+}
+
+export function createRunner(
+  host: Host,
+  graph: Graph,
+  weights: Weights,
+  trainable: (spec: ParameterSpec) => boolean,
+): Runner {
+  host.enter();
+  const parameters = uploadParameters(graph, weights, trainable);
+  const trained = new Set([...parameters.all.values()].flatMap((p) => (p.moments ? [p.spec.node] : [])));
+  const plan = planOf(graph, trained);
+  const channels = graph.nodes[0]?.op === 'input' ? graph.nodes[0].channels : 3;
+  let disposed = false;
+  let queue: Promise<unknown> = Promise.resolve();
+  let breathed = performance.now();
+
+  const runner: Runner = {
+    plan,
+    parameters,
+    inTurn(work) {
+      const run = queue.then(() => {
+        if (disposed) throw new Error('The network has been disposed of.');
+        return host.guard(work);
+      });
+      queue = run.catch(() => {});
+      return run;
+    },
+    async afterNode() {
+      host.observe();
+      if (performance.now() - breathed < BREATH) return;
+      await turn();
+      breathed = performance.now();
+      host.enter();
+    },
+    forward({ images, n, size }, options) {
+      if (images.length !== n * size * size * channels) {
+        throw new Error(`${images.length} numbers are no batch [${n},${size},${size},${channels}].`);
+      }
+      host.enter();
+      return forward(plan, tf.tensor4d(images, [n, size, size, channels]), {
+        ...options,
+        parameters: parameters.ofNode,
+        onNode: runner.afterNode,
+      });
+    },
+    predict: (batch) =>
+      runner.inTurn(async () => {
+        const pass = await runner.forward(batch, { training: false, record: false, uniform: notAsked });
+        try {
+          return (await pass.output.data()) as Float32Array;
+        } finally {
+          pass.ledger.disposeAll();
+        }
+      }),
+    dispose() {
+      if (disposed) return;
+      disposed = true;
+      queue = queue.then(() => parameters.dispose());
+    },
+  };
+  return runner;
+}
+
+/** Dropout draws nothing in eval mode. */
+const notAsked: ForwardOptions['uniform'] = () => () => {
+  throw new Error('Random numbers are asked for in eval mode.');
+};
