@@ -15,7 +15,7 @@ export const command: Command = {
   summary: 'Lists, shows and compares the versions of the model; goes back to an earlier one.',
   usage: `npm run versions -- list | show V | diff A B | rollback V | notes V TEXT [flags]
 
-  list                   all, the newest first; * is current, ! is damaged
+  list                   all, the newest first; * is current, ! cannot be used
   show V                 all about one, its checksums verified
   diff A B               labels, settings and figures that differ
   rollback V             makes V current; sync-model --version V then copies it to the app
@@ -72,10 +72,12 @@ async function list(
   return { lines: listed(listing, place.modelsDir), json: listing };
 }
 
-function listed({ versions, damaged, current, suggested }: RegistryListing, modelsDir: string): string[] {
+function listed(listing: RegistryListing, modelsDir: string): string[] {
+  const { versions, damaged, newer, current, suggested } = listing;
   const next = `The next number would be ${suggested}: npm run sync-model -- --version ${suggested}.`;
-  if (versions.length + damaged.length === 0) return [`There are no versions in ${modelsDir} yet.`, next];
-  const missing = current !== null && !versions.some(({ version }) => version === current);
+  if (versions.length + damaged.length + newer.length === 0)
+    return [`There are no versions in ${modelsDir} yet.`, next];
+  const missing = current !== null && !newer.includes(current) && !versions.some(({ version }) => version === current);
   const rows = versions.map((one) => [
     one.version === current ? '*' : ' ',
     one.version,
@@ -91,6 +93,7 @@ function listed({ versions, damaged, current, suggested }: RegistryListing, mode
   const head = ['', 'version', 'made', 'network', 'classes', 'Test', 'validation', 'size', 'started from', 'notes'];
   return [
     ...(rows.length > 0 ? table([head, ...rows], [0, 1, 2, 3, 8, 9]) : []),
+    ...newer.map((version) => `!  ${version}  saved by a newer version of PacerID Studio, left as it is`),
     ...damaged.map(({ version, reason }) => `!  ${version}  damaged: ${reason}`),
     '',
     ...(current === null ? ['No version is current.'] : []),

@@ -1,6 +1,8 @@
 import { UserError } from '../errors.ts';
 
 const untouched = 'All versions are as they were.';
+const takenOver = (taken: readonly string[]): string =>
+  taken.length > 0 ? `${taken.join(', ')} ${taken.length > 1 ? 'were' : 'was'} taken over. ` : '';
 
 /** Not of the form `v1.2.0`. */
 export class InvalidVersionError extends UserError {
@@ -36,10 +38,19 @@ export class DamagedVersionError extends UserError {
   /** `taken`: versions that were taken over before this one could not be. */
   constructor(version: string, reason: string, taken: readonly string[] = []) {
     super(`Version ${version} is damaged: ${reason}.`, {
-      kept:
-        (taken.length > 0 ? `${taken.join(', ')} ${taken.length > 1 ? 'were' : 'was'} taken over. ` : '') +
-        'Nothing of the damaged one was used or copied, and it was left as it is.',
+      kept: takenOver(taken) + 'Nothing of the damaged one was used or copied, and it was left as it is.',
       remedy: `Bring the folder of ${version} back from version control or a backup, or remove it and make the version anew.`,
+    });
+  }
+}
+
+/** A version whose record has a schema that this code doesn't know. */
+export class NewerVersionError extends UserError {
+  /** `taken`: as in `DamagedVersionError`. */
+  constructor(version: string, taken: readonly string[] = []) {
+    super(`Version ${version} was saved by a newer version of PacerID Studio, and this one cannot read it.`, {
+      kept: `${takenOver(taken)}It was left as it is: it is neither used nor changed nor removed here.`,
+      remedy: `Use ${version} where the newer one is: reload the page, or bring the repository up to date.`,
     });
   }
 }

@@ -1,4 +1,5 @@
 import { z } from '../zod.ts';
+import { NewerVersionError } from './errors.ts';
 import type { VersionRecord } from './types.ts';
 
 const count = z.int().min(0);
@@ -6,9 +7,14 @@ const count = z.int().min(0);
 const figure = z.nullable(z.number()).transform((value) => value ?? NaN);
 const metrics = z.object({ n: count, loss: figure, accuracy: figure, precision: figure });
 
-/** What a version's `version.json` must say; keys of later schemas are left alone. */
+const SCHEMA = 1;
+
+/**
+ * What a version's `version.json` must say; keys that this one doesn't know are left alone. A version never changes, so neither does
+ * its record: where a later schema says something else, `readRecord` turns what older ones say into it.
+ */
 const versionRecord = z.object({
-  schema: z.literal(1),
+  schema: z.literal(SCHEMA),
   version: z.string(),
   createdAt: z.number(),
   modelName: z.string().regex(/^[A-Za-z][\w-]*$/),
@@ -34,7 +40,7 @@ export function recordText(record: VersionRecord): string {
   return `${JSON.stringify(record, null, 2)}\n`;
 }
 
-/** The record, or in words what is wrong. `version`: the folder's name. */
+/** The record, or in words what is wrong. `version`: the folder's name. Throws `NewerVersionError`. */
 export function readRecord(bytes: Uint8Array | undefined, version: string): VersionRecord | string {
   if (bytes === undefined) return 'version.json is missing';
   let parsed: unknown;
@@ -43,6 +49,8 @@ export function readRecord(bytes: Uint8Array | undefined, version: string): Vers
   } catch {
     return 'version.json is not JSON';
   }
+  const schema = (parsed as { readonly schema?: unknown } | null)?.schema;
+  if (typeof schema === 'number' && schema > SCHEMA) throw new NewerVersionError(version);
   const result = versionRecord.safeParse(parsed);
   if (!result.success)
     return `version.json lacks what a version says of itself (${result.error.issues[0]?.path.join('.')})`;

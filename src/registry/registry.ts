@@ -1,7 +1,13 @@
 import { CHECKSUMS, checksumsText, hashBytes, verifiedFiles } from './checksums.ts';
 import type { VersionContent } from './content.ts';
 import { versionDiff } from './diff.ts';
-import { CurrentVersionError, DamagedVersionError, NoSuchVersionError, VersionExistsError } from './errors.ts';
+import {
+  CurrentVersionError,
+  DamagedVersionError,
+  NewerVersionError,
+  NoSuchVersionError,
+  VersionExistsError,
+} from './errors.ts';
 import { compareVersions, isVersion, versionAfter, versionOf } from './number.ts';
 import { readRecord } from './record.ts';
 import type { Folder, RegistryListing, Sha256, VersionDetails, VersionDiff, VersionRecord } from './types.ts';
@@ -24,7 +30,9 @@ export interface OpenVersion extends VersionContent {
 export interface Registry {
   /** `candidate`: the model that the suggested number is for; null: one like the newest version. */
   list(candidate?: Candidate | null): Promise<RegistryListing>;
-  /** Throws `NoSuchVersionError`, `DamagedVersionError`. */
+  /** Those that newer code saved, the highest number first; no other file of any version is read. */
+  newer(): Promise<string[]>;
+  /** Throws `NoSuchVersionError`, `DamagedVersionError`, `NewerVersionError`. */
   read(version: string): Promise<VersionDetails>;
   /** The version itself: all its files but notes, verified, `SHA256SUMS` among them. Throws as `read` does. */
   open(version: string): Promise<OpenVersion>;
@@ -39,7 +47,7 @@ export interface Registry {
   setCurrent(version: string): Promise<void>;
   setNotes(version: string, notes: string): Promise<void>;
   diff(a: string, b: string): Promise<VersionDiff>;
-  /** Throws `CurrentVersionError` unless it is the last one. A damaged one goes too. */
+  /** Throws `CurrentVersionError` unless it is the last one that can be removed, `NewerVersionError`. A damaged one goes too. */
   remove(version: string): Promise<void>;
 }
 
@@ -63,9 +71,22 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
       .sort(compareVersions);
   const notesOf = async (version: string): Promise<string> => text(await folder.read(`${folderOf(version)}/${NOTES}`));
 
-  /** Reads and hashes every file. */
+  const described = async (version: string): Promise<VersionRecord | string> =>
+    readRecord(await folder.read(`${folderOf(version)}/version.json`), version);
+  const isNewer = async (version: string): Promise<boolean> => {
+    try {
+      await described(version);
+      return false;
+    } catch (error) {
+      if (error instanceof NewerVersionError) return true;
+      throw error;
+    }
+  };
+
+  /** Reads and hashes every file. Throws `NewerVersionError` before that: such a one cannot be judged. */
   const whole = async (version: string): Promise<VersionContent | string> => {
     seenWhole.delete(version);
+    await described(version);
     const files = await verifiedFiles(folder, folderOf(version), hash);
     if (typeof files === 'string') return files;
     const record = readRecord(files.get('version.json'), version);
@@ -86,8 +107,7 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
   };
   const recordOf = async (version: string): Promise<VersionRecord | string> => {
     const sums = await sumsOf(version);
-    if (sums !== undefined && seenWhole.get(version) === sums)
-      return readRecord(await folder.read(`${folderOf(version)}/version.json`), version);
+    if (sums !== undefined && seenWhole.get(version) === sums) return described(version);
     const found = await whole(version);
     return typeof found === 'string' ? found : found.record;
   };
@@ -105,6 +125,11 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
       metrics: text(files.get('metrics.json')),
     };
   };
+  const newer = async (): Promise<string[]> => {
+    const found: string[] = [];
+    for (const version of await names()) if (await isNewer(version)) found.unshift(version);
+    return found;
+  };
   const numbered = async (version: string): Promise<boolean> => (await sumsOf(version)) !== undefined;
 
   return {
@@ -112,14 +137,18 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
       const versions: RegistryListing['versions'][number][] = [];
       const damaged: RegistryListing['damaged'][number][] = [];
       let highest: string | null = null;
+      const unread = await newer();
       for (const version of await names()) {
-        const record = await recordOf(version);
         if (await numbered(version)) highest = version;
+        if (unread.includes(version)) continue;
+        const record = await recordOf(version);
         if (typeof record === 'string') damaged.unshift({ version, reason: record });
         else versions.unshift({ ...record, notes: await notesOf(version) });
       }
-      return { versions, damaged, current: await current(), suggested: suggestedFor(candidate, versions[0], highest) };
+      const suggested = suggestedFor(candidate, versions[0], highest);
+      return { versions, damaged, newer: unread, current: await current(), suggested };
     },
+    newer,
     read,
     open,
     has: (version) => numbered(versionOf(version)),
@@ -153,8 +182,9 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
       const version = versionOf(given);
       const there = await names();
       if (!there.includes(version)) throw new NoSuchVersionError(version, there);
+      await described(version);
       if ((await current()) === version) {
-        if (there.length > 1) throw new CurrentVersionError(version);
+        if (there.length - (await newer()).length > 1) throw new CurrentVersionError(version);
         await folder.remove(CURRENT);
       }
       seenWhole.delete(version);

@@ -75,6 +75,8 @@ export interface RegistryListing {
   readonly suggested: string;
   /** Folders that look like versions but are not whole, with the reason: never written to the end, or changed since. */
   readonly damaged: readonly { readonly version: string; readonly reason: string }[];
+  /** Versions that newer code saved: not looked into, left as they are; the highest number first. */
+  readonly newer: readonly string[];
 }
 
 export interface VersionDetails extends VersionRecord {

@@ -33,6 +33,10 @@ export const versions = {
   get damaged(): RegistryListing['damaged'] {
     return listing?.damaged ?? [];
   },
+  /** Saved by a newer version of this page: left as they are. */
+  get newer(): RegistryListing['newer'] {
+    return listing?.newer ?? [];
+  },
   get saving(): string | null {
     return saving;
   },

@@ -1,8 +1,11 @@
 import { NoSuchDatasetError } from '../../dataset/errors.ts';
-import type { Dataset, DatasetStore } from '../../dataset/types.ts';
+import type { DatasetStore } from '../../dataset/types.ts';
+import { datasetRecords } from '../records.ts';
 import { keyValue, type KeyValue } from './keyValue.ts';
 
-export interface SweepingDatasetStore extends DatasetStore {
+export interface BrowserDatasetStore extends DatasetStore {
+  /** How many lie here that a newer page stored: they are not listed. */
+  newer(): Promise<number>;
   /**
    * Removes shards that no data set owns: what a closed tab left in the middle of an import, if that began more than `age` ms
    * ago (an id begins with its time). Not while an import is under way.
@@ -10,8 +13,11 @@ export interface SweepingDatasetStore extends DatasetStore {
   sweep(age: number): Promise<void>;
 }
 
-/** `dataset/ID` for the record, `cache/ID/N` and `original/ID/N` for its shards, in a database of their own. */
-export function datasetStore(records: KeyValue = keyValue('pacerid-datasets', 'this data set')): SweepingDatasetStore {
+/**
+ * `dataset/ID` for the record, `cache/ID/N` and `original/ID/N` for its shards, in a database of their own. Shards of a record that a newer
+ * page stored are owned by it as those of any other.
+ */
+export function datasetStore(records: KeyValue = keyValue('pacerid-datasets', 'this data set')): BrowserDatasetStore {
   const key = (kind: 'cache' | 'original', id: string, shard: number): string =>
     `${kind}/${id}/${String(shard).padStart(6, '0')}`;
   const shardKeys = async (): Promise<string[]> => [
@@ -23,14 +29,18 @@ export function datasetStore(records: KeyValue = keyValue('pacerid-datasets', 't
     if (bytes === undefined) throw new NoSuchDatasetError(id);
     return bytes;
   };
+  // Record by record: asking for all entries would load every shard.
+  const all = async (): Promise<unknown[]> =>
+    Promise.all((await records.keys('dataset/')).map((name) => records.get(name)));
+  const stored = (id: string): Promise<unknown> => records.get(`dataset/${id}`);
   return {
-    list: async () =>
-      // Record by record: asking for all entries would load every shard.
-      (await Promise.all((await records.keys('dataset/')).map((name) => records.get<Dataset>(name))))
-        .filter((dataset) => dataset !== undefined)
-        .sort((a, b) => b.createdAt - a.createdAt),
-    read: (id) => records.get<Dataset>(`dataset/${id}`),
-    write: (dataset) => records.set(`dataset/${dataset.id}`, dataset),
+    list: async () => datasetRecords.known(await all()).sort((a, b) => b.createdAt - a.createdAt),
+    newer: async () => (await all()).filter(datasetRecords.isNewer).length,
+    read: async (id) => datasetRecords.read(await stored(id)),
+    write: async (dataset) => {
+      datasetRecords.assertOurs(await stored(dataset.id));
+      await records.set(`dataset/${dataset.id}`, dataset);
+    },
     writeShard: (id, shard, caches, originals) =>
       records.setMany([
         [key('cache', id, shard), caches],
@@ -39,6 +49,7 @@ export function datasetStore(records: KeyValue = keyValue('pacerid-datasets', 't
     readCaches: (id, shard) => readShard('cache', id, shard),
     readOriginals: (id, shard) => readShard('original', id, shard),
     delete: async (id) => {
+      datasetRecords.assertOurs(await stored(id));
       // The record first: should this be cut off, the rest is swept at the next start.
       await records.del(`dataset/${id}`);
       await records.delMany((await shardKeys()).filter((name) => name.split('/')[1] === id));

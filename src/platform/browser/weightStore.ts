@@ -1,27 +1,37 @@
-import type { WeightCache, WeightRecord } from '../../weights/types.ts';
-import { keyValue } from './keyValue.ts';
+import type { WeightCache } from '../../weights/types.ts';
+import { weightRecords } from '../records.ts';
+import { keyValue, type KeyValue } from './keyValue.ts';
+
+export interface BrowserWeightStore extends WeightCache {
+  /** How many lie here that a newer page stored: they are neither listed nor given. */
+  newer(): Promise<number>;
+}
 
 /** Weights files in IndexedDB: the record and the bytes apart, so that a list doesn't load what it lists. */
-export function weightStore(): WeightCache {
-  const store = keyValue('pacerid-weights', 'these weights');
+export function weightStore(records: KeyValue = keyValue('pacerid-weights', 'these weights')): BrowserWeightStore {
   const about = (key: string) => `record/${key}`;
   const content = (key: string) => `bytes/${key}`;
+  const all = async (): Promise<unknown[]> => (await records.entries('record/')).map(([, record]) => record);
+  const assertOurs = async (key: string): Promise<void> => weightRecords.assertOurs(await records.get(about(key)));
   return {
-    async list() {
-      const keys = await store.keys('record/');
-      const records = await Promise.all(keys.map((key) => store.get<WeightRecord>(key)));
-      return records.filter((record) => record !== undefined);
-    },
-    async get(key) {
-      const record = await store.get<WeightRecord>(about(key));
-      const bytes = await store.get<Uint8Array<ArrayBuffer>>(content(key));
+    list: async () => weightRecords.known(await all()),
+    newer: async () => (await all()).filter(weightRecords.isNewer).length,
+    get: async (key) => {
+      const record = weightRecords.known([await records.get(about(key))])[0];
+      const bytes = await records.get<Uint8Array<ArrayBuffer>>(content(key));
+      // One of a newer page counts as none: ImageNet weights are then fetched again, for this visit.
       return record === undefined || bytes === undefined ? undefined : { record, bytes };
     },
-    set: (record, bytes) =>
-      store.setMany([
+    set: async (record, bytes) => {
+      await assertOurs(record.key);
+      await records.setMany([
         [about(record.key), record],
         [content(record.key), bytes],
-      ]),
-    delete: (key) => store.delMany([about(key), content(key)]),
+      ]);
+    },
+    delete: async (key) => {
+      await assertOurs(key);
+      await records.delMany([about(key), content(key)]);
+    },
   };
 }

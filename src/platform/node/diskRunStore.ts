@@ -2,6 +2,7 @@ import { appendFile, readdir, readFile, rm, stat, truncate } from 'node:fs/promi
 import { join } from 'node:path';
 import { CheckpointUnreadableError } from '../../training/errors.ts';
 import type { RunRecord, RunStore } from '../../training/types.ts';
+import { runRecords } from '../records.ts';
 import { asWriteError, writeWhole } from './atomicWrite.ts';
 import { eventLine, eventsOf } from './runEventText.ts';
 
@@ -90,8 +91,8 @@ export async function readRecord(dir: string): Promise<RunRecord | undefined> {
   const bytes = await readIfThere(join(dir, recordFile));
   if (bytes === undefined) return undefined;
   try {
-    const record = JSON.parse(bytes.toString('utf8')) as RunRecord;
-    if (record.schema === 1) return record;
+    const record: unknown = JSON.parse(bytes.toString('utf8'));
+    if (!runRecords.isNewer(record)) return runRecords.read(record);
   } catch {
     // Said below.
   }

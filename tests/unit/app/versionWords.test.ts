@@ -32,12 +32,13 @@ describe('a version number', () => {
   const taken = {
     versions: [{ ...record('v1.0.0', 10, 'a'), notes: '' }],
     damaged: [{ version: 'v1.0.1', reason: '' }],
+    newer: ['v2.0.0'],
   };
   it('is three whole numbers without leading zeros that nothing has taken', () => {
     expect(numberProblem('v1.10.0', taken)).toBe('');
     for (const wrong of ['1.2.0', 'v1.2', 'v01.2.0', 'v1.2.0-rc1', 'v1.2.x', ''])
       expect(numberProblem(wrong, taken), wrong).toMatch(/^A number like v1\.2\.0/);
-    expect(numberProblem('v1.0.0', taken)).toMatch(/exists/);
+    for (const one of ['v1.0.0', 'v2.0.0']) expect(numberProblem(one, taken)).toMatch(/exists/);
     expect(numberProblem('v1.0.1', taken)).toMatch(/damaged/);
   });
 });

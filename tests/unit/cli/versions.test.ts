@@ -240,9 +240,22 @@ it('marks damaged versions, and answers as JSON', async () => {
   expect(JSON.parse(await ask('list', '--json'))).toEqual({
     versions: [],
     damaged: [{ version: 'v1.0.0', reason: 'labels.txt was changed since' }],
+    newer: [],
     current: 'v1.0.0',
     suggested: 'v1.0.1',
   });
+});
+
+it('says which versions newer code saved', async () => {
+  await trained(1);
+  await sync('--version', 'v1.0.0');
+  await mkdir(join(place, 'models/versions/v2.0.0'));
+  await writeFile(join(place, 'models/versions/v2.0.0/version.json'), '{"schema":2}');
+  await writeFile(join(place, 'models/current'), 'v2.0.0\n');
+  const text = await ask('list');
+  expect(text).toContain('!  v2.0.0  saved by a newer version of PacerID Studio, left as it is');
+  expect(text).not.toContain('not there whole');
+  await expect(ask('rollback', 'v2.0.0')).rejects.toMatchObject({ name: 'NewerVersionError' });
 });
 
 it('as a process: a sentence with its remedy, and an exit code', async () => {

@@ -1,41 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { KeyValue } from '../../../src/platform/browser/keyValue.ts';
 import { runStore } from '../../../src/platform/browser/runStore.ts';
 import { newRun } from '../../../src/training/run.ts';
 import type { RunRecord } from '../../../src/training/types.ts';
+import { memoryKeyValue } from '../support/memoryKeyValue.ts';
 import { config } from '../training/smallRun.ts';
-
-/** A database in memory that notes each transaction that writes. */
-function memory(): { records: KeyValue; held: Map<string, unknown>; writes: string[][] } {
-  const held = new Map<string, unknown>();
-  const writes: string[][] = [];
-  const sorted = (prefix: string): string[] => [...held.keys()].filter((key) => key.startsWith(prefix)).sort();
-  const setMany = (entries: [string, unknown][]): Promise<void> => {
-    writes.push(entries.map(([key]) => key));
-    for (const [key, value] of entries) held.set(key, structuredClone(value));
-    return Promise.resolve();
-  };
-  const delMany = (keys: string[]): Promise<void> => {
-    for (const key of keys) held.delete(key);
-    return Promise.resolve();
-  };
-  const records: KeyValue = {
-    get: <T>(key: string) => Promise.resolve(held.get(key) as T | undefined),
-    set: (key, value) => setMany([[key, value]]),
-    append: (prefix, value) => {
-      const last = sorted(prefix).at(-1);
-      const next = last === undefined ? 0 : Number(last.slice(prefix.length)) + 1;
-      return setMany([[`${prefix}${String(next).padStart(8, '0')}`, value]]);
-    },
-    setMany,
-    delMany,
-    del: (key) => delMany([key]),
-    keys: (prefix) => Promise.resolve(sorted(prefix)),
-    entries: <T>(prefix: string) =>
-      Promise.resolve(sorted(prefix).map((key): [string, T] => [key, held.get(key) as T])),
-  };
-  return { records, held, writes };
-}
 
 const record: RunRecord = newRun(
   'r1',
@@ -47,8 +15,8 @@ const record: RunRecord = newRun(
 );
 
 describe('runs in IndexedDB', () => {
-  let database: ReturnType<typeof memory>;
-  beforeEach(() => (database = memory()));
+  let database: ReturnType<typeof memoryKeyValue>;
+  beforeEach(() => (database = memoryKeyValue()));
   const checkpoints = (): string[] => [...database.held.keys()].filter((key) => key.startsWith('checkpoint/'));
 
   it('writes a checkpoint and the record that points to it in one transaction', async () => {
@@ -117,5 +85,34 @@ describe('runs in IndexedDB', () => {
     await store.delete('r1');
     expect([...database.held.keys()].every((key) => key.includes('r2'))).toBe(true);
     expect((await store.list()).map((one) => one.id)).toEqual(['r2']);
+  });
+
+  it('neither lists nor reads nor changes what a newer page stored', async () => {
+    const stored = {
+      'run/r2': { ...record, id: 'r2', schema: 2, latestEpoch: { file: 'another form' } },
+      'events/r2/00000000': [{ at: 1, type: 'of another form' }],
+      'checkpoint/r2/00000001': Uint8Array.of(1),
+      'checkpoint/r2/00000002': Uint8Array.of(2),
+    };
+    for (const [key, value] of Object.entries(stored)) database.held.set(key, value);
+    const store = runStore(database.records);
+    await store.write(record);
+    await store.writeCheckpoint({ ...record, latestEpoch: 1, bestEpoch: 1 }, 1, new Uint8Array(4));
+    expect((await store.list()).map(({ id }) => id)).toEqual(['r1']);
+    expect(await store.newer()).toBe(1);
+    const older = { ...record, id: 'r2', latestEpoch: 3, bestEpoch: 3 };
+    for (const refused of [
+      () => store.read('r2'),
+      () => store.write(older),
+      () => store.writeCheckpoint(older, 3, new Uint8Array(4)),
+      () => store.readCheckpoint('r2', 'best'),
+      () => store.delete('r2'),
+    ])
+      await expect(refused()).rejects.toMatchObject({
+        name: 'StoredByNewerError',
+        message: 'This run was stored by a newer version of this page, and this one cannot read it.',
+      });
+    for (const [key, value] of Object.entries(stored)) expect(database.held.get(key), key).toEqual(value);
+    expect([...database.held.keys()].filter((key) => key.includes('r2'))).toEqual(Object.keys(stored));
   });
 });

@@ -10,6 +10,7 @@ import { ModelSchema } from '../../../src/export/coreml/generated/Model_pb.ts';
 import { nodeFolder } from '../../../src/platform/node/folder.ts';
 import { hashBytes } from '../../../src/registry/checksums.ts';
 import { versionContent, type VersionContent } from '../../../src/registry/content.ts';
+import { importVersions } from '../../../src/registry/import.ts';
 import { compareVersions, versionOf } from '../../../src/registry/number.ts';
 import { versionRegistry } from '../../../src/registry/registry.ts';
 import { readSafetensors } from '../../../src/weights/safetensors.ts';
@@ -211,6 +212,55 @@ describe('a version never changes', () => {
     await writeFile(join(at, 'labels.txt'), first.files.get('labels.txt') as Uint8Array);
     await rename(at, join(models, 'versions', 'v3.0.0'));
     expect(await damage()).toBe('it says of itself that it is v1.0.0');
+  });
+});
+
+describe('a version that newer code saved', () => {
+  it('is told from a damaged one, takes its number, and is neither used nor changed nor removed', async () => {
+    const { models, registry } = await onDisk();
+    await registry.create(first, '');
+    const place = join(models, 'versions/v3.0.0');
+    await mkdir(place, { recursive: true });
+    await writeFile(
+      join(place, 'version.json'),
+      JSON.stringify({ schema: 2, version: 'v3.0.0', parts: ['model.bin'] }),
+    );
+    await writeFile(join(place, 'SHA256SUMS'), 'in another form');
+    await writeFile(join(models, 'current'), 'v3.0.0\n');
+    const before = await treeOf(place);
+    const listing = await versionRegistry(nodeFolder(models)).list();
+    expect(listing).toMatchObject({ damaged: [], newer: ['v3.0.0'], current: 'v3.0.0', suggested: 'v3.0.1' });
+    expect(listing.versions.map(({ version }) => version)).toEqual(['v1.0.0']);
+    expect(await registry.newer()).toEqual(['v3.0.0']);
+    for (const refused of [
+      () => registry.open('v3.0.0'),
+      () => registry.diff('v1.0.0', 'v3.0.0'),
+      () => registry.setCurrent('v3.0.0'),
+      () => registry.setNotes('v3.0.0', 'mine'),
+      () => registry.remove('v3.0.0'),
+    ])
+      await expect(refused()).rejects.toMatchObject({ name: 'NewerVersionError' });
+    await expect(registry.create({ ...first, record: { ...first.record, version: 'v3.0.0' } }, '')).rejects.toThrow(
+      'already',
+    );
+    // Beside it, ours may be the last one that goes.
+    await registry.setCurrent('v1.0.0');
+    await registry.remove('v1.0.0');
+    expect(await treeOf(place)).toEqual(before);
+  });
+
+  it('is said where versions are taken over, once the others are in', async () => {
+    const { models, registry } = await onDisk();
+    await registry.create(first, '');
+    await mkdir(join(models, 'versions/v3.0.0'), { recursive: true });
+    await writeFile(join(models, 'versions/v3.0.0/version.json'), '{"schema":2}');
+    const { folder } = memoryFolder();
+    const into = versionRegistry(folder);
+    await expect(importVersions(registry, into)).rejects.toMatchObject({
+      name: 'NewerVersionError',
+      kept: expect.stringMatching(/^v1\.0\.0 was taken over\. It was left as it is/) as string,
+    });
+    expect((await into.list()).versions).toHaveLength(1);
   });
 });
 

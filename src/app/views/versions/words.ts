@@ -3,10 +3,13 @@ import { interval, share } from '../../components/charts/figures.ts';
 import { bytes, count } from '../../format.ts';
 
 /** Why a version cannot have this number; '' where it can. */
-export function numberProblem(version: string, listing: Pick<RegistryListing, 'versions' | 'damaged'>): string {
+export function numberProblem(
+  version: string,
+  listing: Pick<RegistryListing, 'versions' | 'damaged' | 'newer'>,
+): string {
   if (!/^v(0|[1-9]\d{0,8})(\.(0|[1-9]\d{0,8})){2}$/.test(version))
     return 'A number like v1.2.0: v, then three whole numbers.';
-  if (listing.versions.some((one) => one.version === version))
+  if (listing.newer.includes(version) || listing.versions.some((one) => one.version === version))
     return `${version} exists, and versions are never changed: choose another number.`;
   if (listing.damaged.some((one) => one.version === version))
     return `A damaged ${version} is in the way: delete it below, or choose another number.`;
