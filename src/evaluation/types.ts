@@ -1,4 +1,4 @@
-import type { Split } from '../dataset/types.ts';
+import type { RgbImage, Split } from '../dataset/types.ts';
 
 export interface ClassMetrics {
   readonly label: string;
@@ -29,4 +29,13 @@ export interface EvaluationReport {
   readonly indices: readonly number[];
   /** `[n × classes]` float32, row-major, softmax of the logits. */
   readonly probabilities: Float32Array;
+}
+
+/** A network's answer to one image. */
+export interface Prediction {
+  /** All classes, most probable first. */
+  readonly classes: readonly { readonly label: string; readonly probability: number }[];
+  /** What the network saw: the crop, `[size, size, 3]`. */
+  readonly seen: RgbImage;
+  readonly milliseconds: number;
 }

@@ -2,14 +2,12 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { architectures } from '../architectures/index.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
-import { evaluationCrop } from '../dataset/geometry.ts';
 import { findDataset } from '../dataset/identity.ts';
 import { splitWith } from '../dataset/members.ts';
 import type { Dataset, DatasetStore, ImageDecoder, ImageSource } from '../dataset/types.ts';
 import type { DeviceSetting, Engine, Network } from '../engine/types.ts';
 import { turn } from '../engine/turn.ts';
-import { softmax } from '../evaluation/metrics.ts';
-import { normalisedBatch } from '../evaluation/pixels.ts';
+import { classify } from '../evaluation/classify.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import { exportFormats, type ExportInput } from '../export/index.ts';
 import { exportInput } from '../registry/exportInput.ts';
@@ -35,10 +33,7 @@ export interface ModelPlatform extends Pick<WeightsCommands, 'importWeights'> {
 }
 
 /** Commands about weights files, versions and shared models need no engine: the roots put them beside these. */
-type EngineCommands = Omit<
-  Handlers<ModelCommands>,
-  keyof WeightsCommands | keyof VersionCommands | keyof DemoCommands
->;
+type EngineCommands = Omit<Handlers<ModelCommands>, keyof WeightsCommands | keyof VersionCommands | keyof DemoCommands>;
 
 interface LoadedModel {
   readonly runId: string;
@@ -65,8 +60,6 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
     if (bytes === undefined) throw new NoCheckpointError();
     return readCheckpoint(bytes);
   };
-
-  const statisticsOf = ({ architecture }: Checkpoint) => architectures[architecture as ArchitectureName];
 
   /** The Test report of these very weights; null where they were not judged, though others of the run may have been. */
   const reportOf = async (runId: string, { epoch }: Checkpoint): Promise<EvaluationReport | null> => {
@@ -125,15 +118,8 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
         const image = await platform.decoder.decode(new Uint8Array(await file.arrayBuffer()));
         const { checkpoint, network } = await load(runId);
         const { img_size: size, geometry } = checkpoint.config.data;
-        const started = performance.now();
-        const seen = evaluationCrop(image, size, geometry);
-        const logits = await network.predict(normalisedBatch([seen], size, geometry, statisticsOf(checkpoint)));
-        const probabilities = softmax(logits, checkpoint.dataset.classes.length);
-        const milliseconds = performance.now() - started;
-        const classes = checkpoint.dataset.classes
-          .map((label, i) => ({ label, probability: probabilities[i] as number }))
-          .sort((a, b) => b.probability - a.probability);
-        return { classes, seen, milliseconds };
+        const { mean, std } = architectures[checkpoint.architecture as ArchitectureName];
+        return classify(network, image, { labels: checkpoint.dataset.classes, size, geometry, mean, std });
       }),
 
     exportModel: ({ runId, format, precision, output }) =>

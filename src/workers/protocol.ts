@@ -4,7 +4,7 @@ import type { SampleSettings } from '../dataset/settings.ts';
 import type { AddedImages, Dataset, Members, RgbImage, Split } from '../dataset/types.ts';
 import type { AdapterReport } from '../engine/types.ts';
 import type { ErrorReport } from '../errors.ts';
-import type { EvaluationReport } from '../evaluation/types.ts';
+import type { EvaluationReport, Prediction } from '../evaluation/types.ts';
 import type { EpochMetrics, RunEvent, TrainingOption, WeightsOrigin } from '../training/events.ts';
 import type { RegistryListing, SyncChange, VersionDetails, VersionDiff, VersionRecord } from '../registry/types.ts';
 
@@ -19,6 +19,7 @@ export type {
   ErrorReport,
   EvaluationReport,
   Members,
+  Prediction,
   RegistryListing,
   RgbImage,
   RunEvent,
@@ -175,14 +176,6 @@ export interface StoredWeights {
   readonly warnings: readonly string[];
   /** True: fetched by the page, as `model.pretrained` asks; false: a file that the user gave. */
   readonly downloaded: boolean;
-}
-
-export interface Prediction {
-  /** All classes, most probable first. */
-  readonly classes: readonly { readonly label: string; readonly probability: number }[];
-  /** What the network saw: the crop, `[size, size, 3]`. */
-  readonly seen: RgbImage;
-  readonly milliseconds: number;
 }
 
 export interface ExportedFile {
