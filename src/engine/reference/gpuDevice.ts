@@ -1,27 +1,11 @@
-import * as tf from '@tensorflow/tfjs';
-import { limitsOf } from '../adapter.ts';
 import type { OpenDevice } from './engine.ts';
+import { openWebGpu } from './webgpuBackend.ts';
 import { inPlaceOnWebGpu } from './webgpuKernels/inPlace.ts';
 import { registerWebGpuKernels } from './webgpuKernels/index.ts';
 
-/** Features that kernels may use where the adapter has them. */
-const wanted = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
-
-/**
- * A device with all the limits that the adapter has (tfjs asks for six of them), handed over to tfjs's backend.
- */
+/** tfjs's WebGPU backend on this adapter, with what training needs beside it. */
 export async function openGpuDevice(adapter: GPUAdapter): Promise<OpenDevice> {
-  const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
-  const device = await adapter.requestDevice({
-    requiredLimits: limitsOf(adapter.limits),
-    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[],
-  });
-  // The browser's import has registered tfjs's own, which asks for fewer limits; or there is one whose device was lost.
-  if (tf.findBackendFactory('webgpu')) tf.removeBackend('webgpu');
-  // tfjs pins an older @webgpu/types of its own.
-  const backend = new WebGPUBackend(device as never, adapter.info as never);
-  tf.registerBackend('webgpu', () => backend, 3);
-  if (!(await tf.setBackend('webgpu'))) throw new Error('tfjs could not start its WebGPU backend.');
+  const backend = await openWebGpu(adapter);
   registerWebGpuKernels();
-  return { name: 'webgpu', inPlace: inPlaceOnWebGpu(), device };
+  return { ...backend, inPlace: inPlaceOnWebGpu() };
 }
