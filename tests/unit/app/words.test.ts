@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { cellSide, describe as describeCell } from '../../../src/app/components/charts/confusion.ts';
 import { interval, nats, probability, share } from '../../../src/app/components/charts/figures.ts';
 import { cropOption, swiftSnippet } from '../../../src/app/views/export/swift.ts';
-import { makerSums } from '../../../src/app/views/try/makers.ts';
+import { makerSums } from '../../../src/app/components/predict/makers.ts';
 
 const plain = (text: string): string => text.replaceAll('\u00a0', ' ');
 
