@@ -34,6 +34,10 @@ export function offlinePage(manifest: Partial<ManifestOptions>, ignored: string[
       srcDir: join(import.meta.dirname, '../src/serviceWorker'),
       filename: 'serviceWorker.ts',
       injectRegister: false,
+      // The plugin lists icons and manifest once more, by hashes of its own.
+      integration: {
+        beforeBuildServiceWorker: ({ injectManifest }) => void (injectManifest.additionalManifestEntries = []),
+      },
       injectManifest: {
         rollupFormat: 'iife',
         globPatterns: ['**/*.{html,js,css,wasm,svg,png,webmanifest,json,txt}'],

@@ -52,7 +52,6 @@ async function tryToGetOut(where: Page | Worker, foreign: string): Promise<Reado
             socket.onerror = () => reject(new Error('refused'));
           }),
       ),
-      // eslint-disable-next-line @typescript-eslint/no-implied-eval -- that it is refused is what is tested
       evaluate: await outcome(() => new Function('return 1')() as unknown),
       script: await outcome(() => import(/* @vite-ignore */ `${address}script.js`)),
       isolated: String(crossOriginIsolated),
