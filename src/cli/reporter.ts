@@ -62,6 +62,7 @@ export function reporter(out: Terminal, options: { readonly verbose: boolean }) 
   return {
     importing: (event: DatasetEvent): void => {
       if (event.type === 'log') return out.line(event.message);
+      if (event.type !== 'importProgress') return;
       const { stage, done, total, secondsLeft } = event;
       const left = secondsLeft === null ? '' : ` · ${duration(secondsLeft)} left`;
       const what = stage === 'drawing' ? 'Drawing images' : stage === 'reading' ? 'Reading images' : 'Storing images';

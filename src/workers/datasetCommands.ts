@@ -6,8 +6,10 @@ import { imageSource } from '../dataset/imageSource.ts';
 import { importFiles, importSample, type ImportOptions } from '../dataset/import.ts';
 import { sniff } from '../dataset/imageType.ts';
 import { drawSample } from '../dataset/sample/drawSample.ts';
+import { findSample } from '../dataset/sample/findSample.ts';
 import type { Dataset, DatasetStore, ImageDecoder } from '../dataset/types.ts';
 import { datasetZip } from '../dataset/zipOut.ts';
+import type { DownloadCommands } from './downloadCommands.ts';
 import type { Handlers } from './endpoint.ts';
 import type { DatasetCommands, DatasetEvent } from './protocol.ts';
 
@@ -26,7 +28,7 @@ const THUMBNAIL_BYTES = 64 * 2 ** 20;
 export function datasetCommands(
   platform: DatasetPlatform,
   emit: (event: DatasetEvent) => void,
-): Handlers<DatasetCommands> {
+): Omit<Handlers<DatasetCommands>, keyof DownloadCommands | 'storedByNewer'> {
   const { store, decoder } = platform;
   let underWay: AbortController | null = null;
   let viewed: { id: string; source: ReturnType<typeof imageSource> } | null = null;
@@ -99,5 +101,6 @@ export function datasetCommands(
       for (const { path, png } of drawSample(sample)) zip.file(path, png, { date, createFolders: false });
       return zip.generateAsync({ type: 'blob', compression: 'STORE', mimeType: 'application/zip' });
     },
+    findSample: async ({ sample }) => findSample(await store.list(), sample)?.id ?? null,
   };
 }

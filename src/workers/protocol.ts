@@ -54,6 +54,16 @@ export interface NamedFile {
   readonly file: Blob;
 }
 
+/** A file that a link names. */
+export interface LinkedFile {
+  readonly url: string;
+  readonly name: string;
+  /** Null: the page's own. */
+  readonly host: string | null;
+  /** Null: its server doesn't say. */
+  readonly bytes: number | null;
+}
+
 export type SplitSettings = Pick<Config['data'], 'validation_split' | 'test_split' | 'seed'>;
 
 export interface DatasetCommands extends CommandMap {
@@ -94,12 +104,24 @@ export interface DatasetCommands extends CommandMap {
   /** The import under way ends with `ImportCancelledError`; nothing of it is kept. */
   cancelImport: { payload: null; result: null };
   list: { payload: null; result: Dataset[] };
+  /** What newer pages have stored on this computer, of any kind, and this one leaves alone; null where there is nothing. */
+  storedByNewer: { payload: null; result: ErrorReport | null };
   delete: { payload: { id: string }; result: null };
   /** Uncropped, at most `side` pixels on the long side; in the order asked for. */
   thumbnails: { payload: { id: string; indices: readonly number[]; side: number }; result: RgbImage[] };
   /** The file as it was imported. */
   original: { payload: { id: string; index: number }; result: Blob };
   sampleZip: { payload: { sample: SampleSettings }; result: Blob };
+  /** Id of the stored sample that these settings would draw; null where it has to be drawn. */
+  findSample: { payload: { sample: SampleSettings }; result: string | null };
+
+  // Zips that a link names.
+  /** Asks its server for the size; relative addresses begin at the page. Throws where it could not be opened either. */
+  lookAtLink: { payload: { address: string }; result: LinkedFile };
+  /** Emits `downloadProgress`. */
+  download: { payload: Pick<LinkedFile, 'url' | 'bytes'>; result: Blob };
+  /** The download ends with `DownloadCancelledError`. */
+  cancelDownload: { payload: { url: string }; result: null };
 }
 export type DatasetEvent =
   | {
@@ -109,6 +131,14 @@ export type DatasetEvent =
       readonly total: number;
       readonly secondsLeft: number | null;
       readonly skipped: number;
+    }
+  | {
+      readonly type: 'downloadProgress';
+      readonly url: string;
+      /** Bytes. */
+      readonly done: number;
+      readonly total: number | null;
+      readonly secondsLeft: number | null;
     }
   | { readonly type: 'log'; readonly message: string };
 

@@ -8,5 +8,32 @@ if (issues.length > 0) problems.showError(new LinkError(issues));
 /** What the page was opened with; what is wrong in it has been said. */
 export const address: Link = link;
 
-/** The address names a step: the page was reloaded there, or the link leads there. */
+/** The address names a step: the link leads there, or the page was reloaded there. */
 export const namesStep = location.hash.length > 1;
+
+const KEY = 'pacerid.link';
+
+/** This tab has done what the address asks for, and was reloaded: what the user has chosen since stays. */
+export const doneBefore = isReload() && recall() === location.search;
+
+/** The address has been seen to. */
+export function addressDone(): void {
+  try {
+    sessionStorage.setItem(KEY, location.search);
+  } catch {
+    // Storage is blocked: a reload sees to it again.
+  }
+}
+
+function isReload(): boolean {
+  const [entry] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+  return entry !== undefined && entry.type !== 'navigate';
+}
+
+function recall(): string | null {
+  try {
+    return sessionStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+}

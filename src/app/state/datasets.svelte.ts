@@ -104,6 +104,13 @@ export const datasets = {
     const { sample, img_size: imgSize } = config.forSample.data;
     return runImport('Sample data set', () => request('dataset', 'importSample', { sample, imgSize }));
   },
+  /** The sample as the settings ask for it: the stored one, else drawn now. */
+  async useSample(): Promise<boolean> {
+    const id = await ask('dataset', 'findSample', { sample: config.forSample.data.sample });
+    if (typeof id !== 'string') return datasets.importSample();
+    datasets.choose(id);
+    return true;
+  },
   async cancelImport(): Promise<void> {
     if (!importing) return;
     importing = { ...importing, cancelling: true };

@@ -5,6 +5,7 @@ import { drawSample } from '../../../src/dataset/sample/drawSample.ts';
 import { imageDecoder } from '../../../src/platform/node/imageDecoder.ts';
 import { memoryDatasetStore } from '../../../src/platform/node/memoryDatasetStore.ts';
 import { datasetCommands } from '../../../src/workers/datasetCommands.ts';
+import { downloadCommands } from '../../../src/workers/downloadCommands.ts';
 import { createEndpoint } from '../../../src/workers/endpoint.ts';
 import type { DatasetCommands, DatasetEvent } from '../../../src/workers/protocol.ts';
 import { jpegs, zipOf } from '../dataset/archives.ts';
@@ -14,8 +15,15 @@ const sample = { seed: 5, classes: 6, train_per_class: 4, test_per_class: 1, siz
 function worker() {
   const store = memoryDatasetStore();
   const platform = { store, decoder: checkedDecoder(imageDecoder()), importing: <T>(work: () => Promise<T>) => work() };
-  const { endpoint, emit } = createEndpoint<DatasetCommands, DatasetEvent>(datasetCommands(platform, (e) => emit(e)));
-  return endpoint;
+  type Emit = Parameters<typeof datasetCommands>[1];
+  const emit: Emit = (event) => worker.emit(event);
+  const nowhere = { fetch, page: 'http://localhost/', room: () => Promise.resolve(null), now: () => 0 };
+  const worker = createEndpoint<DatasetCommands, DatasetEvent>({
+    ...datasetCommands(platform, emit),
+    ...downloadCommands(nowhere, emit),
+    storedByNewer: () => null,
+  });
+  return worker.endpoint;
 }
 async function value<T>(outcome: Promise<{ ok: boolean; value?: T; error?: unknown }>): Promise<T> {
   const { ok, value, error } = await outcome;
@@ -31,6 +39,11 @@ describe('the dataset worker', () => {
     const dataset = await value(endpoint.dispatch('importSample', { sample, imgSize: 32 }));
     expect(events.at(-1)).toMatchObject({ type: 'importProgress', stage: 'storing', done: 30, total: 30 });
     expect(await value(endpoint.dispatch('list', null))).toEqual([dataset]);
+    const found = async (other: Partial<typeof sample>) =>
+      value(endpoint.dispatch('findSample', { sample: { ...sample, ...other } }));
+    expect(await found({})).toBe(dataset.id);
+    for (const other of [{ seed: 6 }, { size: 65 }, { classes: 7 }, { train_per_class: 5 }])
+      expect(await found(other)).toBeNull();
     const thumbnails = await value(endpoint.dispatch('thumbnails', { id: dataset.id, indices: [29, 0], side: 20 }));
     expect(thumbnails.map(({ width, height, data }) => [width, height, data.buffer.byteLength])).toEqual(
       Array(2).fill([20, 20, 1200]),

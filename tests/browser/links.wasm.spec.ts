@@ -1,0 +1,257 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { expect, test, type Browser, type Page } from '@playwright/test';
+import JSZip from 'jszip';
+import { bytes } from '../../src/app/format.ts';
+import { drawSample } from '../../src/dataset/sample/drawSample.ts';
+import { staticSite, type StaticSite } from './staticSite.ts';
+import { expectProblem, fewSteps, goTo, testAccuracy, useSample, watchRequests } from './support.ts';
+
+const few = new URLSearchParams(Object.entries(fewSteps).map(([key, value]) => [key, String(value)])).toString();
+
+/** Images of the sample as somebody would put them beside the page. */
+async function zipOf(seed: number): Promise<Uint8Array> {
+  const zip = new JSZip();
+  for (const { path, png } of drawSample({ seed, classes: 3, train_per_class: 4, test_per_class: 1, size: 64 }))
+    zip.file(path, png);
+  return zip.generateAsync({ type: 'uint8array', compression: 'STORE' });
+}
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** The page in a folder of a plain static host, with more files beside it. */
+async function siteWith(files: Readonly<Record<string, Answer>>): Promise<StaticSite> {
+  return staticSite('dist', {
+    prefix: '/lab/studio/',
+    answer: (path, request, response) => {
+      const answer = files[path];
+      answer?.(request, response);
+      return answer !== undefined;
+    },
+  });
+}
+
+const file =
+  (content: Uint8Array): Answer =>
+  ({ method }, response) => {
+    response.writeHead(200, { 'content-type': 'application/zip', 'content-length': content.length });
+    response.end(method === 'HEAD' ? undefined : content);
+  };
+
+const question = (page: Page) => page.getByTestId('link-question');
+
+/** The effective configuration, as the settings panel saves it. */
+async function yamlOf(page: Page): Promise<string> {
+  await openSettings(page);
+  await page.getByRole('tab', { name: 'YAML' }).click();
+  const text = await page.getByLabel('Settings as YAML').inputValue();
+  await page.keyboard.press('Escape');
+  return text;
+}
+async function openSettings(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Settings' }).first().click();
+}
+
+test('?demo from a sub-path of a plain host: one click, and there is a trained model', async ({ page }) => {
+  const asked = watchRequests(page);
+  const site = await siteWith({});
+  let clicks = 0;
+  await page.exposeFunction('countClick', () => (clicks += 1));
+  await page.addInitScript(() =>
+    addEventListener('click', () => (globalThis as unknown as { countClick(): void }).countClick(), { capture: true }),
+  );
+  // The smallest of sets; the network, its size and rate are those of the sample.
+  await page.goto(`${site.url}?demo&${few}`);
+  await expect(page).toHaveURL(/#train$/, { timeout: 60_000 });
+  await expect(page.getByTestId('demo')).toContainText('synthetic radiographs of invented devices');
+  await page.getByRole('button', { name: 'Train 1 epoch', exact: true }).click();
+  await testAccuracy(page, 120_000);
+  expect(clicks).toBe(1);
+  await expect(page.getByText(/tiny/i).first()).toBeVisible();
+
+  // A reload keeps what is there and asks for nothing anew.
+  await page.reload();
+  await testAccuracy(page, 60_000);
+  const origin = new URL(site.url).origin;
+  expect(asked.filter((url) => !/^(blob|data):/.test(url) && new URL(url).origin !== origin)).toEqual([]);
+  await site.close();
+});
+
+test('?demo on a phone: the button is there without scrolling', async ({ browser }) => {
+  const site = await siteWith({});
+  const context = await browser.newContext({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+  const page = await context.newPage();
+  await page.goto(`${site.url}?demo&${few}`);
+  await expect(page.getByTestId('demo')).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByTestId('primary-action')).toHaveText('Train 1 epoch');
+  await expect(page.getByTestId('primary-action')).toBeInViewport();
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
+  await context.close();
+  await site.close();
+});
+
+test('?dataset=sets/x.zip: its size first, then the download, and no second one', async ({ page }) => {
+  const zip = await zipOf(11);
+  const site = await siteWith({ 'sets/x.zip': file(zip) });
+  const gets = () => site.asked.filter((path) => path === 'sets/x.zip').length;
+  await page.goto(`${site.url}?dataset=sets/x.zip&${few}`);
+  await expect(question(page)).toContainText(bytes(zip.length));
+  await expect(question(page)).toContainText('from this page’s host');
+  await expect(question(page).locator('p').first()).toBeFocused();
+  expect(gets()).toBe(1);
+  await question(page)
+    .getByRole('button', { name: /^Download/ })
+    .click();
+  await expect(page.getByRole('heading', { name: 'x', exact: true })).toBeVisible();
+  await expect(page.locator('main')).toContainText(/15\simages/);
+  await expect(question(page)).toHaveCount(0);
+  expect(gets()).toBe(2);
+
+  // Reloaded, it stays; opened anew, it is known.
+  await page.reload();
+  await expect(page.getByRole('heading', { name: 'x', exact: true })).toBeVisible();
+  const later = await page.context().newPage();
+  await later.goto(`${site.url}?dataset=sets/x.zip&${few}`);
+  await expect(question(later)).toContainText('here already');
+  await expect(later.getByRole('heading', { name: 'x', exact: true })).toBeVisible();
+  expect(gets()).toBe(3);
+  await later.close();
+  await site.close();
+});
+
+test('a download can be cancelled, breaks with a name, and goes through at the next try', async ({ page }) => {
+  const zip = await zipOf(12);
+  let half: 'stays' | 'breaks' | 'whole' = 'stays';
+  const site = await siteWith({
+    'x.zip': (request, response) => {
+      if (request.method === 'HEAD' || half === 'whole') return file(zip)(request, response);
+      response.writeHead(200, { 'content-type': 'application/zip', 'content-length': zip.length });
+      response.write(zip.subarray(0, 1000), () => {
+        if (half === 'breaks') response.destroy();
+      });
+    },
+  });
+  await page.goto(`${site.url}?dataset=x.zip&${few}`);
+  const download = question(page).getByRole('button', { name: /^Download/ });
+  await download.click();
+  await expect(question(page)).toContainText(`of ${bytes(zip.length)}`);
+  await question(page).getByRole('button', { name: 'Cancel the download' }).click();
+  await expect(download).toBeVisible();
+
+  half = 'breaks';
+  await download.click();
+  const broken = page.locator('[data-problem="DownloadBrokenError"]');
+  await expect(broken).toContainText('x.zip');
+  half = 'whole';
+  await broken.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByRole('heading', { name: 'x', exact: true })).toBeVisible();
+  await expect(broken).toHaveCount(0);
+  await site.close();
+});
+
+test('links that cannot be: each named, and the page goes on', async ({ page }) => {
+  const site = await siteWith({
+    'big.zip': ({ method }, response) => {
+      response.writeHead(200, { 'content-type': 'application/zip', 'content-length': 2_000_000_000 });
+      if (method === 'HEAD') response.end();
+    },
+    'page.zip': ({ method }, response) => {
+      response.writeHead(200, { 'content-type': 'text/html' });
+      response.end(method === 'HEAD' ? undefined : '<!doctype html>');
+    },
+    'down.zip': (_, response) => void response.writeHead(503).end(),
+    'text.zip': file(new TextEncoder().encode('no zip, whatever its name says')),
+  });
+  const cases: [string, string, RegExp][] = [
+    ['dmeo', 'LinkError', /did you mean demo/],
+    ['training.epoch=3', 'LinkError', /did you mean training\.epochs/],
+    ['training.learning_rate=-1', 'LinkError', /a number greater than 0/],
+    ['dataset=none.zip', 'LinkMissingError', /none\.zip: the server answers “HTTP 404”/],
+    ['dataset=page.zip', 'LinkMissingError', /a web page/],
+    ['dataset=down.zip', 'LinkUnreachableError', /HTTP 503/],
+    ['dataset=https://example.org/x.zip', 'HostNotAllowedError', /example\.org/],
+    ['model=http://huggingface.co/x.zip', 'HostNotAllowedError', /huggingface\.co/],
+    ['dataset=data:application/zip;base64,UEsDBA==', 'HostNotAllowedError', /not on a server/],
+    ['dataset=big.zip', 'LinkTooLargeError', /2\.0 GB[\s\S]*drop the zip/],
+    ['model=big.zip', 'LinkTooLargeError', /2\.0 GB/],
+  ];
+  const asked = watchRequests(page);
+  for (const [query, name, words] of cases) {
+    await page.goto(`${site.url}?${query}`);
+    expect(await expectProblem(page, name), query).toMatch(words);
+    await expect(page.getByRole('button', { name: 'Use the sample data set' })).toBeVisible();
+    await expect(question(page)).toHaveCount(0);
+  }
+  await page.goto(`${site.url}?dataset=text.zip&demo=please&${few}`);
+  await expectProblem(page, 'LinkError');
+  await question(page)
+    .getByRole('button', { name: /^Download/ })
+    .click();
+  await expectProblem(page, 'NotAZipError');
+  await expect(question(page)).toHaveCount(0);
+  await useSample(page);
+  const origin = new URL(site.url).origin;
+  expect(asked.filter((url) => !/^(blob|data):/.test(url) && new URL(url).origin !== origin)).toEqual([]);
+  await site.close();
+});
+
+test('a shared link opens another browser with the same settings', async ({ page, browser, context }) => {
+  const site = await siteWith({ 'sets/my set.zip': file(await zipOf(13)) });
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: new URL(site.url).origin });
+
+  // The sample, with changes over its own settings and a name that an address must not hold as it is.
+  await page.goto(`${site.url}?demo&${few}`);
+  await expect(page.getByTestId('demo')).toBeVisible({ timeout: 60_000 });
+  await openSettings(page);
+  const drawer = page.getByRole('dialog', { name: 'Settings' });
+  await drawer.getByText('All other settings').click();
+  await drawer.getByLabel('Author').fill('Ü & “B” = 100 % #1');
+  await drawer.getByLabel('training.augmentation.crop_scale').fill('0.5 – 0.75');
+  await drawer.getByLabel('training.augmentation.crop_scale').press('Enter');
+  await drawer.getByRole('button', { name: 'Copy a link' }).click();
+  await expect(drawer.getByRole('button', { name: 'Link copied' })).toBeVisible();
+  await page.keyboard.press('Escape');
+  const shared = await page.evaluate(() => navigator.clipboard.readText());
+  expect(shared.startsWith(`${site.url}?demo&`)).toBe(true);
+  expect(shared).toContain('training.augmentation.crop_scale=0.5,0.75');
+  expect(shared).not.toMatch(/tiny|learning_rate|#train/);
+  const other = await openElsewhere(browser, shared);
+  await expect(other.getByTestId('demo')).toBeVisible({ timeout: 60_000 });
+  expect(await yamlOf(other)).toBe(await yamlOf(page));
+  await other.context().close();
+
+  // A data set that came by a link is named, beside the page; one's own is not.
+  await page.goto(`${site.url}?dataset=sets/my%20set.zip&training.epochs=3`);
+  await question(page)
+    .getByRole('button', { name: /^Download/ })
+    .click();
+  await expect(page.getByRole('heading', { name: 'my set', exact: true })).toBeVisible();
+  expect(await copyLink(page)).toBe(`${site.url}?dataset=sets/my%20set.zip&training.epochs=3`);
+  await site.close();
+});
+
+test('where the clipboard is refused, the link is there to be copied', async ({ page }) => {
+  await page.addInitScript(() => Object.defineProperty(navigator, 'clipboard', { value: undefined }));
+  const site = await siteWith({});
+  await page.goto(`${site.url}?training.epochs=3`);
+  await openSettings(page);
+  await page.getByRole('button', { name: 'Copy a link' }).click();
+  const field = page.getByLabel('Link to copy');
+  await expect(field).toBeFocused();
+  await expect(field).toHaveValue(`${site.url}?training.epochs=3`);
+  expect(await page.evaluate(() => getSelection()?.toString())).toBe(`${site.url}?training.epochs=3`);
+  await site.close();
+});
+
+async function openElsewhere(browser: Browser, url: string): Promise<Page> {
+  const page = await (await browser.newContext({ viewport: { width: 1440, height: 900 } })).newPage();
+  await page.goto(url);
+  return page;
+}
+
+async function copyLink(page: Page): Promise<string> {
+  await openSettings(page);
+  await page.getByRole('button', { name: 'Copy a link' }).click();
+  await expect(page.getByRole('button', { name: 'Link copied' })).toBeVisible();
+  await page.keyboard.press('Escape');
+  return page.evaluate(() => navigator.clipboard.readText());
+}
