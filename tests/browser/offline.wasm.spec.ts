@@ -73,6 +73,11 @@ test('after one visit the laptop never sees a network again: import, train, eval
   });
   await page.goto(`${site.url}?${query}`);
   await expect(page.getByTestId('offline')).toBeVisible({ timeout: 60_000 });
+  const devtools = await context.newCDPSession(page);
+  expect((await devtools.send('Page.getAppManifest')).errors).toEqual([]);
+  // Playwright's contexts are incognito windows, in which nothing can be installed.
+  const { installabilityErrors } = await devtools.send('Page.getInstallabilityErrors');
+  expect(installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== 'in-incognito')).toEqual([]);
   await site.close();
   await context.setOffline(true);
 

@@ -9,6 +9,18 @@ const LOOK_EVERY = 3_600_000;
 /** The page draws itself first, ms. */
 const AFTER = 1000;
 
+/** Chromium's offer to install the page as an app; TypeScript's library doesn't know it. */
+interface InstallOffer extends Event {
+  prompt(): Promise<{ readonly outcome: 'accepted' | 'dismissed' }>;
+}
+
+let installOffer = $state.raw<InstallOffer | null>(null);
+addEventListener('beforeinstallprompt', (event) => {
+  // The page has a place of its own for it.
+  event.preventDefault();
+  installOffer = event as InstallOffer;
+});
+
 let control = $state.raw<Control | null>(null);
 let stored = $state.raw<Stored | null>(null);
 let waiting = $state.raw<ServiceWorker | null>(null);
@@ -31,6 +43,15 @@ export const offline = {
   },
   get stored(): Stored | null {
     return stored;
+  },
+  /** The browser would install the page as an app. */
+  get installable(): boolean {
+    return installOffer !== null;
+  },
+  async install(): Promise<void> {
+    const offer = installOffer;
+    installOffer = null;
+    await offer?.prompt();
   },
   /** A newer build is fetched whole, and waits. */
   get updateWaits(): boolean {
