@@ -1,3 +1,6 @@
+import { problems } from './problems.svelte.ts';
+import { ask } from './workers.svelte.ts';
+
 /** Room on this computer: what this page takes, what the browser grants, and whether it may be cleared without asking. */
 interface StorageState {
   readonly usedBytes: number | null;
@@ -25,6 +28,11 @@ export const storage = {
     const estimate = await manager.estimate().catch(() => ({}) as StorageEstimate);
     const persisted = await manager.persisted().catch(() => false);
     state = { usedBytes: estimate.usage ?? null, quotaBytes: estimate.quota ?? null, persisted };
+  },
+  /** Says it where something lies here that a newer version of this page stored: no list shows it. */
+  async tellOfNewer(): Promise<void> {
+    const report = await ask('dataset', 'storedByNewer', null);
+    if (report) problems.show(report);
   },
 };
 
