@@ -35,18 +35,24 @@ export function limitsOf(limits: GPUSupportedLimits): Record<string, number> {
   return result;
 }
 
+/** How many threads wasm has, and why only one where there could be more; null where that is as it should be. */
+export interface WasmThreads {
+  readonly count: number;
+  readonly notice: string | null;
+}
+
 /** A report for what is no WebGPU adapter. */
 export function describeProcessor(
   backend: 'wasm' | 'webgl' | 'cpu',
-  environment: EngineEnvironment,
+  threads: WasmThreads,
   notice: string | null,
 ): AdapterReport {
-  const threads = wasmThreads(environment);
   const label = {
-    wasm: `WebAssembly, SIMD, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    wasm: `WebAssembly, SIMD, ${threads.count} ${threads.count === 1 ? 'thread' : 'threads'}`,
     webgl: 'WebGL',
     cpu: 'Plain JavaScript',
   }[backend];
+  const notices = [notice, backend === 'wasm' ? threads.notice : null].filter((text) => text !== null);
   return {
     backend,
     label,
@@ -56,11 +62,13 @@ export function describeProcessor(
     description: '',
     limits: {},
     features: [],
-    notice,
+    notice: notices.length > 0 ? notices.join(' ') : null,
   };
 }
 
-/** One where the page isn't cross-origin isolated: without SharedArrayBuffer there are no wasm threads. */
-export function wasmThreads({ crossOriginIsolated, processors }: EngineEnvironment): number {
-  return crossOriginIsolated ? Math.max(1, Math.min(8, processors)) : 1;
+const MOST_THREADS = 8;
+
+/** How many threads wasm is to have. Without SharedArrayBuffer, which only an isolated page has, there is one. */
+export function wasmThreads({ crossOriginIsolated, processors, wasmThreadScript }: EngineEnvironment): number {
+  return crossOriginIsolated && wasmThreadScript !== undefined ? Math.max(1, Math.min(MOST_THREADS, processors)) : 1;
 }

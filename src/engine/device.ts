@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
-import { describeAdapter, describeProcessor, wasmThreads } from './adapter.ts';
+import { describeAdapter, describeProcessor } from './adapter.ts';
 import { BackendUnavailableError, NoWebGpuError, type NoWebGpuReason } from './errors.ts';
 import { createEngine, type OpenDevice } from './reference/engine.ts';
 import { openGpuDevice } from './reference/gpuDevice.ts';
-import { checkAllocations } from './reference/wasmGradients/heap.ts';
+import { openWasm, threadsOf } from './reference/wasmBackend.ts';
 import { inPlaceOnWasm } from './reference/wasmGradients/inPlace.ts';
 import { registerWasmGradients } from './reference/wasmGradients/index.ts';
 import type { AdapterReport, DeviceSetting, Engine, EngineEnvironment } from './types.ts';
@@ -20,7 +20,7 @@ interface Choice {
  */
 async function choose(setting: DeviceSetting, environment: EngineEnvironment): Promise<Choice> {
   if (setting === 'wasm' || setting === 'webgl' || setting === 'cpu') {
-    return { report: describeProcessor(setting, environment, null), adapter: null };
+    return { report: describeProcessor(setting, threadsOf(environment), null), adapter: null };
   }
   const found = await requestAdapter(environment);
   if (setting === 'webgpu') {
@@ -30,14 +30,14 @@ async function choose(setting: DeviceSetting, environment: EngineEnvironment): P
   if (typeof found === 'string') {
     const { message } = new NoWebGpuError(found);
     const notice = `${message} Training runs on the processor (WebAssembly): slower, with the same results.`;
-    return { report: describeProcessor('wasm', environment, notice), adapter: null };
+    return { report: describeProcessor('wasm', threadsOf(environment), notice), adapter: null };
   }
   const report = describeAdapter(found, null);
   if (!report.software) return { report, adapter: found };
   const notice =
     `The only graphics processor found is an imitation in software (${report.label}), which is slower than ` +
     'WebAssembly; training runs on the processor (WebAssembly), with the same results.';
-  return { report: describeProcessor('wasm', environment, notice), adapter: null };
+  return { report: describeProcessor('wasm', threadsOf(environment), notice), adapter: null };
 }
 
 async function requestAdapter(environment: EngineEnvironment): Promise<GPUAdapter | NoWebGpuReason> {
@@ -65,25 +65,15 @@ export async function openEngine(setting: DeviceSetting, environment: EngineEnvi
   tf.enableProdMode();
   try {
     if (adapter) return createEngine(report, await openGpuDevice(adapter));
-    if (report.backend === 'wasm') return createEngine(report, await openWasm(environment));
+    if (report.backend === 'wasm') {
+      const { backend, threads } = await openWasm(environment);
+      registerWasmGradients();
+      return createEngine(describeProcessor('wasm', threads, report.notice), { ...backend, inPlace: inPlaceOnWasm() });
+    }
     return createEngine(report, await openPlain(report.backend));
   } catch (error) {
     throw new BackendUnavailableError(report.label, error);
   }
-}
-
-async function openWasm(environment: EngineEnvironment): Promise<OpenDevice> {
-  const wasm = await import('@tensorflow/tfjs-backend-wasm');
-  const threads = wasmThreads(environment);
-  if (!tf.findBackend('wasm')) {
-    tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', threads > 1);
-    if (threads > 1) wasm.setThreadsCount(threads);
-    wasm.setWasmPaths({ ...environment.wasmPaths });
-  }
-  await use('wasm');
-  checkAllocations();
-  registerWasmGradients();
-  return { name: 'wasm', inPlace: inPlaceOnWasm(), device: null };
 }
 
 async function openPlain(name: string): Promise<OpenDevice> {

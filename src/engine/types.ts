@@ -113,6 +113,8 @@ export interface EngineEnvironment {
   readonly processors: number;
   /** URLs or paths of the three binaries of tfjs's wasm backend, by file name. */
   readonly wasmPaths: WasmPaths;
+  /** URL of the script of one thread of the threaded binary; without it wasm has one thread. */
+  readonly wasmThreadScript?: string;
 }
 
 export interface WasmPaths {

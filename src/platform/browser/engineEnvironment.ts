@@ -1,5 +1,5 @@
 import type { EngineEnvironment } from '../../engine/types.ts';
-import { wasmPaths } from './wasmFiles.ts';
+import { wasmPaths, wasmThreadScript } from './wasmFiles.ts';
 
 /** What this page, or this worker, can give to the engine. */
 export function browserEngineEnvironment(): EngineEnvironment {
@@ -9,5 +9,6 @@ export function browserEngineEnvironment(): EngineEnvironment {
     crossOriginIsolated,
     processors: navigator.hardwareConcurrency || 1,
     wasmPaths,
+    wasmThreadScript,
   };
 }

@@ -13,7 +13,7 @@ export async function nodeEngineEnvironment(options: { readonly gpu: boolean }):
     gpu: options.gpu ? await openNodeGpu() : undefined,
     secureContext: true,
     inNode: true,
-    // tfjs's wasm backend has no threads in Node.
+    // One thread: tfjs's threads are workers of a browser.
     crossOriginIsolated: false,
     processors: availableParallelism(),
     wasmPaths: {

@@ -68,6 +68,13 @@ describe('the device that a setting means', () => {
 
   it('names wasm threads only where the page is cross-origin isolated', async () => {
     expect((await probe('wasm', bare)).label).toBe('WebAssembly, SIMD, 1 thread');
-    expect((await probe('wasm', { ...bare, crossOriginIsolated: true })).label).toBe('WebAssembly, SIMD, 8 threads');
+    const isolated = { ...bare, crossOriginIsolated: true };
+    // Node has no script for them.
+    expect((await probe('wasm', isolated)).label).toBe('WebAssembly, SIMD, 1 thread');
+    const threaded = { ...isolated, wasmThreadScript: 'https://example.org/thread.js' };
+    expect((await probe('wasm', threaded)).label).toBe('WebAssembly, SIMD, 8 threads');
+    expect((await probe('wasm', { ...bare, wasmThreadScript: 'https://example.org/thread.js' })).label).toContain(
+      '1 thread',
+    );
   });
 });

@@ -1,11 +1,5 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
 import { engine } from '@tensorflow/tfjs';
-import { OutOfMemoryError } from '../../errors.ts';
-
-interface Malloc {
-  (bytes: number): number;
-  checked?: boolean;
-}
 
 /**
  * The wasm backend's heap, on which tfjs's own JavaScript kernels (Slice, Concat) work too. A view dies when the heap grows: take
@@ -13,8 +7,6 @@ interface Malloc {
  */
 interface WasmBackend {
   readonly wasm: {
-    _malloc: Malloc;
-    readonly _free: (address: number) => void;
     readonly tfjs: { disposeData(id: number): void; registerTensor(id: number, size: number, offset: number): void };
   };
   readonly dataIdMap: { get(dataId: object): { readonly id: number; readonly memoryOffset: number } };
@@ -48,22 +40,4 @@ export function touched(tensor: Tensor): void {
   const { id, memoryOffset } = dataIdMap.get(tensor.dataId);
   wasm.tfjs.disposeData(id);
   wasm.tfjs.registerTensor(id, tensor.size, memoryOffset);
-}
-
-/**
- * tfjs takes address 0, which is how malloc says that there is no more memory, for an address, and writes there. This makes it an error.
- */
-export function checkAllocations(): void {
-  const { wasm } = heap();
-  if (wasm._malloc.checked) return;
-  // Emscripten's function replaces itself at its first call: only then it is what can be wrapped.
-  wasm._free(wasm._malloc(4));
-  const malloc = wasm._malloc;
-  const checkedMalloc: Malloc = (bytes) => {
-    const address = malloc(bytes);
-    if (address === 0 && bytes > 0) throw new OutOfMemoryError(bytes);
-    return address;
-  };
-  checkedMalloc.checked = true;
-  wasm._malloc = checkedMalloc;
 }
