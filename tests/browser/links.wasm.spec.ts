@@ -4,7 +4,7 @@ import JSZip from 'jszip';
 import { bytes } from '../../src/app/format.ts';
 import { drawSample } from '../../src/dataset/sample/drawSample.ts';
 import { staticSite, type StaticSite } from './staticSite.ts';
-import { expectProblem, fewSteps, goTo, testAccuracy, useSample, watchRequests } from './support.ts';
+import { expectProblem, fewSteps, testAccuracy, useSample, watchRequests } from './support.ts';
 
 const few = new URLSearchParams(Object.entries(fewSteps).map(([key, value]) => [key, String(value)])).toString();
 
@@ -38,6 +38,12 @@ const file =
   };
 
 const question = (page: Page) => page.getByTestId('link-question');
+
+/** The data set of this name is in use. */
+async function opened(page: Page, name: string): Promise<void> {
+  await expect(page.getByRole('heading', { name, exact: true })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Set up training' })).toBeVisible();
+}
 
 /** The effective configuration, as the settings panel saves it. */
 async function yamlOf(page: Page): Promise<string> {
@@ -101,18 +107,18 @@ test('?dataset=sets/x.zip: its size first, then the download, and no second one'
   await question(page)
     .getByRole('button', { name: /^Download/ })
     .click();
-  await expect(page.getByRole('heading', { name: 'x', exact: true })).toBeVisible();
+  await opened(page, 'x');
   await expect(page.locator('main')).toContainText(/15\simages/);
   await expect(question(page)).toHaveCount(0);
   expect(gets()).toBe(2);
 
   // Reloaded, it stays; opened anew, it is known.
   await page.reload();
-  await expect(page.getByRole('heading', { name: 'x', exact: true })).toBeVisible();
+  await opened(page, 'x');
   const later = await page.context().newPage();
   await later.goto(`${site.url}?dataset=sets/x.zip&${few}`);
   await expect(question(later)).toContainText('here already');
-  await expect(later.getByRole('heading', { name: 'x', exact: true })).toBeVisible();
+  await opened(later, 'x');
   expect(gets()).toBe(3);
   await later.close();
   await site.close();
@@ -143,7 +149,7 @@ test('a download can be cancelled, breaks with a name, and goes through at the n
   await expect(broken).toContainText('x.zip');
   half = 'whole';
   await broken.getByRole('button', { name: 'Try again' }).click();
-  await expect(page.getByRole('heading', { name: 'x', exact: true })).toBeVisible();
+  await opened(page, 'x');
   await expect(broken).toHaveCount(0);
   await site.close();
 });
@@ -224,7 +230,7 @@ test('a shared link opens another browser with the same settings', async ({ page
   await question(page)
     .getByRole('button', { name: /^Download/ })
     .click();
-  await expect(page.getByRole('heading', { name: 'my set', exact: true })).toBeVisible();
+  await opened(page, 'my set');
   expect(await copyLink(page)).toBe(`${site.url}?dataset=sets/my%20set.zip&training.epochs=3`);
   await site.close();
 });

@@ -63,6 +63,10 @@ export const config = {
     help ??= commentsOf(baseText);
     return help.get(path) ?? '';
   },
+  /** `data.source: sample`, in the address or in a dropped file; not because the sample is loaded already. */
+  get asksForSample(): boolean {
+    return resolved.config.data.source === 'sample' && config.sourceOf('data.source') !== sample.source;
+  },
   /** A change made on the page, the strongest layer. Refused with what is wrong and what is allowed; then nothing changes. */
   edit(path: string, value: ConfigValue): readonly ConfigIssue[] {
     const next = mergeTrees(edits, treeOf(path, value));
