@@ -52,7 +52,7 @@ export async function serve(
   { program, script }: { program: string; script: string },
   args: readonly string[] = ['--port', '0'],
 ): Promise<Serving> {
-  const process = startProcess(program, [join(out, script), '--no-open', ...args], { cwd: tmpdir() });
+  const process = startProcess(program, [join(out, script), '--no-open', ...args], { cwd: tmpdir(), timeout: 300_000 });
   return { url: urlIn(await process.line(/^PacerID Studio is at/)), process };
 }
 
