@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** `npm run build`: the static site in `dist/`, with its service worker. */
+/**
+ * `npm run build`: the static site in `dist/`, with its service worker; and before it, in `public/demo/`, the page of an exported demo,
+ * which the site hands out with a model in it. `--demo`: that page alone, as `npm run dev` needs it.
+ */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'vite';
@@ -11,14 +14,22 @@ const inputs = [
   'configs',
   'index.html',
   'vite.config.ts',
+  'vite.demo.config.ts',
   'svelte.config.js',
   'package-lock.json',
   'scripts/build.mjs',
+  'scripts/inferenceOnly.ts',
   'scripts/offlinePage.ts',
+  'scripts/pageOptions.ts',
 ];
 
 export async function buildPage(root, logLevel = 'info') {
+  await buildDemoPage(root, logLevel);
   await build({ root, logLevel });
+}
+
+async function buildDemoPage(root, logLevel) {
+  await build({ configFile: join(root, 'vite.demo.config.ts'), logLevel });
 }
 
 /** Builds it where it is missing or older than its sources. */
@@ -43,4 +54,7 @@ function newest(paths) {
   );
 }
 
-if (isMain(import.meta.url)) await buildPage(process.cwd());
+if (isMain(import.meta.url)) {
+  if (process.argv.includes('--demo')) await buildDemoPage(process.cwd(), 'warn');
+  else await buildPage(process.cwd());
+}

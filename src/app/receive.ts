@@ -7,6 +7,7 @@ import { config } from './state/config.svelte.ts';
 import { datasets } from './state/datasets.svelte.ts';
 import { inbox } from './state/inbox.svelte.ts';
 import { go } from './state/navigation.svelte.ts';
+import { openModel } from './state/openModel.ts';
 import { problems } from './state/problems.svelte.ts';
 import { run } from './state/run.svelte.ts';
 import { weights } from './state/weights.svelte.ts';
@@ -19,7 +20,7 @@ export class UnknownFileError extends UserError {
       {
         kept: 'Nothing was read.',
         remedy:
-          'Drop a zip or a folder of images (a data set), a .safetensors, .pt or .pth file (weights, or a checkpoint), a .yaml file (settings), or one image (Try).',
+          'Drop a zip or a folder of images (a data set), the zip of a demo page (a model), a .safetensors, .pt or .pth file (weights, or a checkpoint), a .yaml file (settings), or one image (Try).',
       },
     );
   }
@@ -61,7 +62,10 @@ export async function receive({ files, folder }: Dropped): Promise<void> {
     if (settings) arrivals.wait({ kind: 'checkpoint', name: file.name, file, settings });
     else await weights.importFile(file);
   }
-  for (const { path, file } of zips) await receiveImages(imagesOfZip(path, file));
+  for (const { path, file } of zips) {
+    if (await ask('dataset', 'holdsModel', { file })) await openModel(file, path);
+    else await receiveImages(imagesOfZip(path, file));
+  }
   if (zips.length === 0 && images.length === 1 && images[0]) {
     inbox.image = images[0].file;
     go('try');

@@ -10,6 +10,7 @@ import { versionRegistry } from '../registry/registry.ts';
 import { datasetCommands } from './datasetCommands.ts';
 import { downloadCommands } from './downloadCommands.ts';
 import { createEndpoint } from './endpoint.ts';
+import { holdsModel } from './holdsModel.ts';
 import { exposeWithLifeline } from './lifeline.ts';
 import { pageAddress } from './pageAddress.ts';
 import type { DatasetCommands, DatasetEvent } from './protocol.ts';
@@ -25,6 +26,7 @@ const { endpoint, emit } = createEndpoint<DatasetCommands, DatasetEvent>({
     { fetch: (...request) => fetch(...request), page: pageAddress(), room, now: () => performance.now() },
     (event) => emit(event),
   ),
+  holdsModel,
   storedByNewer: () =>
     storedByNewer({
       datasets: store,

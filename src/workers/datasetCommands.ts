@@ -28,7 +28,7 @@ const THUMBNAIL_BYTES = 64 * 2 ** 20;
 export function datasetCommands(
   platform: DatasetPlatform,
   emit: (event: DatasetEvent) => void,
-): Omit<Handlers<DatasetCommands>, keyof DownloadCommands | 'storedByNewer'> {
+): Omit<Handlers<DatasetCommands>, keyof DownloadCommands | 'storedByNewer' | 'holdsModel'> {
   const { store, decoder } = platform;
   let underWay: AbortController | null = null;
   let viewed: { id: string; source: ReturnType<typeof imageSource> } | null = null;

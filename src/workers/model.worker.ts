@@ -13,6 +13,7 @@ import { createEndpoint } from './endpoint.ts';
 import { exposeWithLifeline } from './lifeline.ts';
 import { weightsCommands } from './firstWeights.ts';
 import { modelCommands } from './modelCommands.ts';
+import { pageAddress } from './pageAddress.ts';
 import type { ModelCommands, ModelEvent } from './protocol.ts';
 import { versionCommands } from './versionCommands.ts';
 
@@ -38,10 +39,15 @@ const ofEngine = modelCommands(
   (event) => emit(event),
 );
 const { openCheckpoint } = ofEngine;
+const readDemoFile = async (path: string): Promise<Uint8Array> => {
+  const response = await fetch(new URL(`demo/${path}`, pageAddress()));
+  if (!response.ok) throw new Error(`the server answers ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+};
 const { endpoint, emit } = createEndpoint<ModelCommands, ModelEvent>({
   ...ofEngine,
   ...weights,
   ...versionCommands({ models: idbFolder(), runs, pickedFolder, importWeights, now: () => Date.now() }),
-  ...demoCommands({ openCheckpoint }),
+  ...demoCommands({ runs, readDemoFile, openCheckpoint }),
 });
 exposeWithLifeline(endpoint);

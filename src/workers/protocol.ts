@@ -112,6 +112,8 @@ export interface DatasetCommands extends CommandMap {
   /** The file as it was imported. */
   original: { payload: { id: string; index: number }; result: Blob };
   sampleZip: { payload: { sample: SampleSettings }; result: Blob };
+  /** Whether a zip is a model, of whatever version, and no data set. Looks at its table of contents and one small file. */
+  holdsModel: { payload: { file: Blob }; result: boolean };
   /** Id of the stored sample that these settings would draw; null where it has to be drawn. */
   findSample: { payload: { sample: SampleSettings }; result: string | null };
 
@@ -242,6 +244,11 @@ export interface ModelCommands extends CommandMap {
   checkpointFile: { payload: { runId: string; which: 'latest' | 'best' }; result: ExportedFile };
   /** A checkpoint made elsewhere becomes a run of this page: to try, evaluate, export, and resume where its data set is here. */
   openCheckpoint: { payload: { file: Blob; name: string }; result: RunSummary };
+  /**
+   * A small page with the best model of a run in it, as a zip: for any static host, and for `openModel`. `output`: name and metadata
+   * as they stand on the page. Throws `DemoPageMissingError`.
+   */
+  exportDemo: { payload: { runId: string; output: Config['output'] }; result: ExportedFile };
   /**
    * Somebody's model, a zip of `exportDemo`, becomes a run of this page, as a checkpoint does. Throws `NotAModelError`,
    * `ModelVersionError`, `ModelUnreadableError`, `ModelWeightsMissingError`, `ModelDamagedError`, and as `openCheckpoint` does.

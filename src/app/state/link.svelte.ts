@@ -6,8 +6,9 @@ import { arrivals } from './arrivals.svelte.ts';
 import { brought, type Brought } from './brought.svelte.ts';
 import { datasets } from './datasets.svelte.ts';
 import { keepAwake } from './keepAwake.svelte.ts';
-import { during, model } from './model.svelte.ts';
+import { model } from './model.svelte.ts';
 import { go, navigation } from './navigation.svelte.ts';
+import { openModel } from './openModel.ts';
 import { problems } from './problems.svelte.ts';
 import { run } from './run.svelte.ts';
 import { ask, onEvents, request } from './workers.svelte.ts';
@@ -57,7 +58,7 @@ export const link = {
     keepAwake(true, url);
     const outcome = await request('dataset', 'download', { url, bytes });
     keepAwake(false, url);
-    if (outcome.ok) return kind === 'dataset' ? openDataset(zip.file, outcome.value) : openModel(zip, outcome.value);
+    if (outcome.ok) return kind === 'dataset' ? openDataset(zip.file, outcome.value) : useModel(zip, outcome.value);
     const { name: failure } = outcome.error;
     if (failure === 'DownloadCancelledError') {
       set({ ...zip, state: 'asked', progress: null });
@@ -142,17 +143,12 @@ async function openDataset({ url, name }: LinkedFile, zip: Blob): Promise<void> 
   if (opened && datasets.current) brought.keep({ kind: 'dataset', url, bytes: zip.size, id: datasets.current.id });
 }
 
-async function openModel(zip: Exclude<Linked, { state: 'looking' }>, file: Blob): Promise<void> {
+async function useModel(zip: Exclude<Linked, { state: 'looking' }>, file: Blob): Promise<void> {
   set({ ...zip, state: 'opening' });
   const { url, name } = zip.file;
-  const summary = await during('opening the model', () => ask('model', 'openModel', { file, name }));
+  const summary = await openModel(file, name);
   link.putAway('model');
-  if (!summary) return;
-  brought.keep({ kind: 'model', url, bytes: file.size, id: summary.id });
-  await run.load();
-  model.choose(summary.id);
-  announce(`The model of ${name} is open.`);
-  go('try');
+  if (summary) brought.keep({ kind: 'model', url, bytes: file.size, id: summary.id });
 }
 
 function find(kind: Kind): Linked | undefined {

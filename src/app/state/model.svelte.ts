@@ -141,6 +141,12 @@ export const model = {
     announce(`${file.fileName} is written.`);
     return made;
   },
+  /** A page that shows the model to others. */
+  demo(output: Config['output']): Promise<ExportedFile | undefined> {
+    const id = summary?.id;
+    if (id === undefined) return Promise.resolve(undefined);
+    return during('writing the demo page', () => ask('model', 'exportDemo', { runId: id, output }));
+  },
   /** All that it takes to go on elsewhere. */
   checkpoint(which: 'latest' | 'best'): Promise<ExportedFile | undefined> {
     const id = summary?.id;

@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts';
 
-const kept = 'Nothing was changed: models that were here before are still here.';
+const kept = 'Nothing was changed.';
 const again = 'Get the zip once more from whoever made it, and compare its size with theirs.';
 
 /** A zip, or a page's folder, without the description that a shared model has. */
@@ -45,5 +45,16 @@ export class ModelWeightsMissingError extends UserError {
 export class ModelDamagedError extends UserError {
   constructor(name: string, difference: string) {
     super(`The weights in “${name}” are damaged: ${difference}.`, { kept, remedy: again });
+  }
+}
+
+/** The page that models are put into is built beside the app; a file of it could not be had, or is another one. */
+export class DemoPageMissingError extends UserError {
+  constructor(path: string, reason: string, cause?: unknown) {
+    super(`The demo page could not be put together: demo/${path} (${reason}).`, {
+      kept: 'The model and everything else is as it was.',
+      remedy: 'Load this page again with a network. Whoever hosts it: npm run build makes the demo page too.',
+      cause,
+    });
   }
 }

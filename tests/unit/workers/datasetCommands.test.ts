@@ -7,6 +7,7 @@ import { memoryDatasetStore } from '../../../src/platform/node/memoryDatasetStor
 import { datasetCommands } from '../../../src/workers/datasetCommands.ts';
 import { downloadCommands } from '../../../src/workers/downloadCommands.ts';
 import { createEndpoint } from '../../../src/workers/endpoint.ts';
+import { holdsModel } from '../../../src/workers/holdsModel.ts';
 import type { DatasetCommands, DatasetEvent } from '../../../src/workers/protocol.ts';
 import { jpegs, zipOf } from '../dataset/archives.ts';
 
@@ -21,6 +22,7 @@ function worker() {
   const worker = createEndpoint<DatasetCommands, DatasetEvent>({
     ...datasetCommands(platform, emit),
     ...downloadCommands(nowhere, emit),
+    holdsModel,
     storedByNewer: () => null,
   });
   return worker.endpoint;

@@ -1,0 +1,32 @@
+import { UserError } from '../errors.ts';
+
+/** What lies in the folder `model`, beside the page, could not be had. */
+export class ModelMissingError extends UserError {
+  constructor(file: string, reason: string) {
+    super(`The model could not be loaded: ${file} (${reason}).`, {
+      kept: 'The page itself works.',
+      remedy:
+        'With a network, load the page again. If you put it on this server yourself: copy the whole folder, “model” too.',
+    });
+  }
+}
+
+/** The part of the page that computes ended, mostly for want of memory. */
+export class WorkerEndedError extends UserError {
+  constructor(reason: string) {
+    super(`The part of this page that runs the model has ended: ${reason}`, {
+      kept: 'Nothing was lost: no picture is stored.',
+      remedy: 'Close other tabs and programs, and load the page again.',
+    });
+  }
+}
+
+/** A drop, or what was pasted, without any image in it. */
+export class NoImageError extends UserError {
+  constructor() {
+    super('There was no image in what was dropped or pasted.', {
+      kept: 'Nothing was read.',
+      remedy: 'Choose a JPEG, PNG or WebP file.',
+    });
+  }
+}

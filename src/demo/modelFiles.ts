@@ -1,0 +1,111 @@
+import { ModelDamagedError, ModelWeightsMissingError } from '../export/demo/errors.ts';
+import { DESCRIPTION_PATH, readDescription, type ModelDescription } from '../export/demo/modelDescription.ts';
+import { checkWeights } from '../export/demo/readModel.ts';
+import { ModelMissingError } from './errors.ts';
+
+/** What the user knows the model by; nothing else is known yet. */
+const NAME = 'model';
+
+/** The model's two files, kept in the browser's cache once they are here whole, so that the page needs no network for them. */
+export interface ModelFiles {
+  /** The host's, so that a model that was replaced is noticed; without a network, the one that is kept. */
+  description(): Promise<ModelDescription>;
+  /** Checked against the description. `onBytes` is told how many have arrived. */
+  weights(onBytes: (done: number) => void): Promise<Uint8Array>;
+  /** Both lie in the browser's cache. */
+  kept(): boolean;
+}
+
+/** `folder`: of the page, ends in `/`. `caches`: undefined where the page isn't on a secure address. */
+export function modelFiles(folder: string, caches: CacheStorage | undefined): ModelFiles {
+  const address = new URL(DESCRIPTION_PATH, folder).href;
+  const open = async (): Promise<Cache | undefined> => caches?.open(`pacerid-model ${folder}`);
+  let text = '';
+  let read: ModelDescription | null = null;
+  let kept = false;
+
+  const descriptionText = async (): Promise<string> => {
+    let response: Response;
+    try {
+      response = await fetch(address, { cache: 'no-cache' });
+    } catch (error) {
+      const stored = await (await open())?.match(address);
+      if (stored !== undefined) return stored.text();
+      throw new ModelMissingError(DESCRIPTION_PATH, error instanceof Error ? error.message : String(error));
+    }
+    if (!response.ok) throw new ModelMissingError(DESCRIPTION_PATH, `the server answers ${response.status}`);
+    return response.text();
+  };
+
+  return {
+    description: async () => {
+      text = await descriptionText();
+      read = readDescription(text, NAME);
+      return read;
+    },
+    weights: async (onBytes) => {
+      if (read === null) throw new Error('The description comes first.');
+      const description = read;
+      const { file, sha256, bytes: total } = description.weights;
+      const from = new URL(file, address);
+      const key = new URL(from);
+      key.searchParams.set('sha256', sha256);
+      const cache = await open();
+      const stored = await cache?.match(key);
+      if (stored !== undefined) {
+        const bytes = new Uint8Array(await stored.arrayBuffer());
+        try {
+          checkWeights(bytes, description, NAME);
+          kept = true;
+          return bytes;
+        } catch (error) {
+          if (!(error instanceof ModelDamagedError)) throw error;
+        }
+      }
+      const bytes = await download(from.href, total, onBytes);
+      checkWeights(bytes, description, NAME);
+      kept = cache !== undefined && (await keep(cache, [address, text], [key.href, bytes]));
+      return bytes;
+    },
+    kept: () => kept,
+  };
+}
+
+/** In place of what was kept before. False where there is no room. */
+async function keep(cache: Cache, ...files: readonly (readonly [string, BodyInit])[]): Promise<boolean> {
+  try {
+    for (const request of await cache.keys()) await cache.delete(request);
+    // The weights first: a description without them would be half a model.
+    for (const [key, body] of files.toReversed()) await cache.put(key, new Response(body));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function download(
+  address: string,
+  total: number,
+  onBytes: (done: number) => void,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const path = new URL(address).pathname.split('/').slice(-2).join('/');
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let done = 0;
+  try {
+    const response = await fetch(address);
+    if (response.status === 404) throw new ModelWeightsMissingError(NAME, path);
+    if (!response.ok || response.body === null) throw new Error(`the server answers ${response.status}`);
+    const reader = response.body.getReader();
+    for (;;) {
+      const { value } = await reader.read();
+      if (value === undefined) break;
+      parts.push(value);
+      done += value.length;
+      onBytes(Math.min(done, total));
+    }
+  } catch (error) {
+    if (error instanceof ModelWeightsMissingError) throw error;
+    throw new ModelMissingError(path, error instanceof Error ? error.message : String(error));
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
