@@ -10,7 +10,9 @@ import { underPolicy } from './policy.ts';
  */
 declare const self: ServiceWorkerGlobalScope & { readonly __WB_MANIFEST: readonly PageFile[] };
 
-const files = pageFiles(caches, 'pacerid-page', self.registration.scope, self.__WB_MANIFEST);
+const { scope } = self.registration;
+/** A cache a folder: on one origin lie several such pages, below each other even, and each forgets what isn't its own. */
+const files = pageFiles(caches, `pacerid-page ${scope}`, scope, self.__WB_MANIFEST);
 
 /** Scripts and documents that get a policy of their own; whatever they load then falls under it. */
 const POLICED = new Set<RequestDestination>(['document', 'iframe', 'frame', 'worker', 'sharedworker']);
@@ -34,7 +36,7 @@ self.addEventListener('activate', (event) => {
 
 self.addEventListener('fetch', (event) => {
   const { request } = event;
-  if (request.method !== 'GET' || !request.url.startsWith(self.registration.scope)) return;
+  if (request.method !== 'GET' || !request.url.startsWith(scope)) return;
   event.respondWith(answer(request));
 });
 
@@ -55,9 +57,7 @@ self.addEventListener('message', (event: ExtendableMessageEvent) => {
 
 async function takeOver(asking: ExtendableMessageEvent['source']): Promise<TakeOver> {
   const tabs = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  const others = tabs.filter(
-    ({ id, url }) => url.startsWith(self.registration.scope) && id !== (asking as Client | null)?.id,
-  );
+  const others = tabs.filter(({ id, url }) => url.startsWith(scope) && id !== (asking as Client | null)?.id);
   if (others.length === 0) await self.skipWaiting();
   return { others: others.length };
 }

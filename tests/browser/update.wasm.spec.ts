@@ -78,7 +78,9 @@ test('a build deployed in mid-run waits for the run, for other tabs and for the 
   expect(run.filter(({ type }) => type === 'epochEnded')).toHaveLength(12);
 
   // Of the older build nothing is left in the cache.
-  const kept = await page.evaluate(async () => (await (await caches.open('pacerid-page')).keys()).length);
+  const kept = await page.evaluate(
+    async () => (await (await caches.open(`pacerid-page ${new URL('.', location.href).href}`)).keys()).length,
+  );
   const files = await page.evaluate(
     async () => (await (await fetch('./serviceWorker.js')).text()).match(/"integrity":/g)?.length,
   );
