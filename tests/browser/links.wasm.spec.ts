@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { expect, test, type Browser, type Page } from '@playwright/test';
 import JSZip from 'jszip';
 import { bytes } from '../../src/app/format.ts';
 import { drawSample } from '../../src/dataset/sample/drawSample.ts';
 import { staticSite, type StaticSite } from './staticSite.ts';
-import { expectProblem, fewSteps, testAccuracy, useSample, watchRequests } from './support.ts';
+import { expectProblem, fewSteps, goTo, testAccuracy, useSample, watchRequests } from './support.ts';
 
 const few = new URLSearchParams(Object.entries(fewSteps).map(([key, value]) => [key, String(value)])).toString();
 
@@ -197,6 +199,106 @@ test('links that cannot be: each named, and the page goes on', async ({ page }) 
   await useSample(page);
   const origin = new URL(site.url).origin;
   expect(asked.filter((url) => !/^(blob|data):/.test(url) && new URL(url).origin !== origin)).toEqual([]);
+  await site.close();
+});
+
+/** A trained model as somebody would put it beside the page; its description is written by hand. */
+async function modelZip(checkpoint: Uint8Array, labels: readonly string[], schema = 1): Promise<Uint8Array> {
+  const description = {
+    format: 'pacerid-model',
+    schema,
+    name: 'PacerIDClassifier',
+    version: '1.0.0',
+    architecture: 'tiny',
+    labels,
+    imageSize: 32,
+    geometry: 'center_crop',
+    mean: [0.485, 0.456, 0.406],
+    std: [0.229, 0.224, 0.225],
+    weights: {
+      file: 'weights.safetensors',
+      sha256: createHash('sha256').update(checkpoint).digest('hex'),
+      bytes: checkpoint.length,
+    },
+    dataset: { name: 'Sample radiographs (synthetic)', synthetic: true },
+    test: null,
+    author: '',
+    description: '',
+    intendedUse: '',
+    createdAt: '2026-01-01T00:00:00.000Z',
+  };
+  const zip = new JSZip();
+  zip.file('model/model.json', JSON.stringify(description));
+  zip.file('model/weights.safetensors', checkpoint);
+  return zip.generateAsync({ type: 'uint8array', compression: 'STORE' });
+}
+
+/** Label → probability for a picture, all digits. */
+async function answersOf(page: Page, picture: Uint8Array): Promise<Map<string | null, number>> {
+  await page
+    .getByLabel('Image to try')
+    .setInputFiles({ name: 'picture.png', mimeType: 'image/png', buffer: Buffer.from(picture) });
+  const rows = page.locator('[data-testid=prediction] li[data-label]');
+  await expect(rows.first()).toBeVisible({ timeout: 60_000 });
+  const pairs = await rows.evaluateAll((list) =>
+    list.map((li) => [li.getAttribute('data-label'), Number(li.getAttribute('data-probability'))] as const),
+  );
+  return new Map(pairs);
+}
+
+test('?model=models/m.zip: somebody’s model answers as it did where it was trained', async ({ page, browser }) => {
+  const files: Record<string, Answer> = {};
+  const site = await siteWith(files);
+  await page.goto(`${site.url}?demo&${few}`);
+  await page.getByRole('button', { name: 'Train 1 epoch', exact: true }).click({ timeout: 60_000 });
+  await testAccuracy(page, 120_000);
+  await goTo(page, 'Export');
+  const saving = page.waitForEvent('download');
+  await page.getByRole('button', { name: /^Save checkpoint/ }).click();
+  const checkpoint = await readFile(await (await saving).path());
+  await goTo(page, 'Try');
+  const [picture] = drawSample({ seed: 99, classes: 6, train_per_class: 1, test_per_class: 1, size: 64 });
+  const here = await answersOf(page, picture!.png);
+  expect(here.size).toBe(6);
+
+  const labels = [...here.keys()].filter((label) => label !== null).sort();
+  files['models/m.zip'] = file(await modelZip(checkpoint, labels));
+  files['models/newer.zip'] = file(await modelZip(checkpoint, labels, 99));
+  files['models/images.zip'] = file(await zipOf(14));
+
+  const other = await openElsewhere(browser, `${site.url}?model=models/m.zip`);
+  await expect(question(other)).toContainText('a trained model');
+  await question(other)
+    .getByRole('button', { name: /^Download/ })
+    .click();
+  await expect(other).toHaveURL(/#try$/, { timeout: 60_000 });
+  await expect(question(other)).toHaveCount(0);
+  const there = await answersOf(other, picture!.png);
+  expect([...there.keys()].sort()).toEqual([...here.keys()].sort());
+  for (const [label, probability] of here) expect(there.get(label)).toBeCloseTo(probability, 6);
+
+  // Opened anew it is known: nothing is downloaded again, and Try is there at once.
+  const gets = site.asked.filter((path) => path === 'models/m.zip').length;
+  const later = await other.context().newPage();
+  await later.goto(`${site.url}?model=models/m.zip`);
+  await expect(question(later)).toContainText('here already');
+  await expect(later).toHaveURL(/#try$/);
+  expect(site.asked.filter((path) => path === 'models/m.zip').length).toBe(gets + 1);
+  await later.close();
+
+  for (const [name, problem] of [
+    ['newer', 'ModelVersionError'],
+    ['images', 'NotAModelError'],
+  ] as const) {
+    await other.goto(`${site.url}?model=models/${name}.zip`);
+    await question(other)
+      .getByRole('button', { name: /^Download/ })
+      .click();
+    await expectProblem(other, problem);
+    await expect(question(other)).toHaveCount(0);
+    await expect(other.getByRole('button', { name: 'Use the sample data set' })).toBeVisible();
+  }
+  await other.context().close();
   await site.close();
 });
 
