@@ -5,9 +5,9 @@ import { layoutOf } from '../../../src/engine/reference/layouts.ts';
 import { isDepthwise } from '../../../src/engine/reference/ops/conv2d.ts';
 import { backwardOf } from '../../../src/engine/reference/ops/backward.ts';
 import { forwardOf } from '../../../src/engine/reference/ops/index.ts';
-import type { Engine, LabelledBatch, NetworkOptions } from '../../../src/engine/types.ts';
+import type { Engine, LabelledBatch, Network, NetworkOptions } from '../../../src/engine/types.ts';
 import { parametersOfNode } from '../../../src/graph/parameters.ts';
-import type { Graph, GraphNode } from '../../../src/graph/types.ts';
+import type { Graph, GraphNode, Weights } from '../../../src/graph/types.ts';
 import gradients from '../../fixtures/gradients.json' with { type: 'json' };
 import steps from '../../fixtures/steps.json' with { type: 'json' };
 import { formulaImages, formulaTensor, formulaWeights, signed } from './formulaWeights.ts';
@@ -37,12 +37,12 @@ export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return largest;
 }
 
-function withEngine(open: Open): () => Engine {
-  let engine: Engine | undefined;
+function withEngine<E extends { dispose?(): Promise<void> }>(open: () => Promise<E>): () => E {
+  let engine: E | undefined;
   beforeAll(async () => {
     engine = await open();
   });
-  afterAll(() => engine?.dispose());
+  afterAll(() => engine?.dispose?.());
   return () => engine!;
 }
 
@@ -86,8 +86,14 @@ export function layersSuite(open: Open): void {
   });
 }
 
+/** What an engine that only predicts has, too. */
+interface Answers {
+  build(graph: Graph, weights: Weights, options: NetworkOptions): Promise<Pick<Network, 'predict' | 'dispose'>>;
+  dispose?(): Promise<void>;
+}
+
 /** Eval-mode logits of the three backbones against torchvision's. */
-export function logitsSuite(open: Open, wanted: (title: string) => boolean = () => true): void {
+export function logitsSuite(open: () => Promise<Answers>, wanted: (title: string) => boolean = () => true): void {
   describe('logits as torchvision', () => {
     const engine = withEngine(open);
     it.each(logitsCases.filter(({ title }) => wanted(title)))('$title', async ({ architecture, classes, ...one }) => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Config } from '../../../src/config/schema.ts';
 import { checkedDecoder } from '../../../src/dataset/decoding.ts';
 import { imageSource } from '../../../src/dataset/imageSource.ts';
@@ -10,6 +11,7 @@ import { memoryFolder } from '../../../src/registry/memoryFolder.ts';
 import type { RunStore } from '../../../src/training/types.ts';
 import { membersOfImported } from '../../../src/weights/imported.ts';
 import type { WeightCache, WeightRecord } from '../../../src/weights/types.ts';
+import { demoCommands } from '../../../src/workers/demoCommands.ts';
 import { firstWeights, weightsCommands } from '../../../src/workers/firstWeights.ts';
 import { modelCommands } from '../../../src/workers/modelCommands.ts';
 import type { TrainerEvent } from '../../../src/workers/protocol.ts';
@@ -41,8 +43,24 @@ function memoryWeights(): WeightCache {
 
 let ids = 0;
 
+/** Some page, as the build lists the demo page's files. */
+export const demoFiles: ReadonlyMap<string, Uint8Array> = builtFiles({
+  'assets/index-1.js': 'console.log("a page")',
+  'index.html': '<!doctype html><title>A page</title>',
+});
+
+export function builtFiles(contents: Readonly<Record<string, string>>): Map<string, Uint8Array> {
+  const files = Object.entries(contents).map(([path, text]) => [path, new TextEncoder().encode(text)] as const);
+  const list = files.map(([path, bytes]) => ({
+    path,
+    bytes: bytes.length,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  }));
+  return new Map([...files, ['files.json', new TextEncoder().encode(JSON.stringify({ files: list }))]]);
+}
+
 /** One computer: the trainer's and the model worker's commands over stores in memory, on wasm, without a network. */
-export function computer(runs: RunStore = memoryRunStore()) {
+export function computer(runs: RunStore = memoryRunStore(), demo: ReadonlyMap<string, Uint8Array> = demoFiles) {
   const datasets = memoryDatasetStore();
   const decoder = checkedDecoder(imageDecoder());
   const cache = memoryWeights();
@@ -76,10 +94,20 @@ export function computer(runs: RunStore = memoryRunStore()) {
     now: () => 0,
   });
   const { importWeights } = weights;
+  const ofEngine = modelCommands(
+    { datasets, runs, decoder, sourceOf, openEngine: openInNode, importWeights },
+    () => undefined,
+  );
+  const { openCheckpoint } = ofEngine;
+  const readDemoFile = (path: string): Promise<Uint8Array> => {
+    const bytes = demo.get(path);
+    return bytes === undefined ? Promise.reject(new Error('the server answers 404')) : Promise.resolve(bytes);
+  };
   const model = {
-    ...modelCommands({ datasets, runs, decoder, sourceOf, openEngine: openInNode, importWeights }, () => undefined),
+    ...ofEngine,
     ...weights,
     ...versions,
+    ...demoCommands({ runs, readDemoFile, openCheckpoint }),
   };
   return {
     datasets,
