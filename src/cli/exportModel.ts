@@ -14,12 +14,13 @@ import { openSession } from './session.ts';
 import { settingsOf } from './settings.ts';
 
 export const command: Command = {
-  summary: 'Writes a checkpoint as a Core ML package or as safetensors.',
+  summary: 'Writes a checkpoint as a Core ML package, as safetensors, or as a page that shows it to others.',
   usage: `npm run export -- [flags]
 
   --checkpoint FILE      default: checkpoint_best.safetensors in output.dir
-  --format FORMAT        mlpackage (a folder for Xcode; the default) or safetensors
-  --precision P          float16 or float32; default: output.precision of the checkpoint's run
+  --format FORMAT        mlpackage (a folder for Xcode; the default), safetensors, or demo (the zip of a small web page with the
+                         model inside, for any static host; the page comes from npm run build)
+  --precision P          of an mlpackage: float16 or float32; default: output.precision of the checkpoint's run
   --output DIR           where to; default: output.dir
   --config FILE          YAML, of which the settings of output count
   --set output.KEY=VALUE model_name, author, description, intended_use, version
@@ -38,8 +39,8 @@ async function run(args: readonly string[]): Promise<number> {
   });
   refuseWords('export', positionals);
   const { format } = values;
-  if (format !== 'mlpackage' && format !== 'safetensors')
-    throw new UsageError(`--format is ${format}; it can be mlpackage or safetensors.`, 'export');
+  if (format !== 'mlpackage' && format !== 'safetensors' && format !== 'demo')
+    throw new UsageError(`--format is ${format}; it can be mlpackage, safetensors or demo.`, 'export');
   const useless = values.set?.find((pair) => !pair.startsWith('output.'));
   if (useless !== undefined)
     throw new UsageError(`--set ${useless} changes nothing in an export: only settings of output do.`, 'export');
@@ -57,10 +58,12 @@ async function run(args: readonly string[]): Promise<number> {
   // Settings of the last weeks' checkpoints may lack a key: the configuration of today fills it.
   const own = { ...config.output, ...readCheckpoint(bytes).config.output };
   const output = withNamed(own, config, named);
-  const exported = await session.model.exportModel({ runId, format, precision: output.precision, output });
+  const exported = await (format === 'demo'
+    ? session.model.exportDemo({ runId, output })
+    : session.model.exportModel({ runId, format, precision: output.precision, output }));
   const dir = values.output ?? config.output.dir;
   const written = format === 'mlpackage' ? await writePackage(exported.blob, dir) : join(dir, exported.fileName);
-  if (format === 'safetensors') await writeWhole(written, new Uint8Array(await exported.blob.arrayBuffer()));
+  if (format !== 'mlpackage') await writeWhole(written, new Uint8Array(await exported.blob.arrayBuffer()));
   console.log(`${path} → ${written}${format === 'mlpackage' ? ` (${output.precision})` : ''}`);
   return 0;
 }

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import type { DatasetStore } from '../dataset/types.ts';
 import { checkedDecoder } from '../dataset/decoding.ts';
@@ -15,12 +17,14 @@ import { membersOfImported } from '../weights/imported.ts';
 import { loadPretrained } from '../weights/pretrained.ts';
 import type { DownloadProgress, WeightCache } from '../weights/types.ts';
 import { datasetCommands } from '../workers/datasetCommands.ts';
+import { demoCommands } from '../workers/demoCommands.ts';
 import { firstWeights, weightsCommands } from '../workers/firstWeights.ts';
 import { modelCommands } from '../workers/modelCommands.ts';
 import type { DatasetEvent, ModelEvent, TrainerEvent } from '../workers/protocol.ts';
 import { trainerCommands } from '../workers/trainerCommands.ts';
 import { versionCommands } from '../workers/versionCommands.ts';
 import { NoPretrainedWeightsError } from './errors.ts';
+import { projectRoot } from './root.ts';
 import { besideBase, cliWeightCache, fetchOrRead } from './weights.ts';
 
 /** Uncropped pixels kept in memory between epochs. */
@@ -56,6 +60,12 @@ export function openSession(options: SessionOptions) {
     },
     now: Date.now,
   });
+  const ofEngine = modelCommands({ datasets, runs, decoder, sourceOf, openEngine: open, importWeights }, (event) =>
+    options.onModel?.(event),
+  );
+  const { openCheckpoint } = ofEngine;
+  /** As the last build left it. */
+  const readDemoFile = (path: string): Promise<Uint8Array> => readFile(join(projectRoot(), 'dist', 'demo', path));
   return {
     openEngine: open,
     sourceOf,
@@ -90,11 +100,10 @@ export function openSession(options: SessionOptions) {
       (event) => options.onTrainer?.(event),
     ),
     model: {
-      ...modelCommands({ datasets, runs, decoder, sourceOf, openEngine: open, importWeights }, (event) =>
-        options.onModel?.(event),
-      ),
+      ...ofEngine,
       ...weightFiles,
       ...versions,
+      ...demoCommands({ runs, readDemoFile, openCheckpoint }),
     },
   };
 }
