@@ -26,7 +26,7 @@ export const navigation = {
 };
 
 /** Focus goes where the work is: the view's heading, or whatever else it marks with `data-focus`. */
-async function focusView(): Promise<void> {
+export async function focusView(): Promise<void> {
   await tick();
   const main = document.querySelector('main');
   const target = main?.querySelector<HTMLElement>('[data-focus]') ?? main?.querySelector<HTMLElement>('h1') ?? main;

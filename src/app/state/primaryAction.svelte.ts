@@ -18,11 +18,16 @@ export const primaryAction = {
   get current(): PrimaryActionContent | null {
     return current;
   },
-  /** Returns what takes it away again, unless another view has put its own there meanwhile. */
+  /**
+   * Returns what takes it away again, unless another view has put its own there meanwhile. That view's turn comes a moment later:
+   * the button waits for it, so that it is the same one and keeps the focus.
+   */
   show(content: PrimaryActionContent): () => void {
     current = content;
     return () => {
-      if (current === content) current = null;
+      queueMicrotask(() => {
+        if (current === content) current = null;
+      });
     };
   },
 };
