@@ -199,7 +199,8 @@ test('what a newer page stored beside ours is said, left out, and not touched by
   await page.getByRole('button', { name: 'Delete everything on this computer' }).click();
   await page.getByRole('button', { name: 'Delete everything', exact: true }).click();
   await expect(problem).toHaveCount(1);
-  await expect(page.getByText('Nothing is stored yet.')).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Delete everything on this computer' })).toHaveCount(0);
+  await expect(page.locator('p[data-newer]')).toContainText('1 data set, 1 run, 1 version and 1 weights file');
   expect(entriesOf(await dump(page))).toEqual(
     entriesOf(mixed).filter(([key]) => newer.some((own) => key.startsWith(own))),
   );

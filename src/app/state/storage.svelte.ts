@@ -1,3 +1,4 @@
+import type { ErrorReport } from '../../workers/protocol.ts';
 import { problems } from './problems.svelte.ts';
 import { ask } from './workers.svelte.ts';
 
@@ -8,6 +9,7 @@ interface StorageState {
   readonly persisted: boolean | null;
 }
 
+let newer = $state.raw<ErrorReport | null>(null);
 let state = $state.raw<StorageState>({ usedBytes: null, quotaBytes: null, persisted: null });
 
 export const storage = {
@@ -21,6 +23,10 @@ export const storage = {
   get persisted(): boolean | null {
     return state.persisted;
   },
+  /** What lies here that a newer version of this page stored, in a sentence; null where there is nothing. */
+  get newer(): ErrorReport | null {
+    return newer;
+  },
   async refresh(): Promise<void> {
     // `navigator.storage` is absent on insecure origins.
     const manager = navigator.storage as StorageManager | undefined;
@@ -29,10 +35,10 @@ export const storage = {
     const persisted = await manager.persisted().catch(() => false);
     state = { usedBytes: estimate.usage ?? null, quotaBytes: estimate.quota ?? null, persisted };
   },
-  /** Says it where something lies here that a newer version of this page stored: no list shows it. */
+  /** Looks for that and says it: no list shows it. */
   async tellOfNewer(): Promise<void> {
-    const report = await ask('dataset', 'storedByNewer', null);
-    if (report) problems.show(report);
+    newer = (await ask('dataset', 'storedByNewer', null)) ?? null;
+    if (newer) problems.show(newer);
   },
 };
 
