@@ -68,7 +68,11 @@ export function describeProcessor(
 
 const MOST_THREADS = 8;
 
-/** How many threads wasm is to have. Without SharedArrayBuffer, which only an isolated page has, there is one. */
+/**
+ * How many threads wasm is to have: half as many as there are processors, eight at most. Without SharedArrayBuffer, which only an isolated
+ * page has, there is one. Figures: docs/benchmarks.md.
+ */
 export function wasmThreads({ crossOriginIsolated, processors, wasmThreadScript }: EngineEnvironment): number {
-  return crossOriginIsolated && wasmThreadScript !== undefined ? Math.max(1, Math.min(MOST_THREADS, processors)) : 1;
+  if (!crossOriginIsolated || wasmThreadScript === undefined) return 1;
+  return Math.max(1, Math.min(MOST_THREADS, Math.floor(processors / 2)));
 }

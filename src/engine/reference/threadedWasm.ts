@@ -32,8 +32,8 @@ interface Instantiated {
 /** This room's types know nothing of a browser's. */
 declare const WebAssembly: { instantiate(bytes: ArrayBuffer, imports: Imports): Promise<Instantiated> };
 
-/** A file that never comes must not hold up training, which goes without threads too. */
-const PATIENCE_MS = 20_000;
+/** A file that never comes must not hold up training, which goes without threads too; ms. */
+const PATIENCE = 10_000;
 
 /**
  * tfjs's threaded binary, started from files of the page's own: tfjs starts it from Blobs, which a content policy without `blob:`
@@ -41,7 +41,11 @@ const PATIENCE_MS = 20_000;
  * tfjs starts eight always, and uses half as many as there are processors at most. Rejects, and leaves no thread behind, where they
  * cannot be had.
  */
-export async function startThreaded(threads: number, files: ThreadedFiles): Promise<WasmModule> {
+export async function startThreaded(
+  threads: number,
+  files: ThreadedFiles,
+  patience: number = PATIENCE,
+): Promise<WasmModule> {
   const { default: start } = await import('@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.js');
   let fail: (error: unknown) => void = () => {};
   const failing = new Promise<never>((_, reject) => (fail = reject));
@@ -56,7 +60,7 @@ export async function startThreaded(threads: number, files: ThreadedFiles): Prom
   };
   const workers = (): Thread[] => (settings as Threads).PThread?.unusedWorkers ?? [];
   const over = new AbortController();
-  const timer = setTimeout(() => fail(new Error('they did not start in time')), PATIENCE_MS);
+  const timer = setTimeout(() => fail(new Error('they did not start in time')), patience);
   try {
     // Throws where there is no shared memory that may grow to 4 GiB, as on some telephones.
     const starting = start(settings);

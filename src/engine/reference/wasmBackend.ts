@@ -49,7 +49,7 @@ async function start(environment: EngineEnvironment): Promise<WasmThreads> {
     const backend = new wasm.BackendWasm(module);
     tf.removeBackend('wasm');
     tf.registerBackend('wasm', () => backend);
-    return { count, notice: null };
+    return { count: wasm.getThreadsCount(), notice: null };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     const notice =

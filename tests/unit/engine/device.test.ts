@@ -72,7 +72,7 @@ describe('the device that a setting means', () => {
     // Node has no script for them.
     expect((await probe('wasm', isolated)).label).toBe('WebAssembly, SIMD, 1 thread');
     const threaded = { ...isolated, wasmThreadScript: 'https://example.org/thread.js' };
-    expect((await probe('wasm', threaded)).label).toBe('WebAssembly, SIMD, 8 threads');
+    expect((await probe('wasm', threaded)).label).toBe('WebAssembly, SIMD, 4 threads');
     expect((await probe('wasm', { ...bare, wasmThreadScript: 'https://example.org/thread.js' })).label).toContain(
       '1 thread',
     );
