@@ -1,9 +1,10 @@
 import { expect, type CDPSession, type Page } from '@playwright/test';
 
-/** Opens the page with configuration overrides: `{ 'training.epochs': 2 }`. */
+/** Opens the page with configuration overrides: `{ 'training.epochs': 2 }`; a first visit has loaded itself once more when it is there. */
 export async function open(page: Page, overrides: Readonly<Record<string, string | number>> = {}): Promise<void> {
   const query = new URLSearchParams(Object.entries(overrides).map(([key, value]) => [key, String(value)]));
   await page.goto(query.size > 0 ? `./?${query}` : './');
+  await expect(page.locator('nav[aria-label=Steps]')).toBeVisible();
 }
 
 export async function goTo(
