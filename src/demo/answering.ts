@@ -1,5 +1,6 @@
 import { buildGraph } from '../architectures/index.ts';
 import { checkedDecoder } from '../dataset/decoding.ts';
+import { BackendUnavailableError, DeviceLostError, GpuError, OutOfMemoryError } from '../engine/errors.ts';
 import { openInference, type Predictor } from '../engine/inference.ts';
 import { classify } from '../evaluation/classify.ts';
 import type { Prediction } from '../evaluation/types.ts';
@@ -8,6 +9,7 @@ import type { ModelDescription } from '../export/demo/modelDescription.ts';
 import { browserEngineEnvironment } from '../platform/browser/engineEnvironment.ts';
 import { imageDecoder } from '../platform/browser/imageDecoder.ts';
 import { readSafetensors } from '../weights/safetensors.ts';
+import { CannotComputeError } from './errors.ts';
 
 export interface Answering {
   /** What computes, as the user is shown it. */
@@ -15,7 +17,10 @@ export interface Answering {
   answer(file: Blob): Promise<Prediction>;
 }
 
-/** The model on a device of this computer; a device that was lost is opened anew for the next image. */
+/** What the engine says to somebody who trains. */
+const failures = [BackendUnavailableError, DeviceLostError, GpuError, OutOfMemoryError] as const;
+
+/** The model on a device of this computer; one that was lost or failed is opened anew for the next image. */
 export async function answering(description: ModelDescription, weights: Uint8Array): Promise<Answering> {
   const { architecture, labels, imageSize: size, geometry, mean, std } = description;
   const graph = buildGraph(architecture, labels.length);
@@ -25,27 +30,37 @@ export async function answering(description: ModelDescription, weights: Uint8Arr
 
   const open = async (): Promise<{ device: string; network: Predictor }> => {
     const engine = await openInference(environment);
-    let network: Predictor;
+    void engine.lost.then(() => (opened = null));
     try {
-      network = await engine.build(graph, tensors);
+      return { device: engine.adapter.label, network: await engine.build(graph, tensors) };
     } catch (error) {
+      if (isFailure(error)) throw error;
       throw new ModelUnreadableError(
         'model',
         error instanceof Error ? error.message.replace(/\.$/, '') : String(error),
       );
     }
-    void engine.lost.then(() => (opened = null));
-    return { device: engine.adapter.label, network };
   };
-  let opened: ReturnType<typeof open> | null = open();
-  const { device } = await opened;
+  let opened: ReturnType<typeof open> | null = null;
+  const onDevice = async <T>(work: (on: Awaited<ReturnType<typeof open>>) => Promise<T> | T): Promise<T> => {
+    try {
+      return await work(await (opened ??= open()));
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      opened = null;
+      throw new CannotComputeError(error);
+    }
+  };
 
   return {
-    device,
+    device: await onDevice(({ device }) => device),
     answer: async (file) => {
       const image = await decoder.decode(new Uint8Array(await file.arrayBuffer()));
-      const { network } = await (opened ??= open());
-      return classify(network, image, { labels, size, geometry, mean, std });
+      return onDevice(({ network }) => classify(network, image, { labels, size, geometry, mean, std }));
     },
   };
+}
+
+function isFailure(error: unknown): error is InstanceType<(typeof failures)[number]> {
+  return failures.some((failure) => error instanceof failure);
 }

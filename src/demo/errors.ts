@@ -21,6 +21,17 @@ export class WorkerEndedError extends UserError {
   }
 }
 
+/** No backend starts, the graphics processor failed, or memory is full. */
+export class CannotComputeError extends UserError {
+  constructor(cause: UserError) {
+    super(`This device could not run the model: ${cause.message}`, {
+      kept: 'The model is still loaded.',
+      remedy: 'Close other tabs and programs and try again, or open the page on another device.',
+      cause,
+    });
+  }
+}
+
 /** A drop, or what was pasted, without any image in it. */
 export class NoImageError extends UserError {
   constructor() {
