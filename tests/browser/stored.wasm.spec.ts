@@ -10,6 +10,8 @@ import { predictionsInTry, type StoredFixture } from './storedFixtures.ts';
 import { dump, fill, unpack, type StoredPage } from './storedPage.ts';
 import { expectProblem, goTo, open, testAccuracy } from './support.ts';
 
+test.describe.configure({ timeout: 120_000 });
+
 const folder = join(import.meta.dirname, '../fixtures/stored');
 const fixtures = readdirSync(folder)
   .filter((name) => name.endsWith('.br'))

@@ -21,7 +21,7 @@ export interface StoredFixture {
 /** What Try says of each Test image that it offers. Works on the page of every commit that a fixture is of. */
 export async function predictionsInTry(page: Page): Promise<Predictions> {
   const pictures = page.locator('[data-test-image]');
-  await pictures.first().waitFor();
+  await pictures.first().waitFor({ timeout: 20_000 });
   const said: Record<string, Record<string, number>> = {};
   for (let i = 0; i < (await pictures.count()); i++) {
     const path = (await pictures.nth(i).getAttribute('data-test-image')) ?? '';
@@ -29,7 +29,7 @@ export async function predictionsInTry(page: Page): Promise<Predictions> {
     await page
       .getByTestId('prediction')
       .locator('figcaption', { hasText: `of ${path}:` })
-      .waitFor();
+      .waitFor({ timeout: 20_000 });
     const rows = await page
       .locator('[data-testid=prediction] li[data-label]')
       .evaluateAll((list) =>
