@@ -1,4 +1,5 @@
 import { panels } from './state/panels.svelte.ts';
+import { singleKeys } from './state/singleKeys.svelte.ts';
 import { go, stepNames, stepTitles } from './state/navigation.svelte.ts';
 
 /** For the list that `?` shows. */
@@ -12,11 +13,16 @@ export const keyList: readonly { readonly keys: string; readonly does: string }[
   { keys: 'L', does: 'Train: loss on a logarithmic scale' },
 ];
 
-/** Single keys count only where no text is being typed and nothing lies on top. */
+/** Single keys count only where they are wanted, no text is being typed and nothing lies on top. */
+export function countsAsKey(event: KeyboardEvent): boolean {
+  if (!singleKeys.on || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return false;
+  const { target } = event;
+  if (target instanceof Element && target.closest('input, select, textarea, [contenteditable]')) return false;
+  return document.querySelector('dialog[open]') === null;
+}
+
 export function onPageKey(event: KeyboardEvent): void {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  if (event.target instanceof Element && event.target.closest('input, select, textarea, dialog, [contenteditable]'))
-    return;
+  if (!countsAsKey(event)) return;
   const step = stepNames[Number(event.key) - 1];
   if (step) go(step);
   else if (event.key === '?') panels.show('keys');
