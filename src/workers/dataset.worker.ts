@@ -1,41 +1,40 @@
-import { checkedDecoder } from '../dataset/decoding.ts';
 import { datasetStore } from '../platform/browser/datasetStore.ts';
-import { imageDecoder } from '../platform/browser/imageDecoder.ts';
-import { idbFolder } from '../platform/browser/idbFolder.ts';
 import { importLock } from '../platform/browser/importLock.ts';
-import { room } from '../platform/browser/room.ts';
-import { runStore } from '../platform/browser/runStore.ts';
-import { weightStore } from '../platform/browser/weightStore.ts';
-import { versionRegistry } from '../registry/registry.ts';
-import { datasetCommands } from './datasetCommands.ts';
-import { downloadCommands } from './downloadCommands.ts';
+import type { DatasetPart } from './datasetPart.ts';
 import { createEndpoint } from './endpoint.ts';
-import { holdsModel } from './holdsModel.ts';
+import { lateHandlers } from './lateHandlers.ts';
 import { exposeWithLifeline } from './lifeline.ts';
-import { pageAddress } from './pageAddress.ts';
 import type { DatasetCommands, DatasetEvent } from './protocol.ts';
-import { storedByNewer } from './storedByNewer.ts';
 
 const store = datasetStore();
 const lock = importLock();
+const fetchPart = async (): Promise<DatasetPart> => {
+  const { datasetPart } = await import('./datasetPart.ts');
+  return datasetPart(store, lock, (event) => emit(event));
+};
+// The page can be used as soon as it has the list; the rest of this worker is fetched meanwhile.
 const { endpoint, emit } = createEndpoint<DatasetCommands, DatasetEvent>({
-  ...datasetCommands({ store, decoder: checkedDecoder(imageDecoder()), importing: lock.importing }, (event) =>
-    emit(event),
-  ),
-  ...downloadCommands(
-    { fetch: (...request) => fetch(...request), page: pageAddress(), room, now: () => performance.now() },
-    (event) => emit(event),
-  ),
-  holdsModel,
-  storedByNewer: () =>
-    storedByNewer({
-      datasets: store,
-      runs: runStore(),
-      weights: weightStore(),
-      versions: versionRegistry(idbFolder()),
-    }),
+  list: () => store.list(),
+  ...lateHandlers(fetchPart, {
+    importFiles: true,
+    importSample: true,
+    addFiles: true,
+    cancelImport: true,
+    delete: true,
+    thumbnails: true,
+    original: true,
+    datasetZip: true,
+    sampleZip: true,
+    findSample: true,
+    lookAtLink: true,
+    download: true,
+    cancelDownload: true,
+    holdsModel: true,
+    storedByNewer: true,
+  }),
 });
 exposeWithLifeline(endpoint);
+import('./datasetPart.ts').catch(() => undefined);
 
 const HOUR = 3_600_000;
 // What a closed tab left half-done; a failure here (no storage at all) shows itself at the first command.
