@@ -10,7 +10,7 @@ const allowed = {
     'export/demo',
     'architectures',
     'dataset',
-    'engine/(inference|types)',
+    'engine/(inference|errors|types)',
     'evaluation',
     'weights',
     'platform/browser',
