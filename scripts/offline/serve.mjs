@@ -99,9 +99,9 @@ function openBrowser(address) {
 
 function options(args) {
   const text = { type: 'string' };
-  const known = { port: { ...text, default: '4180' }, host: { ...text, default: '127.0.0.1' }, cert: text, key: text };
+  const known = { port: text, host: text, cert: text, key: text, 'no-open': { type: 'boolean' } };
   try {
-    const { values } = parseArgs({ args, options: { ...known, 'no-open': { type: 'boolean' } } });
+    const values = { port: '4180', host: '127.0.0.1', ...parseArgs({ args, options: known }).values };
     if (!/^\d{1,5}$/.test(values.port) || values.port > 65515) throw new Error(`${values.port} is no port.`);
     if (!values.cert !== !values.key) throw new Error('--cert and --key go together.');
     return { ...values, port: Number(values.port) };

@@ -1,8 +1,9 @@
 /**
- * The nginx recipe of docs/hosting.md, word for word, in a real nginx: curl asks, Chromium trains on the page and opens it offline.
+ * The nginx recipe of docs/hosting.md, word for word, in a real nginx, as curl and Chromium see it.
  *
- * From a sub-path, over TLS under the recipe's own name, once without its headers and once with them. Root on Debian or Ubuntu gets
- * nginx installed where there is none, not started; elsewhere it has to be there.
+ * From a sub-path, over TLS under the recipe's own name, once without its headers and once with them; Chromium trains on the page and
+ * opens it again with nginx gone. Root on Debian or Ubuntu gets nginx installed where there is none, not started; elsewhere it has to be
+ * there.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
