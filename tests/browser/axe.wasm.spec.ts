@@ -1,43 +1,18 @@
-import AxeBuilder from '@axe-core/playwright';
+import { readFile } from 'node:fs/promises';
 import { expect, test, type Page } from '@playwright/test';
-import sharp from 'sharp';
 import JSZip from 'jszip';
-import { drop, fewSteps, goTo, open, testAccuracy, useSample } from './support.ts';
+import sharp from 'sharp';
+import { judge, type State } from './axe.ts';
+import { staticSite } from './staticSite.ts';
+import { drop, fewSteps, goTo, open, pickFolderOf, testAccuracy, useSample } from './support.ts';
 
 /**
- * Every view in its states, judged by axe-core: WCAG 2.0 to 2.2, A and AA, and its best practices, dark and light, on a desktop and
- * on a phone. No rule is left out. A state follows from the one before it, so that one short run is enough for all of them; a new one
- * is a line in a list below.
+ * Every view in its states, judged by axe-core. A state follows from the one before it, so that one short run is enough for all of
+ * them. A new one is an entry in a list below; a page of its own is a list and a test.
  */
-const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa', 'best-practice', 'experimental'];
-const ofColours = ['color-contrast', 'link-in-text-block'];
-/** A guess at what looks like a heading; here it takes the one large figure of a view for one. */
-const guess = 'p-as-heading';
-const desktop = { width: 1440, height: 900 };
-const phone = { width: 390, height: 844 };
-/**
- * A scheme changes colours and nothing else, so all other rules are asked once a size. Colours are judged of what is in sight alone:
- * that is why they are looked at on screens so high that nothing has to be scrolled.
- */
-const looks = [
-  { on: 'desktop', size: desktop, colorScheme: 'dark', coloursOnly: false },
-  { on: 'desktop', size: { ...desktop, height: 3000 }, colorScheme: 'dark', coloursOnly: true },
-  { on: 'desktop', size: { ...desktop, height: 3000 }, colorScheme: 'light', coloursOnly: true },
-  { on: 'phone', size: { ...phone, height: 5000 }, colorScheme: 'light', coloursOnly: true },
-  { on: 'phone', size: { ...phone, height: 5000 }, colorScheme: 'dark', coloursOnly: true },
-  { on: 'phone', size: phone, colorScheme: 'dark', coloursOnly: false },
-] as const;
 
 // What axe-core says is all that is wanted of a failure, and a trace would take as long as the rest.
-test.use({ trace: 'off', viewport: desktop });
-
-interface State {
-  readonly name: string;
-  /** From the state before to this one, on a desktop; ends with something of it in sight. */
-  readonly reach: (page: Page) => Promise<unknown>;
-  /** What was opened over the view is closed again; Escape where it is not said. */
-  readonly leave?: (page: Page) => Promise<unknown>;
-}
+test.use({ trace: 'off' });
 
 const view = (name: Parameters<typeof goTo>[1], title: RegExp | string = name): State => ({
   name,
@@ -54,6 +29,7 @@ const press = (name: string, button: string | RegExp, shown: string): State => (
   },
 });
 const escape = (page: Page): Promise<void> => page.keyboard.press('Escape');
+const putAway = (page: Page): Promise<void> => page.getByRole('button', { name: 'Don’t read it' }).click();
 
 const nothingYet: readonly State[] = [
   view('Data', /^Drop/),
@@ -91,7 +67,7 @@ const withData: readonly State[] = [
       await drop(page, [{ name: 'december.zip', bytes: await aFewImages() }]);
       await expect(page.getByTestId('arrival')).toBeVisible();
     },
-    leave: (page) => page.getByRole('button', { name: 'Don’t read it' }).click(),
+    leave: putAway,
   },
   {
     name: 'settings, one of them refused',
@@ -157,14 +133,30 @@ const withRun: readonly State[] = [
     },
   },
   {
-    name: 'Export, a package and weights written',
+    name: 'Export, everything written',
     reach: async (page) => {
       await goTo(page, 'Export');
+      await page.getByRole('button', { name: /^Demo page/ }).click();
+      await expect(page.getByTestId('demo-saved')).toBeVisible();
       await page.getByRole('button', { name: /^Download PacerID/ }).click();
       await expect(page.locator('[data-format=mlpackage]')).toBeVisible();
       await page.getByRole('button', { name: 'Weights as .safetensors' }).click();
       await expect(page.locator('[data-format=safetensors]')).toBeVisible();
     },
+  },
+  {
+    name: 'a question about a checkpoint',
+    reach: async (page) => {
+      const saving = page.waitForEvent('download');
+      await page
+        .getByRole('button', { name: /^Save checkpoint/ })
+        .first()
+        .click();
+      const buffer = await readFile(await (await saving).path());
+      await drop(page, [{ name: 'checkpoint_best.safetensors', bytes: buffer }]);
+      await expect(page.getByTestId('arrival')).toBeVisible();
+    },
+    leave: putAway,
   },
   view('Try'),
   {
@@ -197,6 +189,15 @@ const withVersions: readonly State[] = [
     },
   },
   {
+    name: 'what a sync would change',
+    reach: async (page) => {
+      await page.getByLabel('Number').fill('v1.2.0');
+      await page.getByRole('button', { name: 'Close the comparison' }).click();
+      await page.getByRole('button', { name: /^Sync v1.1.0 to a folder/ }).click();
+      await expect(page.getByRole('button', { name: /^Sync v1.1.0 into/ })).toBeVisible();
+    },
+  },
+  {
     name: 'Train, from a version',
     reach: async (page) => {
       await page.getByRole('button', { name: 'Retrain from v1.1.0' }).click();
@@ -223,37 +224,26 @@ async function aFewImages(): Promise<Uint8Array> {
   return zip.generateAsync({ type: 'uint8array' });
 }
 
-/** One line a rule and element: what is wrong, where, and what would put it right. */
-async function violationsOf(page: Page, coloursOnly: boolean): Promise<string[]> {
-  // AxeBuilder hands its half megabyte to the page twice a question; once a page is enough.
-  const known = await page.evaluate(() => 'axe' in globalThis);
-  // One document without frames: in its “legacy” mode axe-core need not open a second page to gather what frames say.
-  const axe = new AxeBuilder({ page, ...(known && { axeSource: 'undefined' }) })
-    .setLegacyMode()
-    .options({ resultTypes: ['violations'] });
-  const { violations } = await (
-    coloursOnly ? axe.withRules(ofColours) : axe.withTags(tags).disableRules(guess)
-  ).analyze();
-  return violations.flatMap(({ id, help, nodes }) =>
-    nodes.map(({ target, failureSummary = '' }) => `${id} at ${target.join(' ')}: ${help}. ${failureSummary}`),
-  );
-}
-
-async function judge(page: Page, states: readonly State[]): Promise<void> {
-  for (const { name, reach, leave } of states)
-    await test.step(name, async () => {
-      await reach(page);
-      for (const { on, size, colorScheme, coloursOnly } of looks) {
-        await page.setViewportSize(size);
-        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-        expect.soft(await violationsOf(page, coloursOnly), `${name}, ${on}, ${colorScheme}`).toEqual([]);
-      }
-      await page.setViewportSize(desktop);
-      await leave?.(page);
-    });
-}
+const few = new URLSearchParams(Object.entries(fewSteps).map(([key, value]) => [key, String(value)])).toString();
+const ofLinks = (url: string): readonly State[] => [
+  {
+    name: 'a demonstration',
+    reach: async (page) => {
+      await page.goto(`${url}?demo&${few}`);
+      await expect(page.getByTestId('demo')).toBeVisible({ timeout: 60_000 });
+    },
+  },
+  {
+    name: 'a question about what a link brings',
+    reach: async (page) => {
+      await page.goto(`${url}?dataset=sets/december.zip`);
+      await expect(page.getByRole('button', { name: /^Download \d/ })).toBeVisible();
+    },
+  },
+];
 
 test('axe-core finds nothing in any view', async ({ page }) => {
+  await pickFolderOf(page);
   await open(page, { ...fewSteps, 'training.epochs': 200 });
   await judge(page, [...nothingYet, ...withData, ...withRun, ...withVersions]);
 });
@@ -273,4 +263,18 @@ test('nor while images come in', async ({ page }) => {
       },
     },
   ]);
+});
+
+test('nor in a page that a link opened', async ({ page }) => {
+  const zip = await aFewImages();
+  const site = await staticSite('dist', {
+    answer: (path, { method }, response) => {
+      if (path !== 'sets/december.zip') return false;
+      response.writeHead(200, { 'content-type': 'application/zip', 'content-length': zip.length });
+      response.end(method === 'HEAD' ? undefined : zip);
+      return true;
+    },
+  });
+  await judge(page, ofLinks(site.url));
+  await site.close();
 });

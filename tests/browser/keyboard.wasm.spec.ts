@@ -194,6 +194,7 @@ test('from images to a version, and everything deleted again, by keyboard alone'
     for (const on of [false, true]) {
       await tabTo(page, 'button', 'Keys');
       await press('Enter');
+      await expect(acting).toBeVisible();
       await tabTo(page, 'checkbox', /^Digits and letters act/);
       await press('Space');
       await expect(acting).toBeChecked({ checked: on });
@@ -206,6 +207,7 @@ test('from images to a version, and everything deleted again, by keyboard alone'
 
   await test.step('deleting', async () => {
     await press('c');
+    await expect(page.getByRole('dialog', { name: 'This computer' })).toBeVisible();
     await tabTo(page, 'button', /^Delete run tiny/);
     await press('Enter');
     await tabTo(page, 'button', 'Delete');
