@@ -1,11 +1,9 @@
-import { focusView } from './state/navigation.svelte.ts';
-
 /**
  * A button that vanishes or is switched off takes the focus with it, and who uses the keyboard would stand at the top of the page
  * again. So focus that fell to nothing goes on: back to what had it, once that is switched on again; where it is gone, to the next
- * thing that can be used in what is left around it; and where the whole view is gone, to the heading of the new one.
+ * thing that can be used in what is left around it; and where the whole view is gone, to where `toView` puts it.
  */
-export function keepFocus(): () => void {
+export function keepFocus(toView: () => void): () => void {
   let last: HTMLElement | null = null;
   /** What lay around it when it took focus, the innermost first: it says nothing any more once it is gone. */
   let around: readonly Element[] = [];
@@ -36,7 +34,7 @@ export function keepFocus(): () => void {
     const next = nextAround(around, byKeyboard);
     last = null;
     if (next) next.focus();
-    else void focusView();
+    else toView();
   }
 
   const observer = new MutationObserver(goOn);
