@@ -18,9 +18,10 @@ export const command: Command = {
   usage: `npm run export -- [flags]
 
   --checkpoint FILE      default: checkpoint_best.safetensors in output.dir
-  --format FORMAT        mlpackage (a folder for Xcode; the default), safetensors, or demo (the zip of a small web page with the
-                         model inside, for any static host; the page comes from npm run build)
-  --precision P          of an mlpackage: float16 or float32; default: output.precision of the checkpoint's run
+  --format FORMAT        mlpackage (a folder for Xcode; the default), safetensors, or demo (a zip: a
+                         small web page with the model inside, for any static host; made by
+                         npm run build)
+  --precision P          of an mlpackage: float16 or float32; default: that of the checkpoint's run
   --output DIR           where to; default: output.dir
   --config FILE          YAML, of which the settings of output count
   --set output.KEY=VALUE model_name, author, description, intended_use, version

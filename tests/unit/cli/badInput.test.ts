@@ -86,7 +86,7 @@ const cases: readonly (readonly [args: readonly string[], name: string, ...says:
   [['train', '--resume', '--checkpoint', 'v1.0.0'], 'VersionIsNoCheckpointError', /--from v1\.0\.0/],
   [['evaluate', '--split', 'tests'], 'UsageError', /test, val or train/],
   [['evaluate', '--checkpoint', 'not-weights.safetensors'], 'NotSafetensorsError', /usable safetensors/],
-  [['export', '--format', 'onnx'], 'UsageError', /mlpackage or safetensors/],
+  [['export', '--format', 'onnx'], 'UsageError', /mlpackage, safetensors or demo/],
   [['export', '--precision', 'int8'], 'ConfigError', /output\.precision is "int8"/],
   [['export', '--set', 'training.epochs=3'], 'UsageError', /only settings of output/],
   [['fetch-weights'], 'UsageError', /densenet121/],
