@@ -8,10 +8,9 @@ import { inPlaceOnWasm } from './reference/wasmGradients/inPlace.ts';
 import { registerWasmGradients } from './reference/wasmGradients/index.ts';
 import type { AdapterReport, DeviceSetting, Engine, EngineEnvironment } from './types.ts';
 
-interface Choice {
-  readonly report: AdapterReport;
-  readonly adapter: GPUAdapter | null;
-}
+type Choice =
+  | { readonly adapter: GPUAdapter }
+  | { readonly adapter: null; readonly backend: 'wasm' | 'webgl' | 'cpu'; readonly notice: string | null };
 
 /**
  * Which device a setting means here. `auto` (and the seed's `cuda`): a real GPU through WebGPU, else wasm, with a notice. The
@@ -20,24 +19,30 @@ interface Choice {
  */
 async function choose(setting: DeviceSetting, environment: EngineEnvironment): Promise<Choice> {
   if (setting === 'wasm' || setting === 'webgl' || setting === 'cpu') {
-    return { report: describeProcessor(setting, threadsOf(environment), null), adapter: null };
+    return { adapter: null, backend: setting, notice: null };
   }
   const found = await requestAdapter(environment);
   if (setting === 'webgpu') {
     if (typeof found === 'string') throw new NoWebGpuError(found);
-    return { report: describeAdapter(found, null), adapter: found };
+    return { adapter: found };
   }
   if (typeof found === 'string') {
     const { message } = new NoWebGpuError(found);
     const notice = `${message} Training runs on the processor (WebAssembly): slower, with the same results.`;
-    return { report: describeProcessor('wasm', threadsOf(environment), notice), adapter: null };
+    return { adapter: null, backend: 'wasm', notice };
   }
   const report = describeAdapter(found, null);
-  if (!report.software) return { report, adapter: found };
+  if (!report.software) return { adapter: found };
   const notice =
     `The only graphics processor found is an imitation in software (${report.label}), which is slower than ` +
     'WebAssembly; training runs on the processor (WebAssembly), with the same results.';
-  return { report: describeProcessor('wasm', threadsOf(environment), notice), adapter: null };
+  return { adapter: null, backend: 'wasm', notice };
+}
+
+/** What wasm's threads have come to is known once it was started. */
+function describe(choice: Choice, environment: EngineEnvironment): AdapterReport {
+  if (choice.adapter) return describeAdapter(choice.adapter, null);
+  return describeProcessor(choice.backend, threadsOf(environment), choice.notice);
 }
 
 async function requestAdapter(environment: EngineEnvironment): Promise<GPUAdapter | NoWebGpuReason> {
@@ -52,7 +57,7 @@ async function requestAdapter(environment: EngineEnvironment): Promise<GPUAdapte
 
 /** What `openEngine` would take, without opening it. Throws as it does. */
 export async function probe(setting: DeviceSetting, environment: EngineEnvironment): Promise<AdapterReport> {
-  return (await choose(setting, environment)).report;
+  return describe(await choose(setting, environment), environment);
 }
 
 /**
@@ -61,26 +66,24 @@ export async function probe(setting: DeviceSetting, environment: EngineEnvironme
  * @throws NoWebGpuError, BackendUnavailableError
  */
 export async function openEngine(setting: DeviceSetting, environment: EngineEnvironment): Promise<Engine> {
-  const { report, adapter } = await choose(setting, environment);
+  const choice = await choose(setting, environment);
   tf.enableProdMode();
   try {
-    if (adapter) return createEngine(report, await openGpuDevice(adapter));
-    if (report.backend === 'wasm') {
-      const { backend, threads } = await openWasm(environment);
-      registerWasmGradients();
-      return createEngine(describeProcessor('wasm', threads, report.notice), { ...backend, inPlace: inPlaceOnWasm() });
-    }
-    return createEngine(report, await openPlain(report.backend));
+    const device = choice.adapter
+      ? await openGpuDevice(choice.adapter)
+      : await openProcessor(choice.backend, environment);
+    return createEngine(describe(choice, environment), device);
   } catch (error) {
-    throw new BackendUnavailableError(report.label, error);
+    throw new BackendUnavailableError(describe(choice, environment).label, error);
   }
 }
 
-async function openPlain(name: string): Promise<OpenDevice> {
-  await use(name);
-  return { name, inPlace: null, device: null };
-}
-
-async function use(name: string): Promise<void> {
+async function openProcessor(name: 'wasm' | 'webgl' | 'cpu', environment: EngineEnvironment): Promise<OpenDevice> {
+  if (name === 'wasm') {
+    const { backend } = await openWasm(environment);
+    registerWasmGradients();
+    return { ...backend, inPlace: inPlaceOnWasm() };
+  }
   if (!(await tf.setBackend(name))) throw new Error(`tfjs could not start its ${name} backend.`);
+  return { name, inPlace: null, device: null };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { probe } from '../../../src/engine/device.ts';
+import { openEngine, probe } from '../../../src/engine/device.ts';
 import type { EngineEnvironment } from '../../../src/engine/types.ts';
+import { nodeEngineEnvironment } from '../../../src/platform/node/engineEnvironment.ts';
 
 const bare: EngineEnvironment = {
   gpu: undefined,
@@ -76,5 +77,19 @@ describe('the device that a setting means', () => {
     expect((await probe('wasm', { ...bare, wasmThreadScript: 'https://example.org/thread.js' })).label).toContain(
       '1 thread',
     );
+  });
+
+  it('threads that could not be started are told of once, at the second opening too', async () => {
+    const environment: EngineEnvironment = {
+      ...(await nodeEngineEnvironment({ gpu: false })),
+      crossOriginIsolated: true,
+      processors: 4,
+      wasmThreadScript: 'file:///none.js',
+    };
+    const first = (await openEngine('auto', environment)).adapter;
+    expect(first.label).toBe('WebAssembly, SIMD, 1 thread');
+    expect(first.notice?.match(/one thread only/g)).toHaveLength(1);
+    expect((await openEngine('auto', environment)).adapter).toEqual(first);
+    expect(await probe('auto', environment)).toEqual(first);
   });
 });
