@@ -49,6 +49,8 @@ export async function startThreaded(
   const { default: start } = await import('@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.js');
   let fail: (error: unknown) => void = () => {};
   const failing = new Promise<never>((_, reject) => (fail = reject));
+  // Should `start` throw, nobody waits for it.
+  failing.catch(() => {});
   const settings = {
     locateFile: (path: string) => (path.endsWith('.wasm') ? files.binary : files.thread),
     instantiateWasm: (imports: Imports, receive: (instance: object, module: object) => void) => {
