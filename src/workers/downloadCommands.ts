@@ -1,5 +1,5 @@
 import { NotAZipError } from '../dataset/errors.ts';
-import { mayFetch } from '../hosts.ts';
+import { locate, mayFetch } from '../hosts.ts';
 import { DownloadCancelledError } from '../weights/errors.ts';
 import {
   DownloadBrokenError,
@@ -42,15 +42,11 @@ export function downloadCommands(platform: DownloadPlatform, emit: (event: Datas
   const pageOrigin = new URL(platform.page).origin;
   const underWay = new Map<string, AbortController>();
 
-  const locate = (address: string): URL => {
-    if (!URL.canParse(address, platform.page)) throw new LinkMissingError(address, 'this is no address');
-    const url = new URL(address, platform.page);
+  const allowed = (address: string): URL => {
+    const url = locate(address, platform.page);
+    if (url === null) throw new LinkMissingError(address, 'this is no address');
     if (!/^https?:$/.test(url.protocol)) throw new HostNotAllowedError(address, '');
     if (!mayFetch(url, pageOrigin)) throw new HostNotAllowedError(address, url.host);
-    url.hash = '';
-    // `fetch` refuses an address with a password in it.
-    url.username = '';
-    url.password = '';
     return url;
   };
 
@@ -143,14 +139,14 @@ export function downloadCommands(platform: DownloadPlatform, emit: (event: Datas
 
   return {
     lookAtLink: async ({ address }) => {
-      const url = locate(address);
+      const url = allowed(address);
       const bytes = await look(url);
       const name = nameOf(url);
       if (bytes !== null) await assertFits(name, bytes);
       return { url: url.href, name, host: url.origin === pageOrigin ? null : url.host, bytes };
     },
     download: async ({ url: address, bytes }) => {
-      const url = locate(address);
+      const url = allowed(address);
       const stop = new AbortController();
       underWay.set(url.href, stop);
       try {
@@ -159,7 +155,7 @@ export function downloadCommands(platform: DownloadPlatform, emit: (event: Datas
         if (stop.signal.aborted) throw new DownloadCancelledError(nameOf(url));
         throw error instanceof DownloadBrokenError ? error : inWords(url, error, null);
       } finally {
-        underWay.delete(url.href);
+        if (underWay.get(url.href) === stop) underWay.delete(url.href);
         // What made this end early must not go on coming.
         stop.abort();
       }

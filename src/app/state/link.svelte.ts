@@ -1,3 +1,5 @@
+import type { ErrorReport } from '../../errors.ts';
+import { locate, mayFetch } from '../../hosts.ts';
 import type { DatasetEvent, LinkedFile } from '../../workers/protocol.ts';
 import { imagesOfZip } from '../receive.ts';
 import { address, addressDone, doneBefore, namesStep } from './address.ts';
@@ -18,10 +20,22 @@ type DownloadProgress = Extract<DatasetEvent, { type: 'downloadProgress' }>;
 
 /** A zip that the link names, and what has become of it. Nothing comes before the user wants it. */
 export type Linked = { readonly kind: Kind; readonly address: string } & (
+  | {
+      /** The user is asked whether that host may be. */
+      readonly state: 'foreign';
+      readonly host: string;
+    }
   | { readonly state: 'looking' }
   | {
-      /** `asked`: the user is · `here`: it came by this link before, and is in use. */
-      readonly state: 'asked' | 'coming' | 'opening' | 'here';
+      /** It came by this link before. */
+      readonly state: 'here';
+      readonly file: LinkedFile;
+      /** Not where the user has chosen another one meanwhile. */
+      readonly inUse: boolean;
+    }
+  | {
+      /** `asked`: the user is. */
+      readonly state: 'asked' | 'coming' | 'opening';
       readonly file: LinkedFile;
       readonly progress: DownloadProgress | null;
       /** What came by this link before is another file. */
@@ -44,14 +58,19 @@ export const link = {
     begun = true;
     await Promise.all([
       address.demo ? demonstrate() : null,
-      address.dataset === null ? null : lookAt('dataset', address.dataset),
-      address.model === null ? null : lookAt('model', address.model),
+      address.dataset === null ? null : open('dataset', address.dataset),
+      address.model === null ? null : open('model', address.model),
     ]);
     addressDone();
   },
+  /** The user lets the file's host be asked. */
+  async look(kind: Kind): Promise<void> {
+    const zip = find(kind);
+    if (zip?.state === 'foreign') await lookAt(kind, zip.address);
+  },
   async download(kind: Kind): Promise<void> {
     const zip = find(kind);
-    if (!zip || zip.state === 'looking') return;
+    if (zip?.state !== 'asked') return;
     const { url, name, bytes } = zip.file;
     listening ??= onEvents('dataset', onDownload);
     set({ ...zip, state: 'coming', progress: null });
@@ -59,17 +78,11 @@ export const link = {
     const outcome = await request('dataset', 'download', { url, bytes });
     keepAwake(false, url);
     if (outcome.ok) return kind === 'dataset' ? openDataset(zip.file, outcome.value) : useModel(zip, outcome.value);
-    const { name: failure } = outcome.error;
-    if (failure === 'DownloadCancelledError') {
-      set({ ...zip, state: 'asked', progress: null });
-      announce(`The download of ${name} was cancelled.`);
-    } else if (['DownloadBrokenError', 'LinkUnreachableError', 'WorkerLostError'].includes(failure)) {
-      set({ ...zip, state: 'asked', progress: null });
-      problems.show(outcome.error, { label: 'Try again', run: () => void link.download(kind) });
-    } else {
-      link.putAway(kind);
-      problems.show(outcome.error);
-    }
+    const cancelled = outcome.error.name === 'DownloadCancelledError';
+    if (cancelled || mayPass(outcome.error)) set(zip);
+    else link.putAway(kind);
+    if (cancelled) announce(`The download of ${name} was cancelled.`);
+    else tell(outcome.error, () => void link.download(kind));
   },
   async cancel(kind: Kind): Promise<void> {
     const zip = find(kind);
@@ -90,38 +103,63 @@ async function demonstrate(): Promise<void> {
   if (!namesStep && navigation.step === 'data') go('train');
 }
 
-async function lookAt(kind: Kind, linked: string): Promise<void> {
-  const before = brought.from(kind, located(linked));
-  const there = before && isHere(before) ? before : null;
+/** A host other than the page's is asked nothing by itself. */
+async function open(kind: Kind, linked: string): Promise<void> {
+  const there = broughtBefore(kind, linked);
+  const host = foreignHost(linked);
   if (there && doneBefore) return;
+  if (host === null) await lookAt(kind, linked);
+  else if (there) take(there, { url: there.url, name: linked, host, bytes: there.bytes }, true);
+  else set({ kind, address: linked, state: 'foreign', host });
+}
+
+async function lookAt(kind: Kind, linked: string): Promise<void> {
+  const there = broughtBefore(kind, linked);
+  const chosen = idInUse(kind);
   set({ kind, address: linked, state: 'looking' });
   const outcome = await request('dataset', 'lookAtLink', { address: linked });
   if (find(kind)?.state !== 'looking') return;
-  if (there && (outcome.ok ? [null, there.bytes].includes(outcome.value.bytes) : isAway(outcome.error))) {
+  if (there && (!outcome.ok || [null, there.bytes].includes(outcome.value.bytes))) {
     const file = outcome.ok ? outcome.value : { url: there.url, name: linked, host: null, bytes: there.bytes };
-    use(there);
-    set({ kind, address: linked, state: 'here', file, progress: null, changed: false });
-    announce(`${file.name} is here already, and in use.`);
+    take(there, file, [chosen, there.id].includes(idInUse(kind)));
   } else if (outcome.ok) {
     const file = outcome.value;
     set({ kind, address: linked, state: 'asked', file, progress: null, changed: there !== null });
   } else {
     link.putAway(kind);
-    const again = { label: 'Try again', run: () => void lookAt(kind, linked) };
-    problems.show(outcome.error, isAway(outcome.error) ? again : null);
+    tell(outcome.error, () => void lookAt(kind, linked));
   }
 }
 
-/** As the dataset worker locates it; what is no address was never brought. */
-function located(linked: string): string {
-  if (!URL.canParse(linked, document.baseURI)) return linked;
-  const url = new URL(linked, document.baseURI);
-  url.hash = '';
-  return url.href;
+function broughtBefore(kind: Kind, linked: string): Brought | null {
+  const before = brought.from(kind, locate(linked, document.baseURI)?.href ?? linked);
+  return before && isHere(before) ? before : null;
 }
 
-const isAway = ({ name }: { readonly name: string }): boolean =>
-  name === 'LinkUnreachableError' || name === 'WorkerLostError';
+/** Null: the page's own, or none that may be asked, which the worker says. */
+function foreignHost(linked: string): string | null {
+  const url = locate(linked, document.baseURI);
+  return url && url.origin !== location.origin && mayFetch(url, location.origin) ? url.host : null;
+}
+
+/** What is here already. */
+function take(there: Brought, file: LinkedFile, inUse: boolean): void {
+  const { kind } = there;
+  if (inUse) use(there);
+  set({ kind, address: file.name, state: 'here', file, inUse });
+  announce(`${file.name} is here already${inUse ? ', and in use' : ''}.`);
+}
+
+function tell(error: ErrorReport, again: () => void): void {
+  problems.show(error, mayPass(error) ? { label: 'Try again', run: again } : null);
+}
+
+const mayPass = ({ name }: ErrorReport): boolean =>
+  ['DownloadBrokenError', 'LinkUnreachableError', 'WorkerLostError'].includes(name);
+
+function idInUse(kind: Kind): string | undefined {
+  return kind === 'dataset' ? datasets.current?.id : model.summary?.id;
+}
 
 function isHere({ kind, id }: Brought): boolean {
   return kind === 'dataset' ? datasets.list.some((one) => one.id === id) : model.usable.some((one) => one.id === id);
@@ -143,7 +181,7 @@ async function openDataset({ url, name }: LinkedFile, zip: Blob): Promise<void> 
   if (opened && datasets.current) brought.keep({ kind: 'dataset', url, bytes: zip.size, id: datasets.current.id });
 }
 
-async function useModel(zip: Exclude<Linked, { state: 'looking' }>, file: Blob): Promise<void> {
+async function useModel(zip: Extract<Linked, { progress: unknown }>, file: Blob): Promise<void> {
   set({ ...zip, state: 'opening' });
   const { url, name } = zip.file;
   const summary = await openModel(file, name);
