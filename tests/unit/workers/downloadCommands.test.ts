@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { reportOf, type ErrorReport } from '../../../src/errors.ts';
+import { locate } from '../../../src/hosts.ts';
 import { downloadCommands } from '../../../src/workers/downloadCommands.ts';
 import type { DatasetEvent } from '../../../src/workers/protocol.ts';
 import { jpegs, zipOf } from '../dataset/archives.ts';
@@ -117,6 +118,29 @@ describe('a zip that a link names', () => {
     expect(found.bytes).toBeNull();
     expect((await download(found)).size).toBe(bytes.length);
     expect(events[0]).toMatchObject({ total: null, secondsLeft: null });
+  });
+
+  it('is one file, whatever name and password its address has', async () => {
+    const { origin, lookAtLink } = await host({ '/studio/x.zip': file(await zip()) });
+    const named = origin.replace('://', '://me:secret@');
+    expect(await lookAtLink({ address: `${named}/studio/x.zip` })).toMatchObject({ url: `${origin}/studio/x.zip` });
+    expect(locate(`${named}/studio/x.zip#part`, 'https://example.org/')?.href).toBe(`${origin}/studio/x.zip`);
+  });
+
+  it('can still be cancelled when an older download of it has ended', async () => {
+    const waiting: (() => void)[] = [];
+    const { origin, download, cancelDownload } = await host({
+      '/studio/x.zip': claims(1_000_000, (response) => waiting.push(() => response.destroy())),
+    });
+    const wanted = { url: `${origin}/studio/x.zip`, bytes: null };
+    const older = failure(download(wanted));
+    await expect.poll(() => waiting.length).toBe(1);
+    const newer = failure(download(wanted));
+    await expect.poll(() => waiting.length).toBe(2);
+    waiting[0]!();
+    expect((await older).name).toBe('DownloadBrokenError');
+    await cancelDownload(wanted);
+    expect((await newer).name).toBe('DownloadCancelledError');
   });
 
   it('is followed through a redirect on the same host', async () => {
