@@ -5,7 +5,7 @@ import type { OpenBackend } from './host.ts';
 import { startThreaded } from './threadedWasm.ts';
 import { checkAllocations } from './wasmAllocations.ts';
 
-/** The backend once it was started; it stays for the life of the worker, and its threads with it. */
+/** The backend once it was started; it stays for the life of the worker, and its threads with it (in Chromium two seconds longer). */
 let started: Promise<WasmThreads> | null = null;
 /** What has become of it. */
 let known: WasmThreads | null = null;
