@@ -1,7 +1,8 @@
 import { buildGraph } from '../architectures/index.ts';
 import { checkedDecoder } from '../dataset/decoding.ts';
+import type { ImageDecoder } from '../dataset/types.ts';
 import { BackendUnavailableError, DeviceLostError, GpuError, OutOfMemoryError } from '../engine/errors.ts';
-import { openInference, type Predictor } from '../engine/inference.ts';
+import { openInference, type InferenceEngine, type Predictor } from '../engine/inference.ts';
 import { classify } from '../evaluation/classify.ts';
 import type { Prediction } from '../evaluation/types.ts';
 import { ModelUnreadableError } from '../export/demo/errors.ts';
@@ -12,27 +13,43 @@ import { readSafetensors } from '../weights/safetensors.ts';
 import { CannotComputeError } from './errors.ts';
 
 export interface Answering {
-  /** What computes, as the user is shown it. */
-  readonly device: string;
+  /** Opens one, where there is none yet. What computes, as the user is shown it. */
+  device(): Promise<string>;
   answer(file: Blob): Promise<Prediction>;
 }
 
 /** What the engine says to somebody who trains. */
 const failures = [BackendUnavailableError, DeviceLostError, GpuError, OutOfMemoryError] as const;
 
-/** The model on a device of this computer; one that was lost or failed is opened anew for the next image. */
-export async function answering(description: ModelDescription, weights: Uint8Array): Promise<Answering> {
+/** What it takes to look at images. */
+export interface Platform {
+  open(): Promise<InferenceEngine>;
+  readonly decoder: ImageDecoder;
+}
+
+export const inBrowser = (): Platform => ({
+  open: () => openInference(browserEngineEnvironment()),
+  decoder: imageDecoder(),
+});
+
+interface Opened {
+  readonly device: string;
+  readonly network: Predictor;
+  readonly lost: Promise<string>;
+}
+
+/** The model on a device of this computer; one that was lost or failed is given up, and opened anew for the next image. */
+export function answering(description: ModelDescription, weights: Uint8Array, platform: Platform): Answering {
   const { architecture, labels, imageSize: size, geometry, mean, std } = description;
   const graph = buildGraph(architecture, labels.length);
   const { tensors } = readSafetensors(weights);
-  const decoder = checkedDecoder(imageDecoder());
-  const environment = browserEngineEnvironment();
+  const decoder = checkedDecoder(platform.decoder);
+  let opened: Promise<Opened> | null = null;
 
-  const open = async (): Promise<{ device: string; network: Predictor }> => {
-    const engine = await openInference(environment);
-    void engine.lost.then(() => (opened = null));
+  const open = async (): Promise<Opened> => {
+    const { adapter, build, lost } = await platform.open();
     try {
-      return { device: engine.adapter.label, network: await engine.build(graph, tensors) };
+      return { device: adapter.label, network: await build(graph, tensors), lost };
     } catch (error) {
       if (isFailure(error)) throw error;
       throw new ModelUnreadableError(
@@ -41,19 +58,38 @@ export async function answering(description: ModelDescription, weights: Uint8Arr
       );
     }
   };
-  let opened: ReturnType<typeof open> | null = null;
-  const onDevice = async <T>(work: (on: Awaited<ReturnType<typeof open>>) => Promise<T> | T): Promise<T> => {
+  /** Its memory is given back; by now there may be another. */
+  const giveUp = (one: Promise<Opened>): void => {
+    if (opened === one) opened = null;
+    one.then(
+      ({ network }) => network.dispose(),
+      () => undefined,
+    );
+  };
+  const current = (): Promise<Opened> => {
+    if (opened !== null) return opened;
+    const one = open();
+    one
+      .then(({ lost }) => lost)
+      .then(
+        () => giveUp(one),
+        () => undefined,
+      );
+    return (opened = one);
+  };
+  const onDevice = async <T>(work: (on: Opened) => Promise<T> | T): Promise<T> => {
+    const one = current();
     try {
-      return await work(await (opened ??= open()));
+      return await work(await one);
     } catch (error) {
       if (!isFailure(error)) throw error;
-      opened = null;
+      giveUp(one);
       throw new CannotComputeError(error);
     }
   };
 
   return {
-    device: await onDevice(({ device }) => device),
+    device: () => onDevice(({ device }) => device),
     answer: async (file) => {
       const image = await decoder.decode(new Uint8Array(await file.arrayBuffer()));
       return onDevice(({ network }) => classify(network, image, { labels, size, geometry, mean, std }));

@@ -9,7 +9,7 @@ const library = () => import('./answering.ts');
 
 let files: ModelFiles | null = null;
 let describing: ReturnType<ModelFiles['description']> | null = null;
-let loading: Promise<Answering> | null = null;
+let model: Answering | null = null;
 
 const worker: DemoWorker = {
   describe: (folder) =>
@@ -22,16 +22,16 @@ const worker: DemoWorker = {
       const from = files;
       if (from === null || describing === null) throw new Error('The description comes first.');
       const description = await describing;
-      loading = Promise.all([library(), from.weights(onBytes)]).then(([{ answering }, weights]) =>
-        answering(description, weights),
-      );
-      const { device } = await loading;
-      return { device, kept: from.kept() };
+      if (model === null) {
+        const [{ answering, inBrowser }, weights] = await Promise.all([library(), from.weights(onBytes)]);
+        model = answering(description, weights, inBrowser());
+      }
+      return { device: await model.device(), kept: from.kept() };
     }),
   predict: (file) =>
     outcomeOf(async () => {
-      if (loading === null) throw new Error('The model comes first.');
-      return (await loading).answer(file);
+      if (model === null) throw new Error('The model comes first.');
+      return model.answer(file);
     }),
 };
 

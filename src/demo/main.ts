@@ -12,7 +12,7 @@ const newer = control.held ? control.registration.waiting : null;
 if (newer) {
   // Nothing is under way that an update could cut off. Other tabs keep theirs until they are closed.
   navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
-  await askToTakeOver(newer);
+  void askToTakeOver(newer);
 }
 target.replaceChildren();
 mount(Demo, { target, props: { serviceWorker: control.held ? control.registration.active : null } });

@@ -52,31 +52,44 @@ export function modelFiles(folder: string, caches: CacheStorage | undefined): Mo
       key.searchParams.set('sha256', sha256);
       const cache = await open();
       const stored = await cache?.match(key);
-      if (stored !== undefined) {
-        const bytes = new Uint8Array(await stored.arrayBuffer());
-        try {
-          checkWeights(bytes, description, NAME);
-          kept = true;
-          return bytes;
-        } catch (error) {
-          if (!(error instanceof ModelDamagedError)) throw error;
-        }
+      const before = stored && whole(new Uint8Array(await stored.arrayBuffer()), description);
+      if (cache !== undefined && before) {
+        // The weights may be as they were, and what is said of them not.
+        kept = await put(cache, [address, text]);
+        return before;
       }
       const bytes = await download(from.href, total, onBytes);
       checkWeights(bytes, description, NAME);
-      kept = cache !== undefined && (await keep(cache, [address, text], [key.href, bytes]));
+      kept = cache !== undefined && (await replaceAll(cache, [key.href, bytes], [address, text]));
       return bytes;
     },
     kept: () => kept,
   };
 }
 
-/** In place of what was kept before. False where there is no room. */
-async function keep(cache: Cache, ...files: readonly (readonly [string, BodyInit])[]): Promise<boolean> {
+/** Undefined where these are other bytes. */
+function whole(bytes: Uint8Array, description: ModelDescription): Uint8Array | undefined {
   try {
-    for (const request of await cache.keys()) await cache.delete(request);
-    // The weights first: a description without them would be half a model.
-    for (const [key, body] of files.toReversed()) await cache.put(key, new Response(body));
+    checkWeights(bytes, description, NAME);
+    return bytes;
+  } catch (error) {
+    if (error instanceof ModelDamagedError) return undefined;
+    throw error;
+  }
+}
+
+type Kept = readonly [address: string, body: BodyInit];
+
+/** In place of what was kept before. The weights first: a description without them would be half a model. */
+async function replaceAll(cache: Cache, weights: Kept, description: Kept): Promise<boolean> {
+  for (const request of await cache.keys()) await cache.delete(request);
+  return (await put(cache, weights)) && put(cache, description);
+}
+
+/** False where there is no room. */
+async function put(cache: Cache, [address, body]: Kept): Promise<boolean> {
+  try {
+    await cache.put(address, new Response(body));
     return true;
   } catch {
     return false;

@@ -6,9 +6,9 @@ import type { ModelDescription } from '../export/demo/modelDescription.ts';
 export interface DemoWorker {
   /** `folder`: of the page. */
   describe(folder: string): Promise<Outcome<ModelDescription>>;
-  /** Fetches the weights and opens a device. `onBytes` is told how many have arrived. */
+  /** Fetches the weights and opens a device; again after a failure, whatever it lacks. `onBytes` is told how many have arrived. */
   load(onBytes: (done: number) => void): Promise<Outcome<Loaded>>;
-  /** Waits until the model is loaded. */
+  /** The model must be loaded. */
   predict(file: Blob): Promise<Outcome<Prediction>>;
 }
 

@@ -12,6 +12,8 @@ let problem = $state.raw<ErrorReport | null>(null);
 /** What is being looked at. */
 let looking = $state<string | null>(null);
 let tried = $state.raw<{ readonly prediction: Prediction; readonly name: string } | null>(null);
+/** Under way, or done. */
+let loading: Promise<void> | null = null;
 let worker: Comlink.Remote<DemoWorker> | null = null;
 let ended: Promise<Outcome<never>> = new Promise(() => undefined);
 
@@ -52,13 +54,13 @@ export const demo = {
     if (!described) return;
     description = described;
     document.title = `${described.name} · image classifier`;
-    const onBytes = Comlink.proxy((done: number) => void (arrived = done));
-    loaded = (await ask((remote) => remote.load(onBytes))) ?? null;
+    await load();
   },
   async look(file: Blob, name: string): Promise<void> {
     problem = null;
     looking = name;
-    const prediction = await ask((remote) => remote.predict(file));
+    await load();
+    const prediction = loaded ? await ask((remote) => remote.predict(file)) : undefined;
     looking = null;
     if (prediction) tried = { prediction, name };
   },
@@ -69,6 +71,15 @@ export const demo = {
     else problem = reportOf(new NoImageError());
   },
 };
+
+/** Where it failed, the next image tries again. */
+function load(): Promise<void> {
+  const onBytes = Comlink.proxy((done: number) => void (arrived = done));
+  return (loading ??= ask((remote) => remote.load(onBytes)).then((answer) => {
+    loaded = answer ?? null;
+    if (!answer) loading = null;
+  }));
+}
 
 async function ask<T>(question: (remote: DemoWorker) => Promise<Outcome<T>>): Promise<T | undefined> {
   if (worker === null) return undefined;

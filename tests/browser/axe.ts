@@ -50,7 +50,7 @@ export async function expectNoViolation(page: Page, name: string): Promise<void>
 }
 
 /** One line a rule and element: what is wrong, where, and what would put it right. */
-async function violationsOf(page: Page, coloursOnly: boolean): Promise<string[]> {
+export async function violationsOf(page: Page, coloursOnly = false): Promise<string[]> {
   // AxeBuilder hands its half megabyte to the page twice a question; once a page is enough.
   const known = await page.evaluate(() => 'axe' in globalThis);
   // One document without frames: in its “legacy” mode axe-core need not open a second page to gather what frames say.

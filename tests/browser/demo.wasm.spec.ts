@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import AxeBuilder from '@axe-core/playwright';
 import { devices, expect, test, type Browser, type BrowserContextOptions, type Page } from '@playwright/test';
 import JSZip from 'jszip';
 import { freePort } from '../../scripts/system.mjs';
 import { drawSample } from '../../src/dataset/sample/drawSample.ts';
+import { violationsOf } from './axe.ts';
 import { staticSite } from './staticSite.ts';
 import {
   drop,
@@ -104,14 +104,13 @@ async function foreignServer(folder: string, prefix: string): Promise<{ url: str
   return staticSite(join(folder, prefix), { prefix: `/${prefix}/` });
 }
 
-async function expectNoViolation(page: Page): Promise<void> {
+/** axe-core finds nothing, dark and light, at the width that the page has now; and nothing sticks out of it. */
+async function expectAccessible(page: Page): Promise<void> {
   for (const colorScheme of ['dark', 'light'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
-    expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)).toEqual([]);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    expect(wide).toBeLessThanOrEqual(0);
+    expect(await violationsOf(page), colorScheme).toEqual([]);
   }
+  expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
 }
 
 async function visitor(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
@@ -153,14 +152,14 @@ test('from another server, below another path, it gives the app’s probabilitie
   expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
   await page.getByText('About this model').click();
   await expect(page.getByTestId('device')).toHaveText(/^WebAssembly, SIMD, \d+ threads?$/);
-  await expectNoViolation(page);
+  await expectAccessible(page);
 
   // Dropped, and refused.
   await drop(page, [{ name: image.name, bytes: image.buffer, type: 'image/png' }]);
   await expect(page.getByTestId('prediction')).toBeVisible();
   await drop(page, [{ name: 'words.txt', bytes: Buffer.from('no image') }]);
   await expect(page.locator('[data-problem=UnreadableImageError]')).toContainText('not an image');
-  await expectNoViolation(page);
+  await expectAccessible(page);
 
   await expect(page.getByTestId('offline')).toContainText('works without a network', { timeout: 30_000 });
   await server.close();
@@ -179,18 +178,18 @@ test('on a phone: 360 pixels wide, by touch, an image and the camera', async ({ 
   await page.goto(site.url);
   const button = page.getByRole('button', { name: 'Choose an image' });
   await expect(button).toBeVisible();
-  await expectNoViolation(page);
+  await expectAccessible(page);
   const chooser = page.waitForEvent('filechooser');
   await button.tap();
   await (await chooser).setFiles(image);
   await expect(page.getByTestId('prediction').locator('figcaption')).toContainText(image.name);
   expectSame(await shown(page));
-  await expectNoViolation(page);
+  await expectAccessible(page);
 
   await page.getByRole('button', { name: 'Use the camera' }).tap();
   const take = page.getByRole('button', { name: 'Take a picture' });
   await expect(take).toBeEnabled();
-  await expectNoViolation(page);
+  await expectAccessible(page);
   for (const control of await page.locator('main :is(button, summary)').all())
     expect((await control.boundingBox())?.height).toBeGreaterThanOrEqual(44);
   await take.tap();
@@ -198,7 +197,7 @@ test('on a phone: 360 pixels wide, by touch, an image and the camera', async ({ 
   await expect(page.locator('[data-testid=prediction] .rows').first().locator('li')).toHaveCount(5);
   const sum = Object.values(await shown(page)).reduce((total, p) => total + p, 0);
   expect(sum).toBeCloseTo(1, 5);
-  await expectNoViolation(page);
+  await expectAccessible(page);
   await page.getByRole('button', { name: 'Stop the camera' }).tap();
   await expect(page.getByRole('button', { name: 'Use the camera' })).toBeVisible();
   await site.close();
@@ -226,7 +225,7 @@ test('what is wrong with its folder is named', async ({ browser }, info) => {
     const problem = page.locator(`[data-problem=${name}]`);
     await expect(problem).toBeVisible();
     await expect(problem.locator('p')).toHaveCount(3);
-    await expectNoViolation(page);
+    await expectAccessible(page);
     await page.context().close();
     await site.close();
   }
