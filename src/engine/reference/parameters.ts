@@ -33,21 +33,27 @@ export function uploadParameters(
 ): DeviceParameters {
   const all = new Map<string, DeviceParameter>();
   const byNode = new Map<string, Partial<Record<ParameterSpec['kind'], DeviceParameter>>>();
-  for (const node of graph.nodes) {
-    const own: Partial<Record<ParameterSpec['kind'], DeviceParameter>> = {};
-    for (const spec of parametersOfNode(node)) {
-      const layout = layoutOf(spec, node.op === 'conv2d' && isDepthwise(node));
-      const shape = [...layout.engineShape];
-      const parameter: DeviceParameter = {
-        spec,
-        layout,
-        value: tf.tensor(layout.toEngine(dataOf(weights, spec.name, spec)), shape),
-        moments: trainable(spec) ? { first: tf.zeros(shape), second: tf.zeros(shape) } : null,
-      };
-      own[spec.kind] = parameter;
-      all.set(spec.name, parameter);
+  try {
+    for (const node of graph.nodes) {
+      const own: Partial<Record<ParameterSpec['kind'], DeviceParameter>> = {};
+      for (const spec of parametersOfNode(node)) {
+        const layout = layoutOf(spec, node.op === 'conv2d' && isDepthwise(node));
+        const shape = [...layout.engineShape];
+        const parameter: DeviceParameter = {
+          spec,
+          layout,
+          value: tf.tensor(layout.toEngine(dataOf(weights, spec.name, spec)), shape),
+          moments: trainable(spec) ? { first: tf.zeros(shape), second: tf.zeros(shape) } : null,
+        };
+        own[spec.kind] = parameter;
+        all.set(spec.name, parameter);
+      }
+      byNode.set(node.name, own);
     }
-    byNode.set(node.name, own);
+  } catch (error) {
+    // Half a network would stay on the device.
+    disposeAll(all);
+    throw error;
   }
 
   return {
@@ -66,15 +72,17 @@ export function uploadParameters(
       for (const p of all.values()) dataOf(next, p.spec.name, p.spec);
       for (const p of all.values()) p.value = replaced(p.value, p, dataOf(next, p.spec.name, p.spec));
     },
-    dispose() {
-      for (const p of all.values()) {
-        p.value.dispose();
-        p.moments?.first.dispose();
-        p.moments?.second.dispose();
-      }
-      all.clear();
-    },
+    dispose: () => disposeAll(all),
   };
+}
+
+function disposeAll(parameters: Map<string, DeviceParameter>): void {
+  for (const { value, moments } of parameters.values()) {
+    value.dispose();
+    moments?.first.dispose();
+    moments?.second.dispose();
+  }
+  parameters.clear();
 }
 
 /** A tensor of a parameter's shape in the place of `old`, which is freed. `data`: torch's layout. */

@@ -1,0 +1,99 @@
+import * as tf from '@tensorflow/tfjs';
+import { expect, it } from 'vitest';
+import { buildGraph } from '../../../src/architectures/index.ts';
+import { drawSample } from '../../../src/dataset/sample/drawSample.ts';
+import { answering } from '../../../src/demo/answering.ts';
+import { BackendUnavailableError, OutOfMemoryError } from '../../../src/engine/errors.ts';
+import { openInference, type InferenceEngine } from '../../../src/engine/inference.ts';
+import type { ModelDescription } from '../../../src/export/demo/modelDescription.ts';
+import { nodeEngineEnvironment } from '../../../src/platform/node/engineEnvironment.ts';
+import { imageDecoder } from '../../../src/platform/node/imageDecoder.ts';
+import { writeSafetensors } from '../../../src/weights/safetensors.ts';
+import { formulaWeights } from '../support/formulaWeights.ts';
+
+const graph = buildGraph('tiny', 3);
+const weights = writeSafetensors(formulaWeights(graph), {});
+const description: ModelDescription = {
+  format: 'pacerid-model',
+  schema: 1,
+  name: 'Pacers',
+  version: '1',
+  architecture: 'tiny',
+  labels: ['a', 'b', 'c'],
+  imageSize: 32,
+  geometry: 'center_crop',
+  mean: [0.5, 0.5, 0.5],
+  std: [0.2, 0.2, 0.2],
+  weights: { file: 'weights.safetensors', sha256: '0'.repeat(64), bytes: weights.length },
+  dataset: { name: 'x', synthetic: true },
+  test: null,
+  author: '',
+  description: '',
+  intendedUse: '',
+  createdAt: '2026-01-01T00:00:00.000Z',
+};
+const [sample] = drawSample({ seed: 1, classes: 1, train_per_class: 1, test_per_class: 0, size: 40 });
+const image = new Blob([new Uint8Array(sample!.png)]);
+
+/** The model on real engines; `change` lets one of them fail. */
+async function model(change: (engine: InferenceEngine, opened: number) => InferenceEngine) {
+  const environment = await nodeEngineEnvironment({ gpu: false });
+  let opened = 0;
+  const open = async () => change(await openInference(environment), (opened += 1));
+  return { ...answering(description, weights, { open, decoder: imageDecoder() }), opened: () => opened };
+}
+
+/** What is given back is given back in the network's own turn. */
+const settled = () => new Promise((resolve) => setTimeout(resolve));
+
+it('a network whose memory is full is given up before the next one is opened', async () => {
+  const before = tf.memory().numTensors;
+  const one = await model((engine, opened) => ({
+    ...engine,
+    build: async (...given) => {
+      const network = await engine.build(...given);
+      return opened > 2 ? network : { ...network, predict: () => Promise.reject(new OutOfMemoryError(1)) };
+    },
+  }));
+  await one.device();
+  const held = tf.memory().numTensors - before;
+  expect(held).toBeGreaterThan(0);
+  for (let times = 0; times < 2; times++) {
+    await expect(one.answer(image)).rejects.toMatchObject({ name: 'CannotComputeError' });
+    await settled();
+    expect(tf.memory().numTensors).toBe(before);
+  }
+  expect((await one.answer(image)).classes).toHaveLength(3);
+  expect(tf.memory().numTensors).toBe(before + held);
+  expect(one.opened()).toBe(3);
+});
+
+it('a device that could not be opened is opened for the next image', async () => {
+  const one = await model((engine, opened) => {
+    if (opened === 1) throw new BackendUnavailableError('WebAssembly', 'not now');
+    return engine;
+  });
+  await expect(one.device()).rejects.toMatchObject({ name: 'CannotComputeError', kept: 'The model is still loaded.' });
+  expect((await one.answer(image)).classes).toHaveLength(3);
+  expect(await one.device()).toContain('WebAssembly');
+  expect(one.opened()).toBe(2);
+});
+
+it('a device that is lost is replaced once, however late it says so', async () => {
+  let lose: (reason: string) => void = () => undefined;
+  const one = await model((engine, opened) => {
+    if (opened > 1) return engine;
+    const lost = new Promise<string>((resolve) => (lose = resolve));
+    const build: InferenceEngine['build'] = async (...given) => ({
+      ...(await engine.build(...given)),
+      predict: () => Promise.reject(new OutOfMemoryError(1)),
+    });
+    return { ...engine, lost, build };
+  });
+  await expect(one.answer(image)).rejects.toMatchObject({ name: 'CannotComputeError' });
+  await one.answer(image);
+  lose('asleep');
+  await settled();
+  await one.answer(image);
+  expect(one.opened()).toBe(2);
+});

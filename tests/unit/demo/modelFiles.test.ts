@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { afterEach, expect, it, vi } from 'vitest';
+import { modelFiles } from '../../../src/demo/modelFiles.ts';
+
+const folder = 'https://host.test/demo/';
+const weights = new Uint8Array([1, 2, 3, 4]);
+const described = (name: string): string =>
+  JSON.stringify({
+    format: 'pacerid-model',
+    schema: 1,
+    name,
+    version: '1',
+    architecture: 'tiny',
+    labels: ['a', 'b'],
+    imageSize: 32,
+    geometry: 'squash',
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
+    weights: {
+      file: 'w.safetensors',
+      sha256: createHash('sha256').update(weights).digest('hex'),
+      bytes: weights.length,
+    },
+    dataset: { name: 'x', synthetic: true },
+    test: null,
+    author: '',
+    description: '',
+    intendedUse: '',
+    createdAt: '2026-01-01T00:00:00.000Z',
+  });
+
+/** Node has no caches: one, by address. */
+function memoryCaches(): CacheStorage {
+  const kept = new Map<string, Uint8Array<ArrayBuffer>>();
+  const address = (request: RequestInfo | URL): string => (request instanceof Request ? request.url : String(request));
+  const cache = {
+    match: (request: RequestInfo | URL) => {
+      const bytes = kept.get(address(request));
+      return Promise.resolve(bytes && new Response(bytes));
+    },
+    put: async (request: RequestInfo | URL, response: Response) =>
+      void kept.set(address(request), new Uint8Array(await response.arrayBuffer())),
+    keys: () => Promise.resolve([...kept.keys()].map((url) => new Request(url))),
+    delete: (request: RequestInfo | URL) => Promise.resolve(kept.delete(address(request))),
+  };
+  return { open: () => Promise.resolve(cache) } as unknown as CacheStorage;
+}
+
+afterEach(() => vi.unstubAllGlobals());
+
+it('what is kept is what was shown last, also where only the words about a model changed', async () => {
+  const caches = memoryCaches();
+  let asked: string[] = [];
+  const visit = async (host: Readonly<Record<string, BodyInit>> | null): Promise<string> => {
+    asked = [];
+    vi.stubGlobal('fetch', (address: string) => {
+      asked.push(address.slice(folder.length));
+      const body = host?.[address.slice(folder.length)];
+      return body === undefined ? Promise.reject(new TypeError('no network')) : Promise.resolve(new Response(body));
+    });
+    const files = modelFiles(folder, caches);
+    const { name } = await files.description();
+    expect(await files.weights(() => undefined)).toEqual(weights);
+    expect(files.kept()).toBe(true);
+    return name;
+  };
+  expect(await visit({ 'model/model.json': described('First'), 'model/w.safetensors': weights })).toBe('First');
+  expect(await visit(null)).toBe('First');
+  expect(await visit({ 'model/model.json': described('Second') })).toBe('Second');
+  expect(asked).toEqual(['model/model.json']);
+  expect(await visit(null)).toBe('Second');
+});
