@@ -6,6 +6,7 @@ import { checkedDecoder } from '../dataset/decoding.ts';
 import { imageSource } from '../dataset/imageSource.ts';
 import { openEngine, probe } from '../engine/device.ts';
 import type { DeviceSetting, EngineEnvironment } from '../engine/types.ts';
+import type { DemoFolder } from '../export/demo/demoPage.ts';
 import { nodeEngineEnvironment } from '../platform/node/engineEnvironment.ts';
 import { nodeFolder } from '../platform/node/folder.ts';
 import { mayHaveGpu } from '../platform/node/gpu.ts';
@@ -64,8 +65,10 @@ export function openSession(options: SessionOptions) {
     options.onModel?.(event),
   );
   const { openCheckpoint } = ofEngine;
-  /** As the last build left it. */
-  const readDemoFile = (path: string): Promise<Uint8Array> => readFile(join(projectRoot(), 'dist', 'demo', path));
+  const demoFolder: DemoFolder = {
+    read: (path) => readFile(join(projectRoot(), 'dist', 'demo', path)),
+    remedy: 'Run npm run build, which makes the demo page, and export again.',
+  };
   return {
     openEngine: open,
     sourceOf,
@@ -103,7 +106,7 @@ export function openSession(options: SessionOptions) {
       ...ofEngine,
       ...weightFiles,
       ...versions,
-      ...demoCommands({ runs, readDemoFile, openCheckpoint }),
+      ...demoCommands({ runs, demoFolder, openCheckpoint }),
     },
   };
 }

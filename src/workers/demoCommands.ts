@@ -1,7 +1,7 @@
 import { architectures } from '../architectures/index.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import { openArchive } from '../dataset/archive.ts';
-import { readDemoPage } from '../export/demo/demoPage.ts';
+import { readDemoPage, type DemoFolder } from '../export/demo/demoPage.ts';
 import { demoZip } from '../export/demo/demoZip.ts';
 import { readModel } from '../export/demo/readModel.ts';
 import { hashBytes } from '../registry/checksums.ts';
@@ -17,12 +17,12 @@ export type DemoCommands = Pick<Handlers<ModelCommands>, 'exportDemo' | 'openMod
 /** What the commands about shared models need. */
 export interface DemoPlatform extends Pick<Handlers<ModelCommands>, 'openCheckpoint'> {
   readonly runs: RunStore;
-  /** A file of the demo page, as it was built beside this one. */
-  readDemoFile(path: string): Promise<Uint8Array>;
+  /** Built beside this page. */
+  readonly demoFolder: DemoFolder;
 }
 
 /** Models that are shared: out as a page that shows them, and in from one. */
-export function demoCommands({ runs, readDemoFile, openCheckpoint }: DemoPlatform): DemoCommands {
+export function demoCommands({ runs, demoFolder, openCheckpoint }: DemoPlatform): DemoCommands {
   return {
     exportDemo: async ({ runId, output }) => {
       const record = await runs.read(runId);
@@ -41,7 +41,7 @@ export function demoCommands({ runs, readDemoFile, openCheckpoint }: DemoPlatfor
         optimiser: { ...checkpoint.optimiser, moments: new Map() },
       });
       const { fileName, bytes } = await demoZip(
-        await readDemoPage(readDemoFile),
+        await readDemoPage(demoFolder),
         {
           name: output.model_name,
           version: output.version,
@@ -66,7 +66,7 @@ export function demoCommands({ runs, readDemoFile, openCheckpoint }: DemoPlatfor
     openModel: async ({ file, name }) => {
       const { files } = await openArchive(file, name);
       const { weights } = await readModel(files, name);
-      return openCheckpoint({ file: new Blob([weights]), name });
+      return openCheckpoint({ file: new Blob([weights as Uint8Array<ArrayBuffer>]), name });
     },
   };
 }

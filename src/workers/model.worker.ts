@@ -1,6 +1,7 @@
 import { checkedDecoder } from '../dataset/decoding.ts';
 import { imageSource } from '../dataset/imageSource.ts';
 import { openEngine } from '../engine/device.ts';
+import type { DemoFolder } from '../export/demo/demoPage.ts';
 import { datasetStore } from '../platform/browser/datasetStore.ts';
 import { browserEngineEnvironment } from '../platform/browser/engineEnvironment.ts';
 import { idbFolder } from '../platform/browser/idbFolder.ts';
@@ -39,15 +40,18 @@ const ofEngine = modelCommands(
   (event) => emit(event),
 );
 const { openCheckpoint } = ofEngine;
-const readDemoFile = async (path: string): Promise<Uint8Array> => {
-  const response = await fetch(new URL(`demo/${path}`, pageAddress()));
-  if (!response.ok) throw new Error(`the server answers ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
+const demoFolder: DemoFolder = {
+  read: async (path) => {
+    const response = await fetch(new URL(`demo/${path}`, pageAddress()));
+    if (!response.ok) throw new Error(`the server answers ${response.status}`);
+    return new Uint8Array(await response.arrayBuffer());
+  },
+  remedy: 'Load this page again with a network. Whoever hosts it: npm run build makes the demo page too.',
 };
 const { endpoint, emit } = createEndpoint<ModelCommands, ModelEvent>({
   ...ofEngine,
   ...weights,
   ...versionCommands({ models: idbFolder(), runs, pickedFolder, importWeights, now: () => Date.now() }),
-  ...demoCommands({ runs, readDemoFile, openCheckpoint }),
+  ...demoCommands({ runs, demoFolder, openCheckpoint }),
 });
 exposeWithLifeline(endpoint);

@@ -50,10 +50,10 @@ export class ModelDamagedError extends UserError {
 
 /** The page that models are put into is built beside the app; a file of it could not be had, or is another one. */
 export class DemoPageMissingError extends UserError {
-  constructor(path: string, reason: string, cause?: unknown) {
+  constructor(path: string, reason: string, remedy: string, cause?: unknown) {
     super(`The demo page could not be put together: demo/${path} (${reason}).`, {
       kept: 'The model and everything else is as it was.',
-      remedy: 'Load this page again with a network. Whoever hosts it: npm run build makes the demo page too.',
+      remedy,
       cause,
     });
   }

@@ -22,7 +22,10 @@ const modelDescription = z.object({
   version: z.string(),
   architecture: z.enum(architectureNames),
   /** In the order of the logits. */
-  labels: z.array(z.string()).min(1),
+  labels: z
+    .array(z.string())
+    .min(1)
+    .refine((labels) => new Set(labels).size === labels.length, 'two classes have one name'),
   /** Pixels, square. */
   imageSize: z.int().min(1).max(4096),
   /** How an image that isn't square becomes one. */

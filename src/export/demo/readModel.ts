@@ -26,30 +26,35 @@ export async function holdsModel(files: readonly ZippedFile[]): Promise<boolean>
 export async function readModel(
   files: readonly ZippedFile[],
   name: string,
-): Promise<{ readonly description: ModelDescription; readonly weights: Uint8Array<ArrayBuffer> }> {
+): Promise<{ readonly description: ModelDescription; readonly weights: Uint8Array }> {
   const found = descriptionIn(files);
   if (found === undefined) throw new NotAModelError(name);
   const description = readDescription(await textOf(found), name);
   const folder = found.path.slice(0, found.path.lastIndexOf('/') + 1);
   const entry = files.find(({ path }) => path === folder + description.weights.file);
   if (entry === undefined) throw new ModelWeightsMissingError(name, folder + description.weights.file);
-  let bytes: Uint8Array;
+  // Before it is unpacked: what claims more could fill the memory.
+  checkSize(entry.bytes, description, name);
+  let weights: Uint8Array;
   try {
-    bytes = await entry.read();
+    weights = await entry.read();
   } catch (error) {
     throw new ModelDamagedError(name, error instanceof Error ? error.message : String(error));
   }
-  const weights = new Uint8Array(bytes);
   checkWeights(weights, description, name);
   return { description, weights };
 }
 
 /** Throws `ModelDamagedError` where these are not the bytes that the description speaks of. */
-export function checkWeights(bytes: Uint8Array, { weights }: ModelDescription, name: string): void {
-  if (bytes.length !== weights.bytes)
-    throw new ModelDamagedError(name, `${bytes.length} bytes, where there should be ${weights.bytes}`);
-  const found = bytesToHex(sha256(bytes));
-  if (found !== weights.sha256) throw new ModelDamagedError(name, `SHA-256 ${found}, expected ${weights.sha256}`);
+export function checkWeights(bytes: Uint8Array, description: ModelDescription, name: string): void {
+  checkSize(bytes.length, description, name);
+  const [found, expected] = [bytesToHex(sha256(bytes)), description.weights.sha256];
+  if (found !== expected) throw new ModelDamagedError(name, `SHA-256 ${found}, expected ${expected}`);
+}
+
+function checkSize(bytes: number, { weights }: ModelDescription, name: string): void {
+  if (bytes !== weights.bytes)
+    throw new ModelDamagedError(name, `${bytes} bytes, where there should be ${weights.bytes}`);
 }
 
 /** The one that lies highest. */

@@ -99,15 +99,18 @@ export function computer(runs: RunStore = memoryRunStore(), demo: ReadonlyMap<st
     () => undefined,
   );
   const { openCheckpoint } = ofEngine;
-  const readDemoFile = (path: string): Promise<Uint8Array> => {
-    const bytes = demo.get(path);
-    return bytes === undefined ? Promise.reject(new Error('the server answers 404')) : Promise.resolve(bytes);
+  const demoFolder = {
+    read: (path: string): Promise<Uint8Array> => {
+      const bytes = demo.get(path);
+      return bytes === undefined ? Promise.reject(new Error('the server answers 404')) : Promise.resolve(bytes);
+    },
+    remedy: 'Ask who hosts it.',
   };
   const model = {
     ...ofEngine,
     ...weights,
     ...versions,
-    ...demoCommands({ runs, readDemoFile, openCheckpoint }),
+    ...demoCommands({ runs, demoFolder, openCheckpoint }),
   };
   return {
     datasets,

@@ -96,6 +96,7 @@ describe('the zip of a demo page', () => {
     await expect(without.model.exportDemo({ runId, output })).rejects.toMatchObject({
       name: 'DemoPageMissingError',
       message: expect.stringContaining('demo/files.json (the server answers 404)') as string,
+      remedy: 'Ask who hosts it.',
     });
     const changed = builtFiles({ 'index.html': 'as it was built' }).set(
       'index.html',
@@ -160,6 +161,10 @@ describe('a zip that can’t be opened as a model says why', () => {
     await expect(open(await describedAs((one) => ({ ...one, imageSize: 'large' })))).rejects.toMatchObject({
       name: 'ModelUnreadableError',
       message: expect.stringContaining('imageSize') as string,
+    });
+    await expect(open(await describedAs((one) => ({ ...one, labels: ['a', 'b', 'a'] })))).rejects.toMatchObject({
+      name: 'ModelUnreadableError',
+      message: expect.stringContaining('labels: two classes have one name') as string,
     });
     const outside = { file: '../secret', sha256: '0'.repeat(64), bytes: 1 };
     await expect(open(await describedAs((one) => ({ ...one, weights: outside })))).rejects.toMatchObject({
