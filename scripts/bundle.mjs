@@ -69,6 +69,7 @@ async function main(args) {
   checkPlace(out);
   const zips = [...options.data.map((file) => ['sets', file]), ...options.model.map((file) => ['models', file])];
   for (const [, file] of zips) checkZip(file);
+  checkNames(zips);
   const weights = ensureWeights(options.weights);
   await buildWhereOlder(root);
   const { module } = await runnerImport(join(root, 'src/serviceWorker/policy.ts'), { root, configFile: false });
@@ -191,6 +192,24 @@ function checkZip(file) {
     'Nothing was changed.',
     `--data and --model take zips. A relative path begins in ${process.cwd()}.`,
   );
+}
+
+/** The second would take the place of the first. */
+function checkNames(zips) {
+  const taken = new Map();
+  for (const [folder, file] of zips) {
+    // For Windows and macOS, A.zip and a.zip are one file.
+    const path = `${folder}/${basename(file)}`.toLowerCase();
+    const other = taken.get(path);
+    if (other !== undefined)
+      throw new Refusal(
+        'SameNameError',
+        `${other} and ${file} would be one file, page/${folder}/${basename(file)}.`,
+        'Nothing was changed.',
+        'Rename one of them, or name it once.',
+      );
+    taken.set(path, file);
+  }
 }
 
 /** Paths of the weights files; what is missing is fetched. */

@@ -51,8 +51,8 @@ function answer({ method, url, headers: asked }, response) {
 /** Null where a name in it isn't a plain one: `..`, hidden files, other drives. */
 function pathOf(address) {
   try {
-    const names = decodeURIComponent(address).replace(/^\/|\/$/g, '');
-    return /^(?:(?:^|\/)[^./\\:\0][^/\\:\0]*)*$/.test(names) ? join(page, names) : null;
+    const names = decodeURIComponent(address);
+    return /^(?:\/[^./\\:\0][^/\\:\0]*)*\/?$/.test(names) ? join(page, names) : null;
   } catch {
     return null;
   }

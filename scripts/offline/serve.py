@@ -15,7 +15,7 @@ with open(os.path.join(FOLDER, "serve.json"), encoding="utf-8") as file:
 SERVER = "PacerID/" + hashlib.sha256(FOLDER.encode()).hexdigest()[:16]
 
 parser = argparse.ArgumentParser(allow_abbrev=False)
-parser.add_argument("--port", type=int, default=4180, choices=range(65516), metavar="N")
+parser.add_argument("--port", default="4180", metavar="N")
 parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS")
 parser.add_argument("--cert", metavar="FILE")
 parser.add_argument("--key", metavar="FILE")
@@ -23,16 +23,19 @@ parser.add_argument("--no-open", action="store_true")
 options = parser.parse_args()
 if (not options.cert) != (not options.key):
     parser.error("--cert and --key go together.")
+if not re.fullmatch("[0-9]{1,5}", options.port) or int(options.port) > 65515:
+    parser.error(f"{options.port} is no port.")
+options.port = int(options.port)
 
 
 def path_of(address):
     """None where a name in it isn't a plain one: `..`, hidden files, other drives."""
     try:
-        names = re.sub(r"^/|/$", "", unquote(address, errors="strict"))
+        names = unquote(address, errors="strict")
     except UnicodeDecodeError:
         return None
-    plain = re.fullmatch(r"(?:(?:^|/)[^./\\:\0][^/\\:\0]*)*", names)
-    return os.path.join(PAGE, *names.split("/")) if plain else None
+    plain = re.fullmatch(r"(?:/[^./\\:\0][^/\\:\0]*)*/?", names)
+    return os.path.join(PAGE, *names.strip("/").split("/")) if plain else None
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -46,11 +49,13 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_GET(self):
-        address = self.path.split("?")[0]
+        # As it was asked: newer Pythons make `//` at its begin one `/`.
+        target = self.requestline.split()[1]
+        address = target.split("?")[0]
         path = path_of(address)
         index = path and os.path.join(path, "index.html")
         if path and not address.endswith("/") and os.path.isfile(index):
-            return self.reply(301, {"Location": address + "/" + self.path[len(address) :], "Content-Length": "0"})
+            return self.reply(301, {"Location": address + "/" + target[len(address) :], "Content-Length": "0"})
         file = index if address.endswith("/") else path
         if not file or not os.path.isfile(file):
             return self.reply(404, {"Content-Length": "0"})

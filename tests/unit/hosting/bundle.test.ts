@@ -107,7 +107,13 @@ it('refuses a folder that it did not make, and touches nothing in it', async () 
 });
 
 it('names what it does not understand before it builds anything', async () => {
+  const [a, b] = [folderOf({ 'march.zip': 'a' }), folderOf({ 'March.zip': 'b' })];
   const wrong = [
+    [
+      ['--data', join(a, 'march.zip'), '--data', join(b, 'March.zip'), '--out', out],
+      1,
+      /^SameNameError: .*march\.zip and .*March\.zip would be one file, page\/sets\/March\.zip\./,
+    ],
     [['--frobnicate'], 2, /^UsageError: .*'--frobnicate'/],
     [
       ['--weights', 'densnet121', '--out', out],

@@ -52,6 +52,10 @@ const questions: readonly (readonly [string, number, string | undefined, string?
   ['/%252e%252e/serve.json', 404, undefined],
   ['/./index.html', 404, undefined],
   ['//etc/passwd', 404, undefined],
+  // To a browser `//demo/` is another host.
+  ['//demo', 404, undefined],
+  ['//demo/', 404, undefined],
+  ['/%2fdemo', 404, undefined],
   ['/C:/Windows/win.ini', 404, undefined],
   ['/.hidden', 404, undefined],
   ['/index.html%00.js', 404, undefined],
@@ -151,11 +155,19 @@ describe.each(servers)('the server for $name', (kind) => {
   });
 
   it('refuses what it does not understand', async () => {
-    const mistakes = [['--port', 'x'], ['--port', '70000'], ['--cert', 'a.pem'], ['--frobnicate'], ['page']];
+    const mistakes = [
+      ['--port', 'x'],
+      ['--port', '65516'],
+      ['--port', '-1'],
+      ['--cert', 'a.pem'],
+      ['--frobnicate'],
+      ['page'],
+    ];
     for (const args of mistakes) {
       const { code, stderr, stdout } = await startProcess(kind.program, [join(out, kind.script), ...args]).ended;
       expect([args, code, stdout]).toEqual([args, 2, '']);
       expect(stderr).toMatch(/--cert FILE/);
+      expect(stderr.length).toBeLessThan(400);
     }
   });
 
