@@ -6,7 +6,7 @@ import JSZip from 'jszip';
 import { bytes } from '../../src/app/format.ts';
 import { drawSample } from '../../src/dataset/sample/drawSample.ts';
 import { staticSite, type StaticSite } from './staticSite.ts';
-import { expectProblem, fewSteps, goTo, testAccuracy, useSample, watchRequests } from './support.ts';
+import { drop, expectProblem, fewSteps, goTo, testAccuracy, useSample, watchRequests } from './support.ts';
 
 const few = new URLSearchParams(Object.entries(fewSteps).map(([key, value]) => [key, String(value)])).toString();
 
@@ -88,18 +88,21 @@ test('?demo on a phone: the button is there without scrolling', async ({ browser
   const site = await siteWith({});
   const context = await browser.newContext({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
   const page = await context.newPage();
-  await page.goto(`${site.url}?demo&${few}`);
+  // Settings that ask for the sample, too, bring no second one.
+  await page.goto(`${site.url}?demo&data.source=sample&${few}`);
   await expect(page.getByTestId('demo')).toBeVisible({ timeout: 60_000 });
   await expect(page.getByTestId('primary-action')).toHaveText('Train 1 epoch');
   await expect(page.getByTestId('primary-action')).toBeInViewport();
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
+  await expect(page.getByText('already under way')).toHaveCount(0);
   await context.close();
   await site.close();
 });
 
 test('?dataset=sets/x.zip: its size first, then the download, and no second one', async ({ page }) => {
   const zip = await zipOf(11);
-  const site = await siteWith({ 'sets/x.zip': file(zip) });
+  const files: Record<string, Answer> = { 'sets/x.zip': file(zip) };
+  const site = await siteWith(files);
   const gets = () => site.asked.filter((path) => path === 'sets/x.zip').length;
   await page.goto(`${site.url}?dataset=sets/x.zip&${few}`);
   await expect(question(page)).toContainText(bytes(zip.length));
@@ -122,7 +125,43 @@ test('?dataset=sets/x.zip: its size first, then the download, and no second one'
   await expect(question(later)).toContainText('here already');
   await opened(later, 'x');
   expect(gets()).toBe(3);
+
+  // Its host has lost it since: it is here all the same.
+  delete files['sets/x.zip'];
+  await later.goto(`${site.url}?dataset=sets/x.zip`);
+  await expect(question(later)).toContainText('here already, and in use');
+  await opened(later, 'x');
+
+  // What is chosen while its host takes its time stays.
+  let answer: () => void = () => {};
+  const patience = new Promise<void>((resolve) => (answer = resolve));
+  files['sets/x.zip'] = (request, response) => void patience.then(() => file(zip)(request, response));
+  await later.goto(`${site.url}?dataset=sets/x.zip&data.batch_size=4`);
+  await expect(question(later)).toContainText('Looking at');
+  await drop(later, [{ name: 'y.zip', bytes: await zipOf(15), type: 'application/zip' }]);
+  await later.getByRole('button', { name: 'Open as a new data set' }).click();
+  await opened(later, 'y');
+  answer();
+  await expect(question(later)).toContainText('what you have chosen since stays in use');
+  await opened(later, 'y');
   await later.close();
+  await site.close();
+});
+
+test('a file on another host: that host is asked nothing before the user says so', async ({ page, context }) => {
+  const asked = watchRequests(page);
+  const site = await siteWith({});
+  await page.goto(`${site.url}?dataset=https://huggingface.co/nobody/x.zip`);
+  const ask = question(page).getByRole('button', { name: 'Ask huggingface.co for its size' });
+  await expect(ask).toBeVisible();
+  await expect(question(page).locator('p').first()).toBeFocused();
+  const origin = new URL(site.url).origin;
+  expect(asked.filter((url) => !/^(blob|data):/.test(url) && new URL(url).origin !== origin)).toEqual([]);
+  await context.setOffline(true);
+  await ask.click();
+  const failed = page.locator('[data-problem^="Link"]');
+  await expect(failed).toContainText('huggingface.co/nobody/x.zip');
+  await expect(question(page)).toHaveCount(0);
   await site.close();
 });
 
