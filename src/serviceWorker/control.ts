@@ -13,6 +13,10 @@ export type Control =
 const SCRIPT = './serviceWorker.js';
 /** A first visit waits this long at most for control, ms. */
 const PATIENCE = 10_000;
+/** Between its start and its having the page, ms. */
+const CLAIM = 1000;
+/** A file may take this long, ms. */
+const SILENCE = 60_000;
 const RELOADED = 'pacerid.reloaded';
 
 /**
@@ -32,18 +36,20 @@ export async function takeControl(): Promise<Control> {
   }
   try {
     const registration = await container.register(SCRIPT, { updateViaCache: 'none' });
-    if (container.controller !== null && crossOriginIsolated) {
-      forgetReload();
-      return { held: true, registration };
-    }
-    if (await within(PATIENCE, crossOriginIsolated ? controlled(container) : active(registration))) {
-      if (crossOriginIsolated) return { held: true, registration };
-      if (markReload()) {
+    if (!isOurs(container) || !crossOriginIsolated) {
+      const ready = await within(PATIENCE, active(registration));
+      // One that has just started takes the page by itself; one that was there before does so when the page is loaded.
+      const complete = crossOriginIsolated && (await within(CLAIM, controlled(container)));
+      if (ready && !complete && markReload()) {
         location.reload();
         return await new Promise<never>(() => undefined);
       }
-      // Reloaded, and still not isolated: framed by another page, or a browser that can't. Its workers are under the policy all the same.
-      if (container.controller !== null) return { held: true, registration };
+    }
+    // Reloaded, it may still not be isolated: framed by another page, or in a browser that can't. Its workers are under the policy
+    // all the same.
+    if (isOurs(container)) {
+      if (crossOriginIsolated) forgetReload();
+      return { held: true, registration };
     }
     return { held: false, why: 'refused', detail: 'The service worker did not start.' };
   } catch (error) {
@@ -54,10 +60,16 @@ export async function takeControl(): Promise<Control> {
 /** Has what is missing of the page's files fetched; `onProgress` is told as it goes on. Resolves when no more comes. */
 export function storePage(worker: ServiceWorker, onProgress: (stored: Stored) => void): Promise<void> {
   return new Promise((resolve) => {
-    send<Stored>(worker, { type: 'store' }, (stored) => {
-      onProgress(stored);
-      if (stored.missing === 0 || stored.failure !== null) resolve();
-    });
+    let last: Stored = { files: 0, missing: 1, failure: null };
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tell = (stored: Stored): void => {
+      clearTimeout(timer);
+      onProgress((last = stored));
+      if (stored.missing === 0 || stored.failure !== null) return resolve();
+      // A browser ends a service worker that works for long, and tells nobody.
+      timer = setTimeout(() => tell({ ...last, failure: 'nothing came for a minute' }), SILENCE);
+    };
+    send<Stored>(worker, { type: 'store' }, tell);
   });
 }
 
@@ -85,10 +97,20 @@ function active(registration: ServiceWorkerRegistration): Promise<void> {
   });
 }
 
+/** A page in a folder above has a service worker, too, and would hand this one its own. */
+function isOurs({ controller }: ServiceWorkerContainer): boolean {
+  return controller?.scriptURL === new URL(SCRIPT, document.baseURI).href;
+}
+
 function controlled(container: ServiceWorkerContainer): Promise<void> {
   return new Promise((resolve) => {
-    if (container.controller !== null) return resolve();
-    container.addEventListener('controllerchange', () => resolve(), { once: true });
+    const look = (): void => {
+      if (!isOurs(container)) return;
+      container.removeEventListener('controllerchange', look);
+      resolve();
+    };
+    container.addEventListener('controllerchange', look);
+    look();
   });
 }
 

@@ -21,6 +21,8 @@ export interface PageFiles {
   forgetOthers(): Promise<void>;
 }
 
+const isDocument = (url: string): boolean => url.endsWith('.html');
+
 export function pageFiles(
   caches: CacheStorage,
   cacheName: string,
@@ -39,8 +41,11 @@ export function pageFiles(
     const address = new URL(file.url, folder).href;
     const response = await fetch(address, { cache: 'no-cache', integrity: file.integrity });
     if (!response.ok) throw new Error(`${file.url}: HTTP ${response.status}`);
+    const headers = new Headers(response.headers);
+    // The key says all that this file depends on; what says `*` could not be kept at all.
+    headers.delete('vary');
     // A redirected response may not answer a navigation: its copy may.
-    await into.put(keyOf(file), new Response(response.body, { status: 200, headers: response.headers }));
+    await into.put(keyOf(file), new Response(response.body, { status: 200, headers }));
   };
 
   return {
@@ -63,7 +68,11 @@ export function pageFiles(
       try {
         const into = await cache();
         const there = new Set((await into.keys()).map(({ url }) => url));
-        const wanted = list.filter((file) => !there.has(keyOf(file)));
+        // Documents last: one that is here finds all that it asks for, also when the host has a newer build by then.
+        const wanted = [
+          ...list.filter(({ url }) => !isDocument(url)),
+          ...list.filter(({ url }) => isDocument(url)),
+        ].filter((file) => !there.has(keyOf(file)));
         missing = wanted.length;
         // One after the other: the page that is open may need the connection.
         for (const file of wanted) {

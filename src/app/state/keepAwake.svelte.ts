@@ -1,8 +1,10 @@
+import { SvelteSet } from 'svelte/reactivity';
+
 /**
  * Keeps the screen on and asks before closing while something must not be cut off. Call `keepAwake(true)` when training
  * starts and `keepAwake(false)` when it ends; several reasons may hold it at once.
  */
-const reasons = new Set<string>();
+const reasons = new SvelteSet<string>();
 let lock: WakeLockSentinel | undefined;
 
 async function acquire(): Promise<void> {
@@ -22,6 +24,9 @@ async function acquire(): Promise<void> {
 
 const onVisible = (): void => void acquire();
 const onBeforeUnload = (event: BeforeUnloadEvent): void => event.preventDefault();
+
+/** Something is under way that must not be cut off. */
+export const isAwake = (): boolean => reasons.size > 0;
 
 export function keepAwake(on: boolean, reason = 'training'): void {
   if (on === reasons.has(reason)) return;

@@ -1,7 +1,8 @@
 import { askToTakeOver, storePage, type Control } from '../../serviceWorker/control.ts';
 import type { Stored } from '../../serviceWorker/messages.ts';
 import { announce } from './announce.svelte.ts';
-import { datasets } from './datasets.svelte.ts';
+import { isAwake } from './keepAwake.svelte.ts';
+import { model } from './model.svelte.ts';
 import { run } from './run.svelte.ts';
 
 /** How often a page that stays open asks its own host for a newer build, ms. */
@@ -29,7 +30,7 @@ let leaving = $state(false);
 let looked = 0;
 
 const registration = (): ServiceWorkerRegistration | null => (control?.held ? control.registration : null);
-const busy = $derived(run.active || datasets.importing !== null);
+const busy = $derived(run.active || isAwake() || model.working !== null);
 
 /** What the service worker is to this page: whether it works without a network, and whether there is a newer build. */
 export const offline = {
@@ -57,7 +58,7 @@ export const offline = {
   get updateWaits(): boolean {
     return waiting !== null;
   },
-  /** A run or an import is under way: nothing may reload the page. */
+  /** A run, an import, a download or something of the model's is under way: nothing may reload the page. */
   get busy(): boolean {
     return busy;
   },
@@ -92,8 +93,11 @@ export const offline = {
   async update(): Promise<void> {
     if (waiting === null || busy) return;
     leaving = true;
-    navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
+    const stay = new AbortController();
+    const { signal } = stay;
+    navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true, signal });
     ({ others } = await askToTakeOver(waiting));
+    if (others > 0) stay.abort();
     leaving = others === 0;
   },
 };
