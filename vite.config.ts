@@ -2,6 +2,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
 import { offlinePage } from './scripts/offlinePage.ts';
 import { appearance, pageOptions } from './scripts/pageOptions.ts';
+import { appPolicy } from './src/serviceWorker/policy.ts';
 
 const manifest = {
   name: 'PacerID Studio',
@@ -15,7 +16,7 @@ export default defineConfig({
   plugins: [
     svelte(),
     // Weights are kept by the page itself, with their checksums, when the user wants them; the others when a link asks for them.
-    offlinePage(manifest, ['weights/**', 'sets/**', 'models/**']),
+    offlinePage(manifest, appPolicy, ['weights/**', 'sets/**', 'models/**']),
   ],
   server: { watch: { ignored: ['**/tests/**', '**/docs/**'] } },
 });

@@ -6,6 +6,7 @@ import { defineConfig, type Plugin } from 'vite';
 import { inferenceOnly } from './scripts/inferenceOnly.ts';
 import { offlinePage } from './scripts/offlinePage.ts';
 import { appearance, pageOptions } from './scripts/pageOptions.ts';
+import { policyOf } from './src/serviceWorker/policy.ts';
 
 const home = import.meta.dirname;
 const folder = join(home, 'public', 'demo');
@@ -53,7 +54,12 @@ export default defineConfig({
   ...pageOptions,
   root: join(home, 'src/demo'),
   publicDir: false,
-  plugins: [svelte({ configFile: join(home, 'svelte.config.js') }), asTheyAre, offlinePage(manifest), fileList],
+  plugins: [
+    svelte({ configFile: join(home, 'svelte.config.js') }),
+    asTheyAre,
+    offlinePage(manifest, policyOf([])),
+    fileList,
+  ],
   worker: { ...pageOptions.worker, plugins: () => [inferenceOnly()] },
   build: { ...pageOptions.build, outDir: folder, emptyOutDir: true, assetsInlineLimit: 0 },
 });

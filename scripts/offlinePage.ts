@@ -3,13 +3,17 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { PluginOption } from 'vite';
 import { VitePWA, type ManifestOptions } from 'vite-plugin-pwa';
-import { metaPolicy } from '../src/serviceWorker/policy.ts';
+import type { Policy } from '../src/serviceWorker/policy.ts';
 
 /**
- * For a Vite build: the page is under the policy from its first byte, is installable as `manifest` says, and gets the service worker
+ * For a Vite build: the page is under `policy` from its first byte, is installable as `manifest` says, and gets the service worker
  * with the list of all built files and their checksums. `ignored`: what lies beside the page and isn't part of it.
  */
-export function offlinePage(manifest: Partial<ManifestOptions>, ignored: string[] = []): PluginOption[] {
+export function offlinePage(
+  manifest: Partial<ManifestOptions>,
+  policy: Policy,
+  ignored: string[] = [],
+): PluginOption[] {
   let built = '';
   const integrityOf = (url: string): string =>
     `sha256-${createHash('sha256')
@@ -20,11 +24,13 @@ export function offlinePage(manifest: Partial<ManifestOptions>, ignored: string[
       name: 'policy-in-the-page',
       // Not in development, where Vite puts scripts into the page.
       apply: 'build',
+      // The service worker's build takes it over.
+      config: () => ({ define: { POLICY_HEADERS: JSON.stringify(policy.headers) } }),
       configResolved: ({ root, build }) => void (built = resolve(root, build.outDir)),
       transformIndexHtml: () => [
         {
           tag: 'meta',
-          attrs: { 'http-equiv': 'Content-Security-Policy', content: metaPolicy },
+          attrs: { 'http-equiv': 'Content-Security-Policy', content: policy.meta },
           injectTo: 'head-prepend',
         },
       ],

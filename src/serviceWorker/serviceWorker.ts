@@ -1,7 +1,8 @@
 /// <reference lib="webworker" />
 import type { PageMessage, TakeOver } from './messages.ts';
 import { pageFiles, type PageFile } from './pageFiles.ts';
-import { underPolicy } from './policy.ts';
+import type { Policy } from './policy.ts';
+import { underPolicy } from './underPolicy.ts';
 
 /**
  * Two jobs: the page opens without a network, and it and its workers run under a policy that lets nothing out. So the first one takes
@@ -9,6 +10,9 @@ import { underPolicy } from './policy.ts';
  * waits until the user lets it take over: a run is never cut off, and no tab ever meets files of two builds.
  */
 declare const self: ServiceWorkerGlobalScope & { readonly __WB_MANIFEST: readonly PageFile[] };
+
+/** Of the page that this one is built for (scripts/offlinePage.ts). */
+declare const POLICY_HEADERS: Policy['headers'];
 
 const { scope } = self.registration;
 /** A cache a folder: on one origin lie several such pages, below each other even, and each forgets what isn't its own. */
@@ -41,10 +45,12 @@ self.addEventListener('fetch', (event) => {
 });
 
 async function answer(request: Request): Promise<Response> {
-  const response = (await files.find(request.url)) ?? (await fetch(request));
+  // A cache that fails is no reason to fail where there is a network.
+  const kept = await files.find(request.url).catch(() => undefined);
+  const response = kept ?? (await fetch(request));
   // Of a redirect the browser shows nothing here, and follows it itself.
   if (response.type === 'opaqueredirect') return response;
-  return POLICED.has(request.destination) ? underPolicy(response) : response;
+  return POLICED.has(request.destination) ? underPolicy(response, POLICY_HEADERS) : response;
 }
 
 self.addEventListener('message', (event: ExtendableMessageEvent) => {
@@ -57,7 +63,8 @@ self.addEventListener('message', (event: ExtendableMessageEvent) => {
 
 async function takeOver(asking: ExtendableMessageEvent['source']): Promise<TakeOver> {
   const tabs = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  const others = tabs.filter(({ id, url }) => url.startsWith(scope) && id !== (asking as Client | null)?.id);
+  // A page in a folder below has a service worker of its own.
+  const others = tabs.filter(({ id, url }) => new URL('.', url).href === scope && id !== (asking as Client | null)?.id);
   if (others.length === 0) await self.skipWaiting();
   return { others: others.length };
 }
