@@ -119,15 +119,21 @@ test('a full heap of a threaded engine is an error with a name, and the engine g
     expect(named).toBe(true);
     expect(bytes).toBeGreaterThan(2 ** 30);
   }
+  console.log(`full at ${[single, several].map(({ bytes }) => bytes / 2 ** 20).join(' and ')} MiB`);
   expect(several.losses).toEqual(single.losses);
   await site.close();
 });
 
 test('a thread that does not come is waited for only so long', async ({ page }) => {
+  const scripts: Readonly<Record<string, string>> = {
+    'breaks.js': 'throw new Error("no thread today")',
+    'breaksLater.js': 'onmessage = () => { throw new Error("no thread tonight") }',
+  };
   const site = await engineSite((path, _request, response) => {
     if (path === 'stalls.js') return true;
-    if (path !== 'breaks.js') return false;
-    response.writeHead(200, { 'content-type': 'text/javascript' }).end('throw new Error("no thread today")');
+    const script = scripts[path];
+    if (script === undefined) return false;
+    response.writeHead(200, { 'content-type': 'text/javascript' }).end(script);
     return true;
   });
   await page.goto(site.url);
@@ -138,6 +144,7 @@ test('a thread that does not come is waited for only so long', async ({ page }) 
   };
   expect(await start(`${site.url}missing.js`, 60_000)).toContain('could not be loaded');
   expect(await start(`${site.url}breaks.js`, 60_000)).toContain('no thread today');
+  expect(await start(`${site.url}breaksLater.js`, 60_000)).toContain('no thread tonight');
   expect(await start(`${site.url}stalls.js`, 500)).toContain('in time');
   // Of another origin, which the policy forbids.
   expect(await start('http://localhost:1/thread.js', 60_000)).not.toBeNull();

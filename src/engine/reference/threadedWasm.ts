@@ -68,13 +68,15 @@ export async function startThreaded(
     const starting = start(settings);
     for (const spare of workers().splice(threads - 1)) spare.terminate();
     for (const worker of workers()) worker.addEventListener('error', (event) => fail(failure(event)), over);
-    return withFunctions((await Promise.race([starting, failing])) as Plain);
+    const module = await Promise.race([starting, failing]);
+    // From now on an error is Emscripten's: it ends this worker, as it must. Of threads that failed to start none is heard again.
+    over.abort();
+    return withFunctions(module as Plain);
   } catch (error) {
     for (const worker of workers().splice(0)) worker.terminate();
     throw error;
   } finally {
     clearTimeout(timer);
-    over.abort();
   }
 }
 
