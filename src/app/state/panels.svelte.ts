@@ -10,7 +10,8 @@ export const panels = {
   show(panel: PanelName): void {
     open = panel;
   },
-  close(): void {
-    open = null;
+  /** Only this one: a dialog says a moment later that it was closed, and another may be open by then. */
+  close(panel: PanelName): void {
+    if (open === panel) open = null;
   },
 };
