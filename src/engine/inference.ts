@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Graph, Weights } from '../graph/types.ts';
 import { describeAdapter, describeProcessor } from './adapter.ts';
 import { BackendUnavailableError } from './errors.ts';
-import { createHost } from './reference/host.ts';
+import { createHost, type OpenBackend } from './reference/host.ts';
 import { createRunner } from './reference/runner.ts';
 import { openWasm } from './reference/wasmBackend.ts';
 import { openWebGpu } from './reference/webgpuBackend.ts';
@@ -27,14 +27,14 @@ export async function openInference(environment: EngineEnvironment): Promise<Inf
   if (adapter !== null) {
     const report = describeAdapter(adapter, null);
     try {
-      if (!report.software) return engineOn(report, await openWebGpu(adapter));
+      if (!report.software) return inferenceOn(report, await openWebGpu(adapter));
     } catch (error) {
       console.warn(`${report.label} could not be used, the processor is:`, error);
     }
   }
   try {
     const { backend, threads } = await openWasm(environment);
-    return engineOn(describeProcessor('wasm', threads, null), backend);
+    return inferenceOn(describeProcessor('wasm', threads, null), backend);
   } catch (error) {
     throw new BackendUnavailableError('WebAssembly', error);
   }
@@ -48,7 +48,8 @@ async function requestAdapter({ gpu }: EngineEnvironment): Promise<GPUAdapter | 
   }
 }
 
-function engineOn(adapter: AdapterReport, backend: Parameters<typeof createHost>[0]): InferenceEngine {
+/** On a backend that has been started. */
+export function inferenceOn(adapter: AdapterReport, backend: OpenBackend): InferenceEngine {
   const host = createHost(backend);
   return {
     adapter,
