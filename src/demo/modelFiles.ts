@@ -1,14 +1,22 @@
 import { ModelDamagedError, ModelWeightsMissingError } from '../export/demo/errors.ts';
-import { DESCRIPTION_PATH, readDescription, type ModelDescription } from '../export/demo/modelDescription.ts';
+import {
+  DESCRIPTION_PATH,
+  isDescription,
+  readDescription,
+  type ModelDescription,
+} from '../export/demo/modelDescription.ts';
 import { checkWeights } from '../export/demo/readModel.ts';
 import { ModelMissingError } from './errors.ts';
 
 /** What the user knows the model by; nothing else is known yet. */
 const NAME = 'model';
 
+/** A host that doesn't answer is not waited for where the model is kept; ms. */
+const PATIENCE = 4000;
+
 /** The model's two files, kept in the browser's cache once they are here whole, so that the page needs no network for them. */
 export interface ModelFiles {
-  /** The host's, so that a model that was replaced is noticed; without a network, the one that is kept. */
+  /** The host's, so that a model that was replaced is noticed; where the host doesn't give one, the one that is kept. */
   description(): Promise<ModelDescription>;
   /** Checked against the description. `onBytes` is told how many have arrived. */
   weights(onBytes: (done: number) => void): Promise<Uint8Array>;
@@ -25,16 +33,19 @@ export function modelFiles(folder: string, caches: CacheStorage | undefined): Mo
   let kept = false;
 
   const descriptionText = async (): Promise<string> => {
-    let response: Response;
+    const stored = await (await open())?.match(address);
     try {
-      response = await fetch(address, { cache: 'no-cache' });
+      const signal = stored && AbortSignal.timeout(PATIENCE);
+      const response = await fetch(address, { cache: 'no-cache', ...(signal && { signal }) });
+      if (!response.ok) throw new Error(`the server answers ${response.status}`);
+      const answer = await response.text();
+      // A network's log-in page may stand in for the host.
+      if (stored === undefined || isDescription(answer)) return answer;
     } catch (error) {
-      const stored = await (await open())?.match(address);
-      if (stored !== undefined) return stored.text();
-      throw new ModelMissingError(DESCRIPTION_PATH, error instanceof Error ? error.message : String(error));
+      if (stored === undefined)
+        throw new ModelMissingError(DESCRIPTION_PATH, error instanceof Error ? error.message : String(error));
     }
-    if (!response.ok) throw new ModelMissingError(DESCRIPTION_PATH, `the server answers ${response.status}`);
-    return response.text();
+    return stored.text();
   };
 
   return {

@@ -17,6 +17,8 @@ const PATIENCE = 10_000;
 const CLAIM = 1000;
 /** A file may take this long, ms. */
 const SILENCE = 60_000;
+/** Who reloads without the service worker, by Shift, gets it back; ms. */
+const AGAIN = 15_000;
 const RELOADED = 'pacerid.reloaded';
 
 /**
@@ -35,7 +37,11 @@ export async function takeControl(): Promise<Control> {
     };
   }
   try {
-    const registration = await container.register(SCRIPT, { updateViaCache: 'none' });
+    const registering = container.register(SCRIPT, { updateViaCache: 'none' });
+    // A page that it has already doesn't wait for a look at the host.
+    const known = isOurs(container) ? await container.getRegistration() : undefined;
+    const registration = known ?? (await inTime(registering));
+    registering.catch(() => undefined);
     if (!isOurs(container) || !crossOriginIsolated) {
       const ready = await within(PATIENCE, active(registration));
       // One that has just started takes the page by itself; one that was there before does so when the page is loaded.
@@ -47,10 +53,7 @@ export async function takeControl(): Promise<Control> {
     }
     // Reloaded, it may still not be isolated: framed by another page, or in a browser that can't. Its workers are under the policy
     // all the same.
-    if (isOurs(container)) {
-      if (crossOriginIsolated) forgetReload();
-      return { held: true, registration };
-    }
+    if (isOurs(container)) return { held: true, registration };
     return { held: false, why: 'refused', detail: 'The service worker did not start.' };
   } catch (error) {
     return { held: false, why: 'refused', detail: error instanceof Error ? error.message : String(error) };
@@ -114,25 +117,24 @@ function controlled(container: ServiceWorkerContainer): Promise<void> {
   });
 }
 
-async function within(ms: number, work: Promise<void>): Promise<boolean> {
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   const late = new Promise<false>((resolve) => setTimeout(() => resolve(false), ms));
   return Promise.race([work.then(() => true), late]);
 }
 
-/** True the first time in this tab; without storage never, so that nothing reloads for ever. */
+async function inTime(registering: Promise<ServiceWorkerRegistration>): Promise<ServiceWorkerRegistration> {
+  if (!(await within(PATIENCE, registering))) throw new Error('The host does not hand out serviceWorker.js.');
+  return registering;
+}
+
+/** Once in a while in this tab; without storage never, so that nothing reloads for ever. */
 function markReload(): boolean {
   try {
-    if (sessionStorage.getItem(RELOADED) !== null) return false;
-    sessionStorage.setItem(RELOADED, 'yes');
+    const last = Number(sessionStorage.getItem(RELOADED) ?? 0);
+    if (Date.now() - last < AGAIN) return false;
+    sessionStorage.setItem(RELOADED, String(Date.now()));
     return true;
   } catch {
     return false;
-  }
-}
-function forgetReload(): void {
-  try {
-    sessionStorage.removeItem(RELOADED);
-  } catch {
-    // Storage is blocked, and nothing was marked.
   }
 }

@@ -13,6 +13,8 @@ export interface PageFile {
  * takes over. What a host or a proxy changed on the way is not what was built, and is not kept.
  */
 export interface PageFiles {
+  /** Whether this address is one of the page's files, kept or not. */
+  owns(address: string): boolean;
   /** The cached file at this address; undefined where it isn't one of the page's, or isn't there yet. */
   find(address: string): Promise<Response | undefined>;
   /** Fetches what is missing. `onProgress` is told after each file, at the end too; never rejects. */
@@ -48,13 +50,18 @@ export function pageFiles(
     await into.put(keyOf(file), new Response(response.body, { status: 200, headers }));
   };
 
+  const keyAt = (address: string): string | undefined => {
+    const url = new URL(address);
+    url.hash = '';
+    url.search = '';
+    if (url.pathname.endsWith('/')) url.pathname += 'index.html';
+    return keys.get(url.href);
+  };
+
   return {
+    owns: (address) => keyAt(address) !== undefined,
     find: async (address) => {
-      const url = new URL(address);
-      url.hash = '';
-      url.search = '';
-      if (url.pathname.endsWith('/')) url.pathname += 'index.html';
-      const key = keys.get(url.href);
+      const key = keyAt(address);
       return key === undefined ? undefined : (await cache()).match(key);
     },
     store: async (onProgress) => {

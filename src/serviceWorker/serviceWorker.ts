@@ -40,7 +40,8 @@ self.addEventListener('activate', (event) => {
 
 self.addEventListener('fetch', (event) => {
   const { request } = event;
-  if (request.method !== 'GET' || !request.url.startsWith(scope)) return;
+  // What else lies below this folder is none of this page's business: a whole site, where it lies at the root of a host.
+  if (request.method !== 'GET' || !files.owns(request.url)) return;
   event.respondWith(answer(request));
 });
 

@@ -27,6 +27,8 @@ let stored = $state.raw<Stored | null>(null);
 let waiting = $state.raw<ServiceWorker | null>(null);
 let others = $state(0);
 let leaving = $state(false);
+/** The newer build has the page, which could not be reloaded just then. */
+let taken = $state(false);
 let looked = 0;
 
 const registration = (): ServiceWorkerRegistration | null => (control?.held ? control.registration : null);
@@ -56,7 +58,7 @@ export const offline = {
   },
   /** A newer build is fetched whole, and waits. */
   get updateWaits(): boolean {
-    return waiting !== null;
+    return waiting !== null || taken;
   },
   /** A run, an import, a download or something of the model's is under way: nothing may reload the page. */
   get busy(): boolean {
@@ -91,14 +93,22 @@ export const offline = {
   },
   /** Reloads into the newer build, unless other tabs still show this one. What is stored stays. */
   async update(): Promise<void> {
-    if (waiting === null || busy) return;
+    if (busy) return;
+    if (taken) return location.reload();
+    if (waiting === null) return;
     leaving = true;
     const stay = new AbortController();
     const { signal } = stay;
-    navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true, signal });
+    const reload = (): void => {
+      // It may take until the last answer of the older one; somebody may have begun something meanwhile.
+      taken = true;
+      leaving = false;
+      if (!busy) location.reload();
+    };
+    navigator.serviceWorker.addEventListener('controllerchange', reload, { once: true, signal });
     ({ others } = await askToTakeOver(waiting));
     if (others > 0) stay.abort();
-    leaving = others === 0;
+    leaving = others === 0 && !taken;
   },
 };
 

@@ -1,4 +1,4 @@
-import { reportOf, type ErrorReport } from '../../errors.ts';
+import { reportOf, UserError, type ErrorReport } from '../../errors.ts';
 import { announce } from './announce.svelte.ts';
 
 /** A failure that the user has met and not yet dismissed. */
@@ -11,6 +11,19 @@ export interface Problem {
 
 let nextId = 1;
 let list = $state.raw<readonly Problem[]>([]);
+
+/** Chromium's, Firefox's and Safari's words for a part of the page that could not be fetched. */
+const partMissing = /dynamically imported module|preload CSS|importing a module script failed/i;
+
+class PagePartMissingError extends UserError {
+  constructor(cause: unknown) {
+    super('A part of this page could not be loaded: the network is away, or its host has a newer version.', {
+      kept: 'Data sets, runs and versions are stored in this browser and stay.',
+      remedy: 'Reload the page once there is a network and nothing is under way here.',
+      cause,
+    });
+  }
+}
 
 export const problems = {
   get list(): readonly Problem[] {
@@ -26,7 +39,8 @@ export const problems = {
   },
   /** For what is thrown on the page itself. */
   showError(error: unknown): void {
-    problems.show(reportOf(error));
+    const missing = error instanceof Error && partMissing.test(error.message);
+    problems.show(reportOf(missing ? new PagePartMissingError(error) : error));
   },
   dismiss(id: number): void {
     list = list.filter((problem) => problem.id !== id);

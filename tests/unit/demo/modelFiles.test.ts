@@ -70,3 +70,19 @@ it('what is kept is what was shown last, also where only the words about a model
   expect(asked).toEqual(['model/model.json']);
   expect(await visit(null)).toBe('Second');
 });
+
+it('a host that gives no description of a model doesn’t take away the one that is kept', async () => {
+  const caches = memoryCaches();
+  const visit = async (answer: () => Promise<Response>): Promise<string> => {
+    vi.stubGlobal('fetch', (address: string) =>
+      address.endsWith('w.safetensors') ? Promise.resolve(new Response(weights)) : answer(),
+    );
+    const files = modelFiles(folder, caches);
+    const { name } = await files.description();
+    await files.weights(() => undefined);
+    return name;
+  };
+  await visit(() => Promise.resolve(new Response(described('Kept'))));
+  expect(await visit(() => Promise.resolve(new Response('', { status: 503 })))).toBe('Kept');
+  expect(await visit(() => Promise.resolve(new Response('<title>Please log in</title>')))).toBe('Kept');
+});
