@@ -25,15 +25,23 @@ export const navigation = {
   },
 };
 
-/** Focus goes where the work is: the view's heading, or whatever else it marks with `data-focus`. */
+let focusAwaited = false;
+
+/** Focus goes where the work is: the view's heading, or whatever else it marks with `data-focus`; once it is there. */
 export async function focusView(): Promise<void> {
   await tick();
   const main = document.querySelector('main');
-  const target = main?.querySelector<HTMLElement>('[data-focus]') ?? main?.querySelector<HTMLElement>('h1') ?? main;
+  const target = main?.querySelector<HTMLElement>('[data-focus]') ?? main?.querySelector<HTMLElement>('h1');
+  focusAwaited = target == null;
   if (!target) return;
   if (!target.hasAttribute('tabindex') && target.tabIndex < 0) target.tabIndex = -1;
   target.focus({ preventScroll: true });
   main?.scrollTo(0, 0);
+}
+
+/** A view has been fetched, and is shown. */
+export function viewArrived(): void {
+  if (focusAwaited) void focusView();
 }
 
 /** Goes to a step. The address changes, so that back and forward and a shared link work. */
