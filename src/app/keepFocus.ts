@@ -9,6 +9,7 @@ export function keepFocus(toView: () => void): () => void {
   let around: readonly Element[] = [];
   let byKeyboard = false;
 
+  const nobodyHasIt = (): boolean => document.activeElement === null || document.activeElement === document.body;
   const lost = (element: HTMLElement): boolean => !element.isConnected || element.matches(':disabled');
 
   function onfocusin(event: FocusEvent): void {
@@ -25,8 +26,7 @@ export function keepFocus(toView: () => void): () => void {
     });
   }
   function goOn(): void {
-    const holder = document.activeElement;
-    if (!last || (holder !== null && holder !== document.body)) return;
+    if (!last || !nobodyHasIt()) return;
     if (last.isConnected) {
       if (!lost(last)) last.focus({ preventScroll: true });
       return;
@@ -37,7 +37,8 @@ export function keepFocus(toView: () => void): () => void {
     else toView();
   }
 
-  const observer = new MutationObserver(goOn);
+  // In a task of its own: while focus goes from one thing to the next, nobody has it for a moment.
+  const observer = new MutationObserver(() => void (last && nobodyHasIt() && setTimeout(goOn)));
   observer.observe(document.body, { subtree: true, childList: true, attributeFilter: ['disabled'] });
   addEventListener('focusin', onfocusin);
   addEventListener('focusout', onfocusout);

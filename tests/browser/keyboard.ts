@@ -86,6 +86,7 @@ export async function tabRound(page: Page): Promise<void> {
   });
   const tags = await usable.evaluate((all) => all.map(({ outerHTML }) => outerHTML.slice(0, 160)));
   const order: number[] = [];
+  const passed: string[] = [];
   for (let presses = 0; presses < tags.length + 20; presses++) {
     await page.keyboard.press('Tab');
     const { what, faults, at } = await focusNow(page, usable);
@@ -96,6 +97,7 @@ export async function tabRound(page: Page): Promise<void> {
       return;
     }
     if (at >= 0) order.push(at);
+    passed.push(at >= 0 ? what : `${what}, which was not there before`);
   }
-  throw new Error(`Tab does not lead back: after ${tags.length} things it is at ${tags[order.at(-1) ?? 0]}.`);
+  throw new Error(`Tab does not lead back. It passed:\n  ${passed.join('\n  ')}`);
 }

@@ -205,6 +205,16 @@ test('from images to a version, and everything deleted again, by keyboard alone'
     }
   });
 
+  await test.step('every view on a narrow screen', async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    for (const [i, title] of [/^Sample/, /^Trained/, 'Evaluate', 'Export', 'Try', 'Versions'].entries()) {
+      await press(String(i + 1));
+      await expectFocus(page, 'heading', title);
+      await tabRound(page);
+    }
+    await page.setViewportSize({ width: 1440, height: 900 });
+  });
+
   await test.step('deleting', async () => {
     await press('c');
     await expect(page.getByRole('dialog', { name: 'This computer' })).toBeVisible();
@@ -235,11 +245,23 @@ test('from images to a version, and everything deleted again, by keyboard alone'
 
 /** What is for the keyboard does not get in the way of who points. */
 test('with a mouse headings have no mark, and focus that is let go stays gone', async ({ page }) => {
-  await open(page, { ...fewSteps, 'training.epochs': 200 });
+  await open(page, { ...fewSteps, 'data.sample.test_per_class': 60, 'training.epochs': 200 });
   await page.getByRole('button', { name: 'Use the sample data set' }).click();
   const title = page.getByRole('heading', { name: /^Sample radiographs/ });
   await expect(title).toBeFocused();
   await expect(title).toHaveCSS('box-shadow', 'none');
+
+  const first = page.locator('[data-at="0"]');
+  await first.click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
+  await expect(first).toBeFocused();
+  const gallery = page.getByRole('group', { name: /^Gallery/ });
+  await gallery.hover();
+  await page.mouse.wheel(0, 2000);
+  await expect(page.locator('[data-at="395"]')).toBeVisible();
+  await expect(first).toBeFocused();
+  await expect(first).not.toBeInViewport();
+
   await page.getByRole('button', { name: 'Set up training' }).click();
   await page.getByRole('button', { name: 'Train 200 epochs' }).click();
   await page.getByRole('button', { name: 'Log scale' }).click();
