@@ -5,8 +5,9 @@
  */
 export function keepFocus(toView: () => void): () => void {
   let last: HTMLElement | null = null;
-  /** What lay around it when it took focus, the innermost first: it says nothing any more once it is gone. */
+  /** What lay around it, the innermost first, and before it, when it took focus: it says neither any more once it is gone. */
   let around: readonly Element[] = [];
+  let before: readonly Element[] = [];
   let byKeyboard = false;
 
   const nobodyHasIt = (): boolean => document.activeElement === null || document.activeElement === document.body;
@@ -17,6 +18,8 @@ export function keepFocus(toView: () => void): () => void {
     last = event.target;
     byKeyboard = last.matches(':focus-visible');
     around = ancestors(last);
+    const all = usableIn(around.find(isPart) ?? document.body);
+    before = all.slice(0, Math.max(0, all.indexOf(last)));
   }
   /** A click beside everything lets focus go on purpose. */
   function onfocusout(): void {
@@ -31,10 +34,16 @@ export function keepFocus(toView: () => void): () => void {
       if (!lost(last)) last.focus({ preventScroll: true });
       return;
     }
-    const next = nextAround(around, byKeyboard);
     last = null;
-    if (next) next.focus();
-    else toView();
+    for (const element of around) {
+      if (isPart(element) && !element.matches('dialog')) break;
+      if (!element.isConnected) continue;
+      // Into fields only by keyboard: elsewhere one brings up the keys of a phone.
+      const left = usableIn(element).filter((one) => byKeyboard || !one.matches('input, select, textarea'));
+      const next = left.find((one) => !before.includes(one)) ?? left.at(-1);
+      if (next) return next.focus();
+    }
+    toView();
   }
 
   // In a task of its own: while focus goes from one thing to the next, nobody has it for a moment.
@@ -54,16 +63,14 @@ function ancestors(element: Element): Element[] {
   return parent ? [parent, ...ancestors(parent)] : [];
 }
 
-/** Not beyond the part of the frame that it was in. Into fields only by keyboard: elsewhere one brings up the keys of a phone. */
-function nextAround(around: readonly Element[], fields: boolean): HTMLElement | undefined {
-  const usable = `a[href], button, summary, [tabindex="0"]${fields ? ', input, select, textarea' : ''}`;
-  for (const element of around) {
-    if (element.matches('main, .frame, #app')) return undefined;
-    if (!element.isConnected) continue;
-    const next = [...element.querySelectorAll<HTMLElement>(usable)].find(
-      (one) => one.tabIndex >= 0 && !one.matches(':disabled') && one.checkVisibility(),
-    );
-    if (next) return next;
-  }
-  return undefined;
+/** What focus does not leave by itself. */
+function isPart(element: Element): boolean {
+  return element.matches('main, nav, header, footer, dialog, #app');
+}
+
+function usableIn(element: Element): HTMLElement[] {
+  const all = element.querySelectorAll<HTMLElement>(
+    'a[href], button, summary, input, select, textarea, [tabindex="0"]',
+  );
+  return [...all].filter((one) => one.tabIndex >= 0 && !one.matches(':disabled') && one.checkVisibility());
 }

@@ -223,7 +223,7 @@ test('from images to a version, and everything deleted again, by keyboard alone'
     await tabTo(page, 'button', 'Delete');
     await press('Enter');
     await expect(page.getByRole('button', { name: /^Delete run/ })).toHaveCount(0);
-    await expect(page.locator('dialog :focus')).toBeVisible();
+    await expectFocus(page, 'button', /^Delete version/);
     await press('Escape');
     await tabTo(page, 'link', /^Data/, 'Shift+Tab');
     await press('Enter');
