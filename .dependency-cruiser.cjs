@@ -5,7 +5,7 @@ const leaves = '^src/(errors|hosts|random|zod)\\.ts$|^src/[^/]+/settings\\.ts$';
 const allowed = {
   app: ['workers', 'config', 'serviceWorker/(control|messages)'],
   demo: [
-    'app/(components/(predict|charts)/[^/]+|format|pixels|tokens)',
+    'app/(components/(predict|charts)/[^/]+|format|keepFocus|pixels|tokens)',
     'serviceWorker/(control|messages)',
     'export/demo',
     'architectures',
