@@ -1,6 +1,7 @@
 import { LinkError } from '../../config/errors.ts';
 import { readLink, type Link } from '../../config/link.ts';
 import { problems } from './problems.svelte.ts';
+import { recall, remember } from './remembered.ts';
 
 const { link, issues } = readLink(location.search);
 if (issues.length > 0) problems.showError(new LinkError(issues));
@@ -14,26 +15,14 @@ export const namesStep = location.hash.length > 1;
 const KEY = 'pacerid.link';
 
 /** This tab has done what the address asks for, and was reloaded: what the user has chosen since stays. */
-export const doneBefore = isReload() && recall() === location.search;
+export const doneBefore = isReload() && recall(KEY, 'tab') === location.search;
 
 /** The address has been seen to. */
 export function addressDone(): void {
-  try {
-    sessionStorage.setItem(KEY, location.search);
-  } catch {
-    // Storage is blocked: a reload sees to it again.
-  }
+  remember(KEY, location.search, 'tab');
 }
 
 function isReload(): boolean {
   const [entry] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
   return entry !== undefined && entry.type !== 'navigate';
-}
-
-function recall(): string | null {
-  try {
-    return sessionStorage.getItem(KEY);
-  } catch {
-    return null;
-  }
 }

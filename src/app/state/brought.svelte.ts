@@ -1,3 +1,5 @@
+import { recallList, remember } from './remembered.ts';
+
 /** What links brought into this browser: which data set or run came of which file, so that a reload fetches nothing again. */
 export interface Brought {
   readonly kind: 'dataset' | 'model';
@@ -10,7 +12,7 @@ export interface Brought {
 const KEY = 'pacerid.links';
 const AT_MOST = 20;
 
-let list = $state.raw<readonly Brought[]>(recall());
+let list = $state.raw<readonly Brought[]>(recallList(KEY, isOne));
 
 export const brought = {
   from(kind: Brought['kind'], url: string): Brought | null {
@@ -22,22 +24,9 @@ export const brought = {
   },
   keep(one: Brought): void {
     list = [one, ...list.filter(({ kind, url }) => kind !== one.kind || url !== one.url)].slice(0, AT_MOST);
-    try {
-      localStorage.setItem(KEY, JSON.stringify(list));
-    } catch {
-      // Storage is blocked: the link asks again next time.
-    }
+    remember(KEY, JSON.stringify(list));
   },
 };
-
-function recall(): readonly Brought[] {
-  try {
-    const stored: unknown = JSON.parse(localStorage.getItem(KEY) ?? '[]');
-    return Array.isArray(stored) ? stored.filter(isOne) : [];
-  } catch {
-    return [];
-  }
-}
 
 function isOne(value: unknown): value is Brought {
   const { kind, url, bytes, id } = (value ?? {}) as Partial<Record<keyof Brought, unknown>>;

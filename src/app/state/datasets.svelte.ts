@@ -12,6 +12,7 @@ import { announce } from './announce.svelte.ts';
 import { config } from './config.svelte.ts';
 import { count } from '../format.ts';
 import { keepAwake } from './keepAwake.svelte.ts';
+import { recall, remember } from './remembered.ts';
 import { provideStep } from './steps.svelte.ts';
 import { askToPersist } from './storage.svelte.ts';
 import { ask, onEvents, request } from './workers.svelte.ts';
@@ -68,7 +69,7 @@ export const datasets = {
   },
   choose(id: string): void {
     currentId = id;
-    remember(id);
+    remember(CHOSEN_KEY, id);
   },
   async refresh(): Promise<void> {
     const stored = await ask('dataset', 'list', null);
@@ -76,7 +77,8 @@ export const datasets = {
     if (!stored) return;
     list = stored.toSorted((a, b) => b.createdAt - a.createdAt);
     if (list.every((dataset) => dataset.id !== currentId)) {
-      const remembered = list.find((dataset) => dataset.id === recall());
+      const chosen = recall(CHOSEN_KEY);
+      const remembered = list.find((dataset) => dataset.id === chosen);
       currentId = (remembered ?? list[0])?.id ?? null;
     }
   },
@@ -172,21 +174,6 @@ function onDatasetEvents(events: readonly DatasetEvent[]): void {
 /** `640 images, 8 classes` */
 export function contents(dataset: Dataset): string {
   return `${count(dataset.images.length, 'image')}, ${count(dataset.classes.length, 'class', 'classes')}`;
-}
-
-function recall(): string | null {
-  try {
-    return localStorage.getItem(CHOSEN_KEY);
-  } catch {
-    return null;
-  }
-}
-function remember(id: string): void {
-  try {
-    localStorage.setItem(CHOSEN_KEY, id);
-  } catch {
-    // Storage is blocked: the newest data set is taken next time.
-  }
 }
 
 // The sample, and what was added to it.

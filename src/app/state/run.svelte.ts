@@ -6,6 +6,7 @@ import { config } from './config.svelte.ts';
 import { datasets } from './datasets.svelte.ts';
 import { keepAwake } from './keepAwake.svelte.ts';
 import { problems } from './problems.svelte.ts';
+import { recallList, remember } from './remembered.ts';
 import { asWanted, speak } from './speakRun.ts';
 import { provideStep } from './steps.svelte.ts';
 import { weights } from './weights.svelte.ts';
@@ -31,7 +32,7 @@ let loaded = $state(false);
 let measuring: Promise<unknown> = Promise.resolve();
 let listening: (() => void) | undefined;
 /** Interrupted runs that are to stay as they are; the offer is not made again. */
-let kept = $state.raw<readonly string[]>(recallKept());
+let kept = $state.raw<readonly string[]>(recallList(KEPT_KEY, (id) => typeof id === 'string'));
 /** What runs to do once a run has ended: the model's state takes the new one. */
 const ended = new Set<(runId: string) => void>();
 
@@ -167,11 +168,7 @@ export const run = {
   /** Makes no more offer to resume this one; its checkpoint stays and can be used. */
   keepAsItIs(runId: string): void {
     kept = [...kept, runId];
-    try {
-      localStorage.setItem(KEPT_KEY, JSON.stringify(kept));
-    } catch {
-      // Storage is blocked: the offer comes back with the next visit.
-    }
+    remember(KEPT_KEY, JSON.stringify(kept));
   },
   async delete(runId: string): Promise<void> {
     await ask('trainer', 'deleteRun', { runId });
@@ -191,15 +188,6 @@ export const run = {
     ended.add(then);
   },
 };
-
-function recallKept(): readonly string[] {
-  try {
-    const stored: unknown = JSON.parse(localStorage.getItem(KEPT_KEY) ?? '[]');
-    return Array.isArray(stored) ? stored.filter((id) => typeof id === 'string') : [];
-  } catch {
-    return [];
-  }
-}
 
 async function storedLog(runId: string): Promise<readonly RunEvent[]> {
   return (await ask('trainer', 'events', { runId })) ?? [];

@@ -1,6 +1,8 @@
+import { recall, remember } from './remembered.ts';
+
 const OFF_KEY = 'pacerid.singleKeys';
 
-let on = $state(recall() !== 'off');
+let on = $state(recall(OFF_KEY) !== 'off');
 
 /** Keys that act by themselves, without Ctrl. Who speaks to the computer, or misses a key now and then, switches them off. */
 export const singleKeys = {
@@ -9,18 +11,6 @@ export const singleKeys = {
   },
   switch(to: boolean): void {
     on = to;
-    try {
-      localStorage.setItem(OFF_KEY, to ? 'on' : 'off');
-    } catch {
-      // Storage is blocked: they are on again with the next visit.
-    }
+    remember(OFF_KEY, to ? 'on' : 'off');
   },
 };
-
-function recall(): string | null {
-  try {
-    return localStorage.getItem(OFF_KEY);
-  } catch {
-    return null;
-  }
-}
