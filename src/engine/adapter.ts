@@ -6,6 +6,15 @@ import type { AdapterReport, EngineEnvironment } from './types.ts';
  */
 const software = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|\bwarp\b/i;
 
+/** The browser's fastest; null where there is no WebGPU, or none that it may use. */
+export async function requestAdapter({ gpu }: Pick<EngineEnvironment, 'gpu'>): Promise<GPUAdapter | null> {
+  try {
+    return (await gpu?.requestAdapter({ powerPreference: 'high-performance' })) ?? null;
+  } catch {
+    return null;
+  }
+}
+
 export function describeAdapter(adapter: GPUAdapter, notice: string | null): AdapterReport {
   const { info } = adapter;
   const { vendor, architecture, device, description } = info;

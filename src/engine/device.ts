@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { describeAdapter, describeProcessor } from './adapter.ts';
+import { describeAdapter, describeProcessor, requestAdapter } from './adapter.ts';
 import { BackendUnavailableError, NoWebGpuError, type NoWebGpuReason } from './errors.ts';
 import { createEngine, type OpenDevice } from './reference/engine.ts';
 import { openGpuDevice } from './reference/gpuDevice.ts';
@@ -21,18 +21,18 @@ async function choose(setting: DeviceSetting, environment: EngineEnvironment): P
   if (setting === 'wasm' || setting === 'webgl' || setting === 'cpu') {
     return { adapter: null, backend: setting, notice: null };
   }
-  const found = await requestAdapter(environment);
+  const adapter = await requestAdapter(environment);
   if (setting === 'webgpu') {
-    if (typeof found === 'string') throw new NoWebGpuError(found);
-    return { adapter: found };
+    if (adapter === null) throw new NoWebGpuError(whyNone(environment));
+    return { adapter };
   }
-  if (typeof found === 'string') {
-    const { message } = new NoWebGpuError(found);
+  if (adapter === null) {
+    const { message } = new NoWebGpuError(whyNone(environment));
     const notice = `${message} Training runs on the processor (WebAssembly): slower, with the same results.`;
     return { adapter: null, backend: 'wasm', notice };
   }
-  const report = describeAdapter(found, null);
-  if (!report.software) return { adapter: found };
+  const report = describeAdapter(adapter, null);
+  if (!report.software) return { adapter };
   const notice =
     `The only graphics processor found is an imitation in software (${report.label}), which is slower than ` +
     'WebAssembly; training runs on the processor (WebAssembly), with the same results.';
@@ -45,14 +45,10 @@ function describe(choice: Choice, environment: EngineEnvironment): AdapterReport
   return describeProcessor(choice.backend, threadsOf(environment), choice.notice);
 }
 
-async function requestAdapter(environment: EngineEnvironment): Promise<GPUAdapter | NoWebGpuReason> {
-  const none = environment.inNode ? 'inNode' : 'noAdapter';
-  if (!environment.gpu) return environment.inNode ? none : environment.secureContext ? 'absent' : 'insecure';
-  try {
-    return (await environment.gpu.requestAdapter({ powerPreference: 'high-performance' })) ?? none;
-  } catch {
-    return none;
-  }
+function whyNone({ gpu, inNode, secureContext }: EngineEnvironment): NoWebGpuReason {
+  if (inNode) return 'inNode';
+  if (gpu) return 'noAdapter';
+  return secureContext ? 'absent' : 'insecure';
 }
 
 /** What `openEngine` would take, without opening it. Throws as it does. */

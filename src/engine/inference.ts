@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Graph, Weights } from '../graph/types.ts';
-import { describeAdapter, describeProcessor } from './adapter.ts';
+import { describeAdapter, describeProcessor, requestAdapter } from './adapter.ts';
 import { BackendUnavailableError } from './errors.ts';
 import { createHost, type OpenBackend } from './reference/host.ts';
 import { createRunner } from './reference/runner.ts';
@@ -37,14 +37,6 @@ export async function openInference(environment: EngineEnvironment): Promise<Inf
     return inferenceOn(describeProcessor('wasm', threads, null), backend);
   } catch (error) {
     throw new BackendUnavailableError('WebAssembly', error);
-  }
-}
-
-async function requestAdapter({ gpu }: EngineEnvironment): Promise<GPUAdapter | null> {
-  try {
-    return (await gpu?.requestAdapter({ powerPreference: 'high-performance' })) ?? null;
-  } catch {
-    return null;
   }
 }
 
