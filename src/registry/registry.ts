@@ -136,14 +136,18 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
     list: async (candidate = null) => {
       const versions: RegistryListing['versions'][number][] = [];
       const damaged: RegistryListing['damaged'][number][] = [];
+      const unread: string[] = [];
       let highest: string | null = null;
-      const unread = await newer();
       for (const version of await names()) {
         if (await numbered(version)) highest = version;
-        if (unread.includes(version)) continue;
-        const record = await recordOf(version);
-        if (typeof record === 'string') damaged.unshift({ version, reason: record });
-        else versions.unshift({ ...record, notes: await notesOf(version) });
+        try {
+          const record = await recordOf(version);
+          if (typeof record === 'string') damaged.unshift({ version, reason: record });
+          else versions.unshift({ ...record, notes: await notesOf(version) });
+        } catch (error) {
+          if (!(error instanceof NewerVersionError)) throw error;
+          unread.unshift(version);
+        }
       }
       const suggested = suggestedFor(candidate, versions[0], highest);
       return { versions, damaged, newer: unread, current: await current(), suggested };
