@@ -24,6 +24,9 @@ let sampleLoaded = $state.raw<() => boolean>(() => false);
 let file = $state.raw<ConfigLayer | null>(null);
 let edits = $state.raw<ConfigTree>({});
 
+/** Made when they are first asked for; they never change. */
+const bare: { withSample?: Config; without?: Config } = {};
+
 const below = (withSample: boolean): ConfigLayer[] => [
   base,
   ...(withSample ? [sample] : []),
@@ -40,7 +43,9 @@ export const config = {
   },
   /** What a page has that was told nothing of settings. */
   byItself(withSample: boolean): Config {
-    return resolveConfig(withSample ? [base, sample] : [base]).config;
+    return withSample
+      ? (bare.withSample ??= resolveConfig([base, sample]).config)
+      : (bare.without ??= resolveConfig([base]).config);
   },
   /** What will count once the sample data set is loaded: importing it needs its size and seed. */
   get forSample(): Config {

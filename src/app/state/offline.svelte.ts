@@ -72,8 +72,8 @@ export const offline = {
     return leaving;
   },
 
-  begin(taken: Control): void {
-    control = taken;
+  begin(had: Control): void {
+    control = had;
     const held = registration();
     if (held === null) return;
     looked = Date.now();
