@@ -9,8 +9,8 @@ export interface Policy {
 
 /**
  * What a page and its workers may do, whatever their code says: run scripts of their own origin and wasm, and talk to their own
- * origin and to `hosts`, which are written as in a policy. A static host sends no headers, and a `<meta>` policy does not reach workers: the service worker
- * puts these headers on every document and worker script that it hands out.
+ * origin and to `hosts`, which are written as in a policy. A static host sends no headers, and a `<meta>` policy does not reach
+ * workers: the service worker puts these headers on every document and worker script of the page.
  */
 export function policyOf(hosts: readonly string[]): Policy {
   const directives = {
