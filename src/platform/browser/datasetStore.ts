@@ -29,9 +29,7 @@ export function datasetStore(records: KeyValue = keyValue('pacerid-datasets', 't
     if (bytes === undefined) throw new NoSuchDatasetError(id);
     return bytes;
   };
-  // Record by record: asking for all entries would load every shard.
-  const all = async (): Promise<unknown[]> =>
-    Promise.all((await records.keys('dataset/')).map((name) => records.get(name)));
+  const all = async (): Promise<unknown[]> => (await records.entries('dataset/')).map(([, record]) => record);
   const stored = (id: string): Promise<unknown> => records.get(`dataset/${id}`);
   return {
     list: async () => datasetRecords.known(await all()).sort((a, b) => b.createdAt - a.createdAt),
