@@ -4,7 +4,7 @@ import JSZip from 'jszip';
 import sharp from 'sharp';
 import { judge, type State } from './axe.ts';
 import { staticSite } from './staticSite.ts';
-import { drop, fewSteps, goTo, open, pickFolderOf, testAccuracy, useSample } from './support.ts';
+import { drop, fewSteps, goTo, open, pickFolderOf, queryOf, testAccuracy, useSample } from './support.ts';
 
 /**
  * Every view in its states, judged by axe-core. A state follows from the one before it, so that one short run is enough for all of
@@ -224,7 +224,7 @@ async function aFewImages(): Promise<Uint8Array> {
   return zip.generateAsync({ type: 'uint8array' });
 }
 
-const few = new URLSearchParams(Object.entries(fewSteps).map(([key, value]) => [key, String(value)])).toString();
+const few = queryOf(fewSteps);
 const ofLinks = (url: string): readonly State[] => [
   {
     name: 'a demonstration',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { startProcess } from '../unit/support/cli.ts';
 import { serve, serversHere } from '../unit/hosting/offlineFolder.ts';
-import { fewSteps, startTraining, storedEvents, testAccuracy, useSample, watchRequests } from './support.ts';
+import { fewSteps, queryOf, startTraining, storedEvents, testAccuracy, useSample, watchRequests } from './support.ts';
 import { otherNetwork } from './weightFiles.ts';
 
 let home = '';
@@ -51,8 +51,7 @@ test('weights that lie beside the page are what a run starts from', async ({ pag
   if (kind === undefined) throw new Error('There is Node at least.');
   const serving = await serve(out, kind);
   const settings = { ...fewSteps, 'model.architecture': 'tiny', 'model.pretrained': 'true', 'training.layers': 'head' };
-  const query = new URLSearchParams(Object.entries(settings).map(([key, value]) => [key, String(value)]));
-  await page.goto(`${serving.url}?${query}`);
+  await page.goto(`${serving.url}?${queryOf(settings)}`);
   await useSample(page);
   await startTraining(page);
   await testAccuracy(page, 60_000);

@@ -1,5 +1,4 @@
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Page } from '@playwright/test';
 import { build } from 'vite';
 import { policyHeaders } from '../../src/serviceWorker/policy.ts';
@@ -13,7 +12,7 @@ export type { Answers, Order };
 export async function engineSite(
   answer?: NonNullable<Parameters<typeof staticSite>[1]>['answer'],
 ): Promise<StaticSite> {
-  const folder = join(tmpdir(), `pacerid-engine-${process.pid}`);
+  const folder = resolve('output/engineSite');
   await build({
     configFile: false,
     root: join(process.cwd(), 'tests/browser/engineSite'),

@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { fewSteps, goTo, startTraining, testAccuracy, useSample } from './support.ts';
+import { fewSteps, goTo, queryOf, startTraining, testAccuracy, useSample } from './support.ts';
 
 /** A host name that is not localhost, without TLS: what an intranet server without a certificate is to a browser. */
 const intranet = 'intranet.test';
@@ -16,8 +16,7 @@ test('on an insecure origin the page says what is missing, trains on wasm and ex
   baseURL,
 }) => {
   const { port } = new URL(baseURL ?? '');
-  const query = new URLSearchParams(Object.entries(fewSteps).map(([key, value]) => [key, String(value)]));
-  await page.goto(`http://${intranet}:${port}/?${query}`);
+  await page.goto(`http://${intranet}:${port}/?${queryOf(fewSteps)}`);
   const has = await page.evaluate(() => ({
     secure: isSecureContext,
     gpu: 'gpu' in navigator,

@@ -1,22 +1,27 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { expect, test, type Browser, type Page } from '@playwright/test';
 import JSZip from 'jszip';
 import { bytes } from '../../src/app/format.ts';
 import { drawSample } from '../../src/dataset/sample/drawSample.ts';
+import { modelDescription } from '../unit/support/modelDescription.ts';
 import { staticSite, type StaticSite } from './staticSite.ts';
-import { drop, expectProblem, fewSteps, goTo, testAccuracy, useSample, watchRequests } from './support.ts';
+import {
+  drop,
+  expectProblem,
+  fewSteps,
+  goTo,
+  queryOf,
+  testAccuracy,
+  useSample,
+  watchRequests,
+  zipOfSample,
+} from './support.ts';
 
-const few = new URLSearchParams(Object.entries(fewSteps).map(([key, value]) => [key, String(value)])).toString();
+const few = queryOf(fewSteps);
 
 /** Images of the sample as somebody would put them beside the page. */
-async function zipOf(seed: number): Promise<Uint8Array> {
-  const zip = new JSZip();
-  for (const { path, png } of drawSample({ seed, classes: 3, train_per_class: 4, test_per_class: 1, size: 64 }))
-    zip.file(path, png);
-  return zip.generateAsync({ type: 'uint8array', compression: 'STORE' });
-}
+const zipOf = (seed: number) => zipOfSample({ seed, classes: 3, train_per_class: 4, test_per_class: 1 });
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -243,29 +248,7 @@ test('links that cannot be: each named, and the page goes on', async ({ page }) 
 
 /** A trained model as somebody would put it beside the page; its description is written by hand. */
 async function modelZip(checkpoint: Uint8Array, labels: readonly string[], schema = 1): Promise<Uint8Array> {
-  const description = {
-    format: 'pacerid-model',
-    schema,
-    name: 'PacerIDClassifier',
-    version: '1.0.0',
-    architecture: 'tiny',
-    labels,
-    imageSize: 32,
-    geometry: 'center_crop',
-    mean: [0.485, 0.456, 0.406],
-    std: [0.229, 0.224, 0.225],
-    weights: {
-      file: 'weights.safetensors',
-      sha256: createHash('sha256').update(checkpoint).digest('hex'),
-      bytes: checkpoint.length,
-    },
-    dataset: { name: 'Sample radiographs (synthetic)', synthetic: true },
-    test: null,
-    author: '',
-    description: '',
-    intendedUse: '',
-    createdAt: '2026-01-01T00:00:00.000Z',
-  };
+  const description = { ...modelDescription(checkpoint, { labels: [...labels] }), schema };
   const zip = new JSZip();
   zip.file('model/model.json', JSON.stringify(description));
   zip.file('model/weights.safetensors', checkpoint);

@@ -2,17 +2,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test, type Page, type Worker } from '@playwright/test';
 import JSZip from 'jszip';
-import { drawSample } from '../../src/dataset/sample/drawSample.ts';
 import { staticSite } from './staticSite.ts';
-import { drop, fewSteps, goTo, startTraining, testAccuracy, watchRequests } from './support.ts';
+import { drop, fewSteps, goTo, queryOf, startTraining, testAccuracy, watchRequests, zipOfSample } from './support.ts';
 
-/** Some images of the sample, as somebody would bring them; another seed, other images. */
-async function zipOf(seed: number): Promise<Uint8Array> {
-  const zip = new JSZip();
-  for (const { path, png } of drawSample({ seed, classes: 4, train_per_class: 8, test_per_class: 2, size: 64 }))
-    zip.file(path, png);
-  return zip.generateAsync({ type: 'uint8array', compression: 'STORE' });
-}
+const month = { classes: 4, train_per_class: 8, test_per_class: 2 };
 
 /** Notes what the policy refuses, in the page and in each of its workers as they come. */
 async function watchViolations(page: Page): Promise<() => Promise<string[]>> {
@@ -69,11 +62,7 @@ test('after one visit the laptop never sees a network again: import, train, eval
   const asked = watchRequests(page);
   const violations = await watchViolations(page);
   const site = await staticSite('dist');
-  const query = new URLSearchParams({
-    ...Object.fromEntries(Object.entries(fewSteps).map(([key, value]) => [key, String(value)])),
-    'model.architecture': 'tiny',
-    'model.pretrained': 'false',
-  });
+  const query = queryOf({ ...fewSteps, 'model.architecture': 'tiny', 'model.pretrained': 'false' });
   await page.goto(`${site.url}?${query}`);
   await expect(page.getByTestId('offline')).toBeVisible({ timeout: 60_000 });
   const devtools = await context.newCDPSession(page);
@@ -86,7 +75,7 @@ test('after one visit the laptop never sees a network again: import, train, eval
 
   await page.reload();
   await expect(page.getByRole('heading', { name: /^Drop a zip/ })).toBeVisible();
-  await drop(page, [{ name: 'november.zip', bytes: await zipOf(1) }]);
+  await drop(page, [{ name: 'november.zip', bytes: await zipOfSample({ seed: 1, ...month }) }]);
   await startTraining(page);
   await testAccuracy(page, 60_000);
 
@@ -96,7 +85,7 @@ test('after one visit the laptop never sees a network again: import, train, eval
   const exported = await JSZip.loadAsync(await readAll(await (await coming).createReadStream()));
   expect(Object.keys(exported.files)).toContain('PacerIDClassifier.mlpackage/Manifest.json');
 
-  await drop(page, [{ name: 'december.zip', bytes: await zipOf(2) }]);
+  await drop(page, [{ name: 'december.zip', bytes: await zipOfSample({ seed: 2, ...month }) }]);
   await page.getByRole('button', { name: /^Add to november/ }).click();
   await expect(page.getByTestId('added')).toContainText(/40\simages added from december/);
   await goTo(page, 'Train');
@@ -131,8 +120,7 @@ test('nothing gets out of the page or of any of its workers, whatever the code s
   expect((await fetch(elsewhere)).ok).toBe(true);
   reached = 0;
   const site = await staticSite('dist');
-  const query = new URLSearchParams(Object.entries(fewSteps).map(([key, value]) => [key, String(value)]));
-  await page.goto(`${site.url}?${query}`);
+  await page.goto(`${site.url}?${queryOf(fewSteps)}`);
   await page.getByRole('button', { name: 'Use the sample data set' }).click();
   await startTraining(page);
   await testAccuracy(page, 60_000);

@@ -1,9 +1,24 @@
 import { expect, type CDPSession, type Page } from '@playwright/test';
+import JSZip from 'jszip';
+import { drawSample } from '../../src/dataset/sample/drawSample.ts';
+import type { SampleSettings } from '../../src/dataset/settings.ts';
+
+/** Configuration overrides as they stand in the page's address after the `?`. */
+export function queryOf(overrides: Readonly<Record<string, string | number>>): string {
+  return new URLSearchParams(Object.entries(overrides).map(([key, value]) => [key, String(value)])).toString();
+}
+
+/** Some images of the sample as a zip, as somebody would bring them; another seed, other images. */
+export async function zipOfSample(wanted: Omit<SampleSettings, 'size'>): Promise<Uint8Array> {
+  const zip = new JSZip();
+  for (const { path, png } of drawSample({ ...wanted, size: 64 })) zip.file(path, png);
+  return zip.generateAsync({ type: 'uint8array', compression: 'STORE' });
+}
 
 /** Opens the page with configuration overrides: `{ 'training.epochs': 2 }`; a first visit has loaded itself once more when it is there. */
 export async function open(page: Page, overrides: Readonly<Record<string, string | number>> = {}): Promise<void> {
-  const query = new URLSearchParams(Object.entries(overrides).map(([key, value]) => [key, String(value)]));
-  await page.goto(query.size > 0 ? `./?${query}` : './');
+  const query = queryOf(overrides);
+  await page.goto(query === '' ? './' : `./?${query}`);
   await expect(page.locator('nav[aria-label=Steps]')).toBeVisible();
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test, type Browser, type Page } from '@playwright/test';
 import { engineSite, ordered } from './engineSite.ts';
 import { staticSite, type StaticSite } from './staticSite.ts';
-import { fewSteps, goTo, startTraining, storedEvents, testAccuracy, useSample } from './support.ts';
+import { fewSteps, goTo, queryOf, startTraining, storedEvents, testAccuracy, useSample } from './support.ts';
 
 const untrained = { ...fewSteps, 'model.architecture': 'tiny', 'model.pretrained': 'false', 'training.device': 'wasm' };
 
@@ -32,8 +32,7 @@ async function trained(browser: Browser, site: StaticSite, serviceWorkers: 'allo
   page.on('console', (message) => {
     if (/Content Security Policy/.test(message.text())) refused.push(message.text());
   });
-  const query = new URLSearchParams(Object.entries(untrained).map(([key, value]) => [key, String(value)]));
-  await page.goto(`${site.url}?${query}`);
+  await page.goto(`${site.url}?${queryOf(untrained)}`);
   await useSample(page);
   const promised = await deviceLabel(page);
   await startTraining(page);

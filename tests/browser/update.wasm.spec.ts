@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { build } from 'vite';
+import { expectNoViolation } from './axe.ts';
 import { staticSite } from './staticSite.ts';
-import { fewSteps, goTo, startTraining, storedEvents, testAccuracy, useSample } from './support.ts';
+import { fewSteps, goTo, queryOf, startTraining, storedEvents, testAccuracy, useSample } from './support.ts';
 
 /** The page built once more, so that every script and the document are other files under other names. */
 async function secondBuild(folder: string): Promise<void> {
@@ -28,12 +29,7 @@ test('a build deployed in mid-run waits for the run, for other tabs and for the 
   const folder = await mkdtemp(join(tmpdir(), 'pacerid-build-'));
   await secondBuild(folder);
   const site = await staticSite('dist');
-  const query = new URLSearchParams(
-    Object.entries({ ...fewSteps, 'data.sample.train_per_class': 20, 'training.epochs': 400 }).map(([key, value]) => [
-      key,
-      String(value),
-    ]),
-  );
+  const query = queryOf({ ...fewSteps, 'data.sample.train_per_class': 20, 'training.epochs': 400 });
   const address = `${site.url}?${query}`;
   await page.goto(address);
   await expect(page.getByTestId('offline')).toBeVisible({ timeout: 60_000 });
@@ -61,6 +57,7 @@ test('a build deployed in mid-run waits for the run, for other tabs and for the 
   const before = await storedEvents(page);
   await notice.getByRole('button', { name: 'Update and reload' }).click();
   await expect(notice).toContainText('Close it, then update');
+  await expectNoViolation(page, 'an update that waits for another tab');
   await expect(page.locator('meta[name=build]')).toHaveCount(0);
   await other.close();
 

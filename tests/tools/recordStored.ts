@@ -9,9 +9,8 @@
  * of weights come to some ten kB. tests/fixtures/stored/README.md says which fixtures were made with it.
  */
 import { spawnSync } from 'node:child_process';
-import { createReadStream, existsSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { extname, join } from 'node:path';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chromium, type BrowserContext, type Page } from '@playwright/test';
 import JSZip from 'jszip';
@@ -20,6 +19,7 @@ import { architectures, buildGraph } from '../../src/architectures/index.ts';
 import { initialWeights } from '../../src/architectures/initialise.ts';
 import { random } from '../../src/random.ts';
 import { writeSafetensors } from '../../src/weights/safetensors.ts';
+import { staticSite } from '../browser/staticSite.ts';
 import { drop, goTo, open, testAccuracy } from '../browser/support.ts';
 import { dump, pack } from '../browser/storedPage.ts';
 import { predictionsInTry, type Recorded, type StoredFixture } from '../browser/storedFixtures.ts';
@@ -94,30 +94,6 @@ function weightsFile(): Uint8Array {
   return writeSafetensors(weights);
 }
 
-function serve(folder: string): Promise<{ origin: string; close(): void }> {
-  const types: Record<string, string> = {
-    '.html': 'text/html',
-    '.js': 'text/javascript',
-    '.css': 'text/css',
-    '.wasm': 'application/wasm',
-    '.svg': 'image/svg+xml',
-  };
-  const server = createServer((asked, answer) => {
-    const { pathname } = new URL(asked.url ?? '/', 'http://localhost');
-    const path = join(folder, pathname === '/' ? 'index.html' : pathname);
-    if (!existsSync(path)) return void answer.writeHead(404).end();
-    answer.writeHead(200, { 'content-type': types[extname(path)] ?? 'application/octet-stream' });
-    createReadStream(path).pipe(answer);
-  });
-  return new Promise((resolve) =>
-    server.listen(0, 'localhost', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address ? address.port : 0;
-      resolve({ origin: `http://localhost:${port}`, close: () => server.close() });
-    }),
-  );
-}
-
 async function newPage(context: BrowserContext, epochs: number): Promise<Page> {
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
@@ -138,13 +114,13 @@ async function cutOff(page: Page): Promise<void> {
   await page.close({ runBeforeUnload: false });
 }
 
-const site = await serve(dist);
+const site = await staticSite(dist, { prefix: '/' });
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const browser = await chromium.launch({
   executablePath,
   args: ['--no-sandbox', '--disable-features=WebGPU', '--disable-gpu'],
 });
-const context = await browser.newContext({ baseURL: `${site.origin}/`, viewport: { width: 1440, height: 900 } });
+const context = await browser.newContext({ baseURL: site.url, viewport: { width: 1440, height: 900 } });
 try {
   const first = await newPage(context, MANY);
   await drop(first, [{ name: 'devices.zip', bytes: await zip(CLASSES, 0, 5, 3), type: 'application/zip' }]);
@@ -203,5 +179,5 @@ try {
     for (const { entries } of stores) console.log(`  ${name}: ${entries.map(([key]) => key).join(' ')}`);
 } finally {
   await browser.close();
-  site.close();
+  await site.close();
 }

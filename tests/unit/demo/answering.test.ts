@@ -5,33 +5,15 @@ import { drawSample } from '../../../src/dataset/sample/drawSample.ts';
 import { answering } from '../../../src/demo/answering.ts';
 import { BackendUnavailableError, OutOfMemoryError } from '../../../src/engine/errors.ts';
 import { openInference, type InferenceEngine } from '../../../src/engine/inference.ts';
-import type { ModelDescription } from '../../../src/export/demo/modelDescription.ts';
 import { nodeEngineEnvironment } from '../../../src/platform/node/engineEnvironment.ts';
 import { imageDecoder } from '../../../src/platform/node/imageDecoder.ts';
 import { writeSafetensors } from '../../../src/weights/safetensors.ts';
 import { formulaWeights } from '../support/formulaWeights.ts';
+import { modelDescription } from '../support/modelDescription.ts';
 
 const graph = buildGraph('tiny', 3);
 const weights = writeSafetensors(formulaWeights(graph), {});
-const description: ModelDescription = {
-  format: 'pacerid-model',
-  schema: 1,
-  name: 'Pacers',
-  version: '1',
-  architecture: 'tiny',
-  labels: ['a', 'b', 'c'],
-  imageSize: 32,
-  geometry: 'center_crop',
-  mean: [0.5, 0.5, 0.5],
-  std: [0.2, 0.2, 0.2],
-  weights: { file: 'weights.safetensors', sha256: '0'.repeat(64), bytes: weights.length },
-  dataset: { name: 'x', synthetic: true },
-  test: null,
-  author: '',
-  description: '',
-  intendedUse: '',
-  createdAt: '2026-01-01T00:00:00.000Z',
-};
+const description = modelDescription(weights);
 const [sample] = drawSample({ seed: 1, classes: 1, train_per_class: 1, test_per_class: 0, size: 40 });
 const image = new Blob([new Uint8Array(sample!.png)]);
 

@@ -1,33 +1,10 @@
-import { createHash } from 'node:crypto';
 import { afterEach, expect, it, vi } from 'vitest';
 import { modelFiles } from '../../../src/demo/modelFiles.ts';
+import { modelDescription } from '../support/modelDescription.ts';
 
 const folder = 'https://host.test/demo/';
 const weights = new Uint8Array([1, 2, 3, 4]);
-const described = (name: string): string =>
-  JSON.stringify({
-    format: 'pacerid-model',
-    schema: 1,
-    name,
-    version: '1',
-    architecture: 'tiny',
-    labels: ['a', 'b'],
-    imageSize: 32,
-    geometry: 'squash',
-    mean: [0, 0, 0],
-    std: [1, 1, 1],
-    weights: {
-      file: 'w.safetensors',
-      sha256: createHash('sha256').update(weights).digest('hex'),
-      bytes: weights.length,
-    },
-    dataset: { name: 'x', synthetic: true },
-    test: null,
-    author: '',
-    description: '',
-    intendedUse: '',
-    createdAt: '2026-01-01T00:00:00.000Z',
-  });
+const described = (name: string): string => JSON.stringify(modelDescription(weights, { name }));
 
 /** Node has no caches: one, by address. */
 function memoryCaches(): CacheStorage {
@@ -64,7 +41,7 @@ it('what is kept is what was shown last, also where only the words about a model
     expect(files.kept()).toBe(true);
     return name;
   };
-  expect(await visit({ 'model/model.json': described('First'), 'model/w.safetensors': weights })).toBe('First');
+  expect(await visit({ 'model/model.json': described('First'), 'model/weights.safetensors': weights })).toBe('First');
   expect(await visit(null)).toBe('First');
   expect(await visit({ 'model/model.json': described('Second') })).toBe('Second');
   expect(asked).toEqual(['model/model.json']);
@@ -75,7 +52,7 @@ it('a host that gives no description of a model doesn’t take away the one that
   const caches = memoryCaches();
   const visit = async (answer: () => Promise<Response>): Promise<string> => {
     vi.stubGlobal('fetch', (address: string) =>
-      address.endsWith('w.safetensors') ? Promise.resolve(new Response(weights)) : answer(),
+      address.endsWith('weights.safetensors') ? Promise.resolve(new Response(weights)) : answer(),
     );
     const files = modelFiles(folder, caches);
     const { name } = await files.description();
