@@ -3,12 +3,11 @@ import type { DataSettings } from '../dataset/settings.ts';
 import type { ImageEntry, ImageSource } from '../dataset/types.ts';
 import type { LabelledBatch } from '../engine/types.ts';
 import { random } from '../random.ts';
-import { trainingPixels } from './augmentation.ts';
+import { augmentationDraw, trainingPixels } from './augmentation.ts';
 import type { AugmentationSettings } from './settings.ts';
 
-/** First stream number of each use of a run's seed. */
+/** Stream number of this use of a run's seed; augmentation has another (augmentation.ts). */
 const ORDER = 1;
-const AUGMENTATION = 2;
 
 export interface BatchSettings extends ChannelStatistics {
   readonly seed: number;
@@ -57,7 +56,7 @@ export async function* trainingBatches(
     const { size } = settings;
     const batch = new Float32Array(some.length * size * size * 3);
     pixels.forEach((image, i) => {
-      const draw = random(settings.seed, AUGMENTATION, epoch, some[i]);
+      const draw = augmentationDraw(settings.seed, epoch, some[i] as number);
       const rgb = trainingPixels(image, size, settings.geometry, settings.augmentation, draw);
       normaliseInto(batch, i * size * size * 3, rgb, settings);
     });
