@@ -54,6 +54,15 @@ export interface Random {
   shuffle<T>(items: T[]): T[];
 }
 
+/** What a checkpoint calls this generator, `uniform` and `shuffle` below with it. Another way to draw is another name. */
+export const GENERATOR = 'philox4x32-10';
+
+/**
+ * First number of each stream that is drawn from with a run's seeds; further numbers tell epochs, steps, images and layers apart. First
+ * weights have a stream by each parameter's name.
+ */
+export const STREAMS = { order: 1, augmentation: 2, dropout: 0x64726f70, split: 0x73706c69 } as const;
+
 /** `stream`: up to three uint32 that separate uses of one seed, e.g. (purpose, epoch, image index). */
 export function random(seed: number, ...stream: [number?, number?, number?]): Random {
   const key = [seed >>> 0, Math.floor(seed / 0x100000000) >>> 0] as const;

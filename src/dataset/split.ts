@@ -1,4 +1,4 @@
-import { random } from '../random.ts';
+import { random, STREAMS } from '../random.ts';
 import type { DataSettings } from './settings.ts';
 import type { Dataset, Split } from './types.ts';
 
@@ -9,9 +9,6 @@ export type SplitIndices = Readonly<Record<Split, readonly number[]>>;
 export function sizesOf({ train, val, test }: Readonly<Record<Split, readonly unknown[]>>): Record<Split, number> {
   return { train: train.length, val: val.length, test: test.length };
 }
-
-/** Keeps these draws apart from other uses of the same seed. */
-const STREAM = 0x73706c69;
 
 /**
  * Which image belongs to which split. What the folders say stands. Where there is no Test folder, `test_split` of each
@@ -33,7 +30,7 @@ export function assignSplits(
   });
   pools.forEach((pool, label) => {
     pool.sort((a, b) => ((images[a]?.path ?? '') < (images[b]?.path ?? '') ? -1 : 1));
-    random(settings.seed, STREAM, label).shuffle(pool);
+    random(settings.seed, STREAMS.split, label).shuffle(pool);
     // Test comes first, so that another validation_split leaves the Test images as they are; two images are for train and val.
     const testCount =
       given.has('test') || pool.length < 3 ? 0 : Math.min(pool.length - 2, share(settings.test_split, pool.length));

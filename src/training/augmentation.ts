@@ -1,15 +1,12 @@
 import { evaluationCrop, resize } from '../dataset/geometry.ts';
 import type { DataSettings } from '../dataset/settings.ts';
 import type { RgbImage } from '../dataset/types.ts';
-import { random, type Random } from '../random.ts';
+import { random, STREAMS, type Random } from '../random.ts';
 import type { AugmentationSettings } from './settings.ts';
-
-/** Stream number of this use of a run's seed; the order of an epoch has another (batches.ts). */
-const AUGMENTATION = 2;
 
 /** What an image's draws of one epoch come from: they depend neither on the order nor on where a run was resumed. */
 export function augmentationDraw(seed: number, epoch: number, imageIndex: number): Random {
-  return random(seed, AUGMENTATION, epoch, imageIndex);
+  return random(seed, STREAMS.augmentation, epoch, imageIndex);
 }
 
 /** The part of the image that is kept, in its pixels. */

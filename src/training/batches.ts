@@ -2,12 +2,9 @@ import { normaliseInto, type ChannelStatistics } from '../evaluation/pixels.ts';
 import type { DataSettings } from '../dataset/settings.ts';
 import type { ImageEntry, ImageSource } from '../dataset/types.ts';
 import type { LabelledBatch } from '../engine/types.ts';
-import { random } from '../random.ts';
+import { random, STREAMS } from '../random.ts';
 import { augmentationDraw, trainingPixels } from './augmentation.ts';
 import type { AugmentationSettings } from './settings.ts';
-
-/** Stream number of this use of a run's seed; augmentation has another (augmentation.ts). */
-const ORDER = 1;
 
 export interface BatchSettings extends ChannelStatistics {
   readonly seed: number;
@@ -20,7 +17,7 @@ export interface BatchSettings extends ChannelStatistics {
 
 /** The images of one epoch in the order in which they are seen: a shuffle that (seed, epoch) alone decide. */
 export function epochOrder(indices: readonly number[], seed: number, epoch: number): number[] {
-  return random(seed, ORDER, epoch).shuffle([...indices]);
+  return random(seed, STREAMS.order, epoch).shuffle([...indices]);
 }
 
 /**

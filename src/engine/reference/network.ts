@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { random } from '../../random.ts';
+import { random, STREAMS } from '../../random.ts';
 import type { BatchNorm2dNode, Graph, Weights } from '../../graph/types.ts';
 import type { LabelledBatch, Network, NetworkOptions, OptimiserState, StepResult } from '../types.ts';
 import { adamScalars, moveStatistics, updateParameter, type InPlace } from './adam.ts';
@@ -9,9 +9,6 @@ import { crossEntropy } from './loss.ts';
 import { readMoments, writeMoments } from './moments.ts';
 import type { Statistics } from './pass.ts';
 import { createRunner } from './runner.ts';
-
-/** Stream of random.ts that dropout draws from: ('drop', step, part and node). */
-const DROPOUT = 0x64726f70;
 
 /** `inPlace`: what the backend does better than tfjs's ops. */
 export function createNetwork(
@@ -38,7 +35,7 @@ export function createNetwork(
     const pass = await runner.forward(batch, {
       training: !headOnly,
       record: true,
-      uniform: (node) => random(options.seed, DROPOUT, step, part * 4096 + nodeIndex.get(node)!).uniform,
+      uniform: (node) => random(options.seed, STREAMS.dropout, step, part * 4096 + nodeIndex.get(node)!).uniform,
     });
     try {
       const logits = (await pass.output.data()) as Float32Array;
