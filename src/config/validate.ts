@@ -31,7 +31,9 @@ export function issuesOf(
       continue;
     }
     const found = valueAt(tree, path);
-    if (found === undefined) {
+    if (issue.code === 'custom' && issue.params?.['whole'] === true) {
+      add(path, issue.message);
+    } else if (found === undefined) {
       if (!options.partial) add(path, `${path} is missing; allowed: ${allowedAt(path)}.`);
     } else {
       add(path, `${path} is ${valueInWords(found)}; allowed: ${allowedAt(path)}.`);

@@ -1,5 +1,6 @@
 import type { Dataset } from '../dataset/types.ts';
 import { UserError } from '../errors.ts';
+import { withLaterSettings } from '../training/settings.ts';
 import type { RunRecord } from '../training/types.ts';
 import type { WeightRecord } from '../weights/types.ts';
 
@@ -15,7 +16,10 @@ import type { WeightRecord } from '../weights/types.ts';
  * a `schema` of their own (registry/record.ts, training/checkpoint.ts).
  */
 export const datasetRecords = recordsOf<Dataset>('data set');
-export const runRecords = recordsOf<RunRecord>('run');
+export const runRecords = recordsOf<RunRecord>('run', [
+  // 2: configurations have the optimiser's settings; a page that lacks them would go on with Adam, whatever they say.
+  (first) => ({ ...first, schema: 2, config: withLaterSettings(first['config'] as RunRecord['config']) }),
+]);
 export const weightRecords = recordsOf<WeightRecord>('weights file');
 
 /** Stored in a form that this page doesn't know: it is neither used nor changed nor deleted. */

@@ -5,6 +5,7 @@ import { CHECKPOINT_METADATA, membersSchema, OPTIMISER_PREFIX } from '../weights
 import { readSafetensors, writeSafetensors } from '../weights/safetensors.ts';
 import { z } from '../zod.ts';
 import { CheckpointUnreadableError } from './errors.ts';
+import { withLaterSettings } from './settings.ts';
 import type { Checkpoint } from './types.ts';
 
 /**
@@ -99,7 +100,10 @@ function described(text: string | undefined): Described {
   const version = (rest as { schema?: unknown } | null)?.schema;
   if (version !== 1) throw new CheckpointUnreadableError(`it has schema ${String(version)}, this version reads 1`);
   const checked = schema.safeParse(rest);
-  if (checked.success) return { ...(rest as Described), history: checked.data.history };
+  if (checked.success) {
+    const { config } = rest as Described;
+    return { ...(rest as Described), config: withLaterSettings(config), history: checked.data.history };
+  }
   const place = checked.error.issues[0]?.path.join('.') ?? '';
   throw new CheckpointUnreadableError(`the description of its run is not as it should be (${place})`);
 }

@@ -26,7 +26,7 @@ export function newRun(
 ): RunRecord {
   const { name, hash, synthetic, classes } = dataset;
   return {
-    schema: 1,
+    schema: 2,
     id,
     createdAt,
     config,

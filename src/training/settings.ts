@@ -23,6 +23,8 @@ export const augmentationSettings = z.strictObject({
   brightness: strength,
   contrast: strength,
   saturation: strength,
+  /** Share of images that are mirrored. */
+  horizontal_flip: strength,
 });
 export type AugmentationSettings = z.infer<typeof augmentationSettings>;
 
@@ -30,19 +32,41 @@ export type AugmentationSettings = z.infer<typeof augmentationSettings>;
 export const MIN_PART = 8;
 
 /** `training` in configs/base.yaml. */
-export const trainingSettings = z.strictObject({
-  epochs: z.int().min(1).max(10_000),
-  learning_rate: z.number().positive().max(10),
-  device: z.enum(['auto', 'cuda', 'webgpu', 'wasm', 'webgl', 'cpu']),
-  verbose: z.boolean(),
-  layers: z.enum(['all', 'head']),
-  optimizer: z.enum(['adam']),
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1),
-  batchnorm_momentum: z.number().gt(0).max(1).nullable(),
-  batchnorm_batch: z.int().min(2).max(1024).nullable(),
-  augmentation: augmentationSettings,
-});
+export const trainingSettings = z
+  .strictObject({
+    epochs: z.int().min(1).max(10_000),
+    learning_rate: z.number().positive().max(10),
+    device: z.enum(['auto', 'cuda', 'webgpu', 'wasm', 'webgl', 'cpu']),
+    verbose: z.boolean(),
+    layers: z.enum(['all', 'head']),
+    optimizer: z.enum(['adam', 'adamw', 'sgd']),
+    weight_decay: z.number().min(0).max(10),
+    momentum: z.number().min(0).max(1),
+    nesterov: z.boolean(),
+    clip_norm: z.number().positive().max(1e6).nullable(),
+    seed: z
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1),
+    batchnorm_momentum: z.number().gt(0).max(1).nullable(),
+    batchnorm_batch: z.int().min(2).max(1024).nullable(),
+    augmentation: augmentationSettings,
+  })
+  .refine(({ optimizer, nesterov, momentum }) => !(optimizer === 'sgd' && nesterov && momentum === 0), {
+    path: ['nesterov'],
+    message: 'training.nesterov needs a momentum: set training.momentum above 0, or training.nesterov to false.',
+    // Each value is allowed by itself: the message is the whole sentence.
+    params: { whole: true },
+  });
 export type TrainingSettings = z.infer<typeof trainingSettings>;
+
+/** What runs did that were stored before these settings came. */
+const before = { weight_decay: 0, momentum: 0.9, nesterov: false, clip_norm: null };
+const augmentationBefore = { horizontal_flip: 0 };
+
+/** A stored configuration, not checked yet, with the settings that it lacks: as what its run did without them. */
+export function withLaterSettings<C extends { readonly training?: Partial<TrainingSettings> }>(stored: C): C {
+  const { training } = stored;
+  const augmentation = { ...augmentationBefore, ...training?.augmentation };
+  return { ...stored, training: { ...before, ...training, augmentation } };
+}

@@ -24,7 +24,7 @@ export interface RunDataset {
 
 /** What a list of runs needs to know of one; kept beside its log and checkpoints. */
 export interface RunRecord {
-  readonly schema: 1;
+  readonly schema: 2;
   readonly id: string;
   /** ms since the epoch. */
   readonly createdAt: number;

@@ -88,7 +88,7 @@ export function checkedCheckpoint(bytes: Uint8Array, name: string): { checkpoint
 function recordOf(id: string, checkpoint: Checkpoint, createdAt: number): RunRecord {
   const { epoch, config, dataset, members } = checkpoint;
   return {
-    schema: 1,
+    schema: 2,
     id,
     createdAt,
     config,

@@ -147,7 +147,7 @@ export type DatasetEvent =
 // ---- trainer worker ------------------------------------------------------------------------------------------------------
 
 export interface RunSummary {
-  readonly schema: 1;
+  readonly schema: 2;
   readonly id: string;
   readonly createdAt: number;
   readonly config: Config;

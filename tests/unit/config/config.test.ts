@@ -95,6 +95,18 @@ describe('a file with a mistake', () => {
     expect(issuesIn(text('0.9'))[0]!.message).toContain('two numbers in brackets');
   });
 
+  it('says what two settings that are allowed singly need of each other', () => {
+    const set = (...flags: string[]) => resolveConfig([base, overridesFromFlags(flags)]).config.training;
+    expect(set('training.optimizer=sgd', 'training.nesterov=true').momentum).toBe(0.9);
+    const [issue] = issuesOf(() => set('training.optimizer=sgd', 'training.nesterov=true', 'training.momentum=0'));
+    expect(issue).toMatchObject({ path: 'training.nesterov', source: 'command line' });
+    expect(issue!.message).toBe(
+      'training.nesterov needs a momentum: set training.momentum above 0, or training.nesterov to false.',
+    );
+    // Of sgd: of no meaning for others.
+    expect(set('training.nesterov=true', 'training.momentum=0').optimizer).toBe('adam');
+  });
+
   it('names a key that is written twice, and both lines', () => {
     const [issue] = issuesIn('training:\n  epochs: 3\n  verbose: true\n  epochs: 4\n');
     expect(issue).toMatchObject({ path: 'training.epochs', line: 4 });

@@ -87,9 +87,20 @@ describe('runs in IndexedDB', () => {
     expect((await store.list()).map((one) => one.id)).toEqual(['r2']);
   });
 
+  it('reads a run from before there were other optimisers than Adam as what it did', async () => {
+    const { weight_decay: _, momentum: _m, nesterov: _n, clip_norm: _c, ...training } = config.training;
+    const { horizontal_flip: _h, ...augmentation } = training.augmentation;
+    const older = { ...record, schema: 1, config: { ...config, training: { ...training, augmentation } } };
+    database.held.set('run/r1', older);
+    const read = await runStore(database.records).read('r1');
+    expect(read).toEqual(record);
+    expect(read?.config.training).toMatchObject({ optimizer: 'adam', weight_decay: 0, clip_norm: null });
+    expect(read?.config.training.augmentation).toMatchObject({ degrees: 5, horizontal_flip: 0 });
+  });
+
   it('neither lists nor reads nor changes what a newer page stored', async () => {
     const stored = {
-      'run/r2': { ...record, id: 'r2', schema: 2, latestEpoch: { file: 'another form' } },
+      'run/r2': { ...record, id: 'r2', schema: 3, latestEpoch: { file: 'another form' } },
       'events/r2/00000000': [{ at: 1, type: 'of another form' }],
       'checkpoint/r2/00000001': Uint8Array.of(1),
       'checkpoint/r2/00000002': Uint8Array.of(2),

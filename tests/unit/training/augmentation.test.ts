@@ -77,6 +77,7 @@ const settings: AugmentationSettings = {
   brightness: 0.3,
   contrast: 0.3,
   saturation: 0.3,
+  horizontal_flip: 0,
 };
 
 describe('what is drawn', () => {

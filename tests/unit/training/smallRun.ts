@@ -99,6 +99,10 @@ export const config: RunConfig = {
     verbose: false,
     layers: 'all',
     optimizer: 'adam',
+    weight_decay: 0,
+    momentum: 0.9,
+    nesterov: false,
+    clip_norm: null,
     seed: 5,
     batchnorm_momentum: null,
     batchnorm_batch: null,
@@ -113,6 +117,7 @@ export const config: RunConfig = {
       brightness: 0.3,
       contrast: 0.3,
       saturation: 0.3,
+      horizontal_flip: 0,
     },
   },
   output: {

@@ -164,6 +164,11 @@ describe('what is no checkpoint of ours', () => {
     await unreadable({ history: [{ ...history[0], train: null }, history[1]] }, 'history.0.train');
     await unreadable({ config: { ...own, training: { ...own.training, learning_rate: -1 } } }, 'learning_rate is -1');
     await unreadable({ config: { ...own, training: {} } }, 'training.epochs is missing');
+    const stepless = { optimizer: 'sgd', nesterov: true, momentum: 0 };
+    await unreadable(
+      { config: { ...own, training: { ...own.training, ...stepless } } },
+      'training.nesterov needs a momentum',
+    );
     await unreadable({ architecture: 'vgg' }, 'architecture');
     await unreadable({ dataset: { ...data, classes: ['one', 'two'] } }, 'classifier.weight does not fit');
     const without = [...weights].filter(([name]) => name !== 'classifier.bias');
@@ -211,15 +216,17 @@ describe('what is no checkpoint of ours', () => {
     expect(notices.map(({ text }) => text).join()).toContain('Adam starts anew');
   });
 
-  it('settings of output that an older version did not know may be missing', async () => {
+  it('settings that an older version did not know may be missing: its run did without', async () => {
     const checkpoint = await checkpointOf(await fileOf(whole));
-    const { keep_checkpoints: _, models_dir: __, ios_dir: ___, ...output } = checkpoint.config.output;
-    const old = { ...checkpoint, config: { ...checkpoint.config, output } } as unknown as Checkpoint;
-    await expect(
-      Promise.resolve(computer().model.openCheckpoint({ file: blobOf(old), name: 'c' })),
-    ).resolves.toMatchObject({
-      id: whole,
-    });
+    const { keep_checkpoints: _, models_dir: _m, ios_dir: _i, ...output } = checkpoint.config.output;
+    const { weight_decay: _w, momentum: _p, nesterov: _n, clip_norm: _c, ...training } = checkpoint.config.training;
+    const { horizontal_flip: _h, ...augmentation } = training.augmentation;
+    const older = { ...checkpoint.config, output, training: { ...training, augmentation } };
+    const file = blobOf({ ...checkpoint, config: older } as unknown as Checkpoint);
+    const opened = await Promise.resolve(computer().model.openCheckpoint({ file, name: 'c' }));
+    expect(opened.id).toBe(whole);
+    expect(opened.config.training).toMatchObject({ optimizer: 'adam', weight_decay: 0, clip_norm: null });
+    expect(opened.config.training.augmentation.horizontal_flip).toBe(0);
   });
 
   it('a full disk leaves nothing of it', async () => {
