@@ -1,4 +1,4 @@
-import { turn } from '../engine/turn.ts';
+import { turn } from '../turn.ts';
 
 /** What the loop asks between micro-batches, and what commands set. */
 export interface Control {

@@ -6,7 +6,7 @@ import { findDataset } from '../dataset/identity.ts';
 import { splitWith } from '../dataset/members.ts';
 import type { Dataset, DatasetStore, ImageDecoder, ImageSource } from '../dataset/types.ts';
 import type { DeviceSetting, Engine, Network } from '../engine/types.ts';
-import { turn } from '../engine/turn.ts';
+import { turn } from '../turn.ts';
 import { classify } from '../evaluation/classify.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import { exportFormats, type ExportInput } from '../export/index.ts';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Graph, ParameterSpec, Weights } from '../../graph/types.ts';
-import { turn } from '../turn.ts';
+import { turn } from '../../turn.ts';
 import type { ImageBatch } from '../types.ts';
 import type { Host } from './host.ts';
 import { uploadParameters, type DeviceParameters } from './parameters.ts';
