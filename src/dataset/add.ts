@@ -2,12 +2,12 @@ import { auditImages } from './audit.ts';
 import { ImportCancelledError, NoImagesError, NothingNewError } from './errors.ts';
 import { cacheShortSide } from './geometry.ts';
 import { hashOf, newId, onlyInTest, summaryOf } from './identity.ts';
+import { inOrder } from './inOrder.ts';
 import { byCodePoint, findLayout } from './layout.ts';
 import { splitOfEach, splitWith } from './members.ts';
 import { canonicalPaths } from './paths.ts';
 import {
   decoded,
-  inOrder,
   openGiven,
   progressOf,
   takeImages,

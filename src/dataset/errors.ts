@@ -141,3 +141,14 @@ export class UnreadableImageError extends UserError {
     this.reason = reason;
   }
 }
+
+/** An image of a stored data set could be decoded when it was imported, and cannot be any more. */
+export class StoredImageError extends UserError {
+  constructor(path: string, reason: string, cause?: unknown) {
+    super(`The image “${path}” of the data set can no longer be read: ${reason}.`, {
+      kept: 'The data set, runs and checkpoints are still on this computer.',
+      remedy: 'Its stored copy may be damaged, or another browser imported it: import the data set again, then go on.',
+      cause,
+    });
+  }
+}

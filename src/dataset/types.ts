@@ -98,7 +98,8 @@ export interface DatasetStore {
   delete(id: string): Promise<void>;
 }
 
-/** How training and evaluation read pixels: uncropped caches, in the order asked for. */
+/** How training and evaluation read pixels: uncropped caches (`imageSource`), or what evaluation sees (`evaluationSource`). */
 export interface ImageSource {
-  read(indices: readonly number[]): Promise<RgbImage[]>;
+  /** In the order asked for. `between`: awaited after each image that took long; may wait, may throw. */
+  read(indices: readonly number[], between?: () => Promise<void>): Promise<RgbImage[]>;
 }
