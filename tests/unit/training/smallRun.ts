@@ -1,5 +1,6 @@
-import { architectures } from '../../../src/architectures/index.ts';
+import { architectures, buildGraph } from '../../../src/architectures/index.ts';
 import { initialWeights } from '../../../src/architectures/initialise.ts';
+import type { ArchitectureName } from '../../../src/architectures/settings.ts';
 import type { Dataset, ImageEntry, RgbImage } from '../../../src/dataset/types.ts';
 import type { Engine, Network } from '../../../src/engine/types.ts';
 import { graphBuilder } from '../../../src/graph/builder.ts';
@@ -152,6 +153,8 @@ export interface SmallRun {
   readonly store?: RunStore;
   readonly record?: RunRecord;
   readonly change?: Partial<RunConfig['training']>;
+  /** In the place of the small graph. */
+  readonly architecture?: ArchitectureName;
   readonly control?: Control;
   readonly data?: Dataset;
   readonly onEvent?: (event: RunEvent) => unknown;
@@ -162,16 +165,21 @@ export interface SmallRun {
   readonly predict?: (network: Network, ...call: Parameters<Network['predict']>) => ReturnType<Network['predict']>;
 }
 
-/** The whole life of a run on wasm; `error` is what it threw. */
+/** The whole life of a run, on wasm where `change` names no device; `error` is what it threw. */
 export async function smallRun(options: SmallRun = {}) {
   const store = options.store ?? memoryRunStore();
-  const settings = { ...config, training: { ...config.training, ...options.change } };
+  const architecture = options.architecture ?? 'tiny';
+  const settings = {
+    ...config,
+    model: { ...config.model, architecture },
+    training: { ...config.training, ...options.change },
+  };
   const data = options.data ?? dataset;
-  const graph = smallGraph();
+  const graph = options.architecture === undefined ? smallGraph() : buildGraph(architecture, CLASSES);
   const events: RunEvent[] = [];
   let error: unknown = null;
   const wrapped = async (): Promise<Engine> => {
-    const engine = await openInNode('wasm');
+    const engine = await openInNode(settings.training.device);
     const { step, predict } = options;
     return {
       ...engine,
@@ -190,12 +198,12 @@ export async function smallRun(options: SmallRun = {}) {
     dataset: data,
     source: { read: (indices) => Promise.resolve(indices.map((index) => pixels[index] as RgbImage)) },
     graph,
-    statistics: architectures.tiny,
+    statistics: architectures[architecture],
     openEngine: wrapped,
     firstWeights: (_, signal) =>
       options.weights?.(signal) ??
       Promise.resolve({
-        weights: initialWeights(graph, architectures.tiny, 5),
+        weights: initialWeights(graph, architectures[architecture], 5),
         origin: { kind: 'random', seed: 5 },
         warnings: [],
       }),

@@ -2,6 +2,7 @@ import { registerKernels } from '../registerKernels.ts';
 import { activation, activationGradient } from './activation.ts';
 import { batchNormApply, batchNormGradient, batchNormStatistics } from './batchNorm.ts';
 import { conv2dBackpropFilter, depthwiseBackpropFilter } from './filterGradients.ts';
+import { orderedProducts } from './matMul.ts';
 import { maxPool, maxPoolGrad } from './maxPool.ts';
 
 const kernels = [
@@ -16,7 +17,7 @@ const kernels = [
   maxPoolGrad,
 ];
 
-/** Fused training kernels for the WebGPU backend, and a max pool gradient that follows torch. */
+/** Fused training kernels for the WebGPU backend, a max pool gradient that follows torch, and products that give the same bits twice. */
 export function registerWebGpuKernels(): void {
-  registerKernels(kernels);
+  registerKernels([...kernels, ...orderedProducts()]);
 }

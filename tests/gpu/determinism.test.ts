@@ -1,0 +1,51 @@
+import * as tf from '@tensorflow/tfjs';
+import { expect, it } from 'vitest';
+import { signed } from '../unit/support/formulaWeights.ts';
+import { openInNode } from '../unit/support/openInNode.ts';
+import { digestInAnotherProcess, runDigest, type DigestedRun } from '../unit/training/runDigest.ts';
+
+/** MobileNetV3-Small takes half a minute on a software GPU. */
+const run: DigestedRun =
+  process.env['PACERID_ALL_STEPS'] === undefined
+    ? { device: 'webgpu', seed: 5 }
+    : { device: 'webgpu', architecture: 'mobilenet_v3_small', seed: 5 };
+
+it('two epochs: the same seed gives the same bits, in this process and in another; another seed others', async () => {
+  const first = await runDigest(run);
+  expect([first.losses.length, first.validation.length]).toEqual([8, 2]);
+  expect(await runDigest(run)).toEqual(first);
+  expect(await digestInAnotherProcess(run)).toEqual(first);
+  const other = await runDigest({ ...run, seed: 6 });
+  expect(other.tensors).not.toBe(first.tensors);
+  expect(other.losses).not.toEqual(first.losses);
+});
+
+const values = (name: string, shape: number[]) => new Float32Array(signed(name, tf.util.sizeFromShape(shape)));
+
+/** Long sums of few outputs: tfjs's own kernels add them up in the order in which threads end. */
+it.each([
+  ['the head of ResNet50', [32, 2048], [2048, 45], (x, w) => tf.matMul(x, w)],
+  ['a transposed product', [4096, 16], [32, 4096], (x, w) => tf.matMul(x, w, true, true)],
+  [
+    'a 3 × 3 convolution of one image',
+    [1, 4, 4, 256],
+    [3, 3, 256, 256],
+    (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 1),
+  ],
+  [
+    'a 1 × 1 convolution of one image',
+    [1, 4, 4, 2048],
+    [1, 1, 2048, 256],
+    (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 0),
+  ],
+] as [string, number[], number[], (x: tf.Tensor, w: tf.Tensor) => tf.Tensor][])(
+  '%s gives the same bits ten times',
+  async (_, left, right, product) => {
+    const engine = await openInNode('webgpu');
+    const [x, w] = [tf.tensor(values('x', left), left), tf.tensor(values('w', right), right)];
+    const results = new Set<string>();
+    for (let i = 0; i < 10; i++) results.add((await tf.tidy(() => product(x, w)).data()).toString());
+    await engine.dispose();
+    expect(results.size).toBe(1);
+  },
+);
