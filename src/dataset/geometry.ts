@@ -35,13 +35,19 @@ export function thumbnail(image: RgbImage, side: number): RgbImage {
 
 /**
  * What the network sees outside training, `[size, size, 3]` uint8. `center_crop`: torchvision's `Resize(size)` and
- * `CenterCrop(size)`, which is also what an iPhone's Vision does with `.centerCrop`; `squash`: `Resize((size, size))`.
+ * `CenterCrop(size)`, which is also what an iPhone's Vision does with `.centerCrop`, but for roundings that move no pixel by one of the
+ * network's; `squash`: `Resize((size, size))`, Vision's `.scaleFill`.
  */
 export function evaluationCrop(image: RgbImage, size: number, geometry: DataSettings['geometry']): RgbImage {
   if (geometry === 'squash') return resize(image, size, size);
-  const { width, height } = shortSideTo(size, image);
-  const scaled = resize(image, width, height);
-  return crop(scaled, halfToEven(width - size), halfToEven(height - size), size, size);
+  const { width, height, left, top } = centreCrop(image, size);
+  return crop(resize(image, width, height), left, top, size, size);
+}
+
+/** The size that an image is scaled to, in whole pixels, and where its crop begins there. */
+export function centreCrop(image: Size, size: number): Size & { readonly left: number; readonly top: number } {
+  const scaled = shortSideTo(size, image);
+  return { ...scaled, left: halfToEven(scaled.width - size), top: halfToEven(scaled.height - size) };
 }
 
 /** `n` / 2 for n ≥ 0, a half rounded to the even neighbour, as Python's `round` in torchvision's `center_crop`. */
