@@ -22,24 +22,39 @@ export interface AdapterReport {
   readonly notice: string | null;
 }
 
-export interface OptimiserSettings {
-  readonly kind: 'adam';
+/** torch.optim.Adam: weight decay is a part of the gradient; torch.optim.AdamW: it shrinks the weights beside it. */
+export interface AdamSettings {
+  readonly kind: 'adam' | 'adamw';
   /** Torch's defaults: 0.9, 0.999, 1e-8. */
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
+  /** Of all trained parameters, as torch does unless told otherwise: batch norms' and biases too. */
+  readonly weightDecay: number;
 }
+
+/** torch.optim.SGD. */
+export interface SgdSettings {
+  readonly kind: 'sgd';
+  readonly momentum: number;
+  readonly nesterov: boolean;
+  readonly weightDecay: number;
+}
+
+export type OptimiserSettings = AdamSettings | SgdSettings;
 
 export interface OptimiserState {
   /** Number of updates made. */
   readonly step: number;
-  /** `${parameter}.exp_avg` and `${parameter}.exp_avg_sq`, torch's names and layouts. */
+  /** `${parameter}.${slot}` for each of `optimiserSlots`, in torch's layouts. */
   readonly moments: Weights;
 }
 
 export interface NetworkOptions {
   readonly trainable: 'all' | 'head';
   readonly optimiser: OptimiserSettings;
+  /** Gradients are scaled down so that the norm of all of them together is no larger; null: they are left as they are. */
+  readonly clipNorm: number | null;
   /** Replaces every BatchNorm's momentum; null keeps the architecture's. */
   readonly batchNormMomentum: number | null;
   /** Seed of dropout. */

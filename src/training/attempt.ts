@@ -14,6 +14,7 @@ import { metrics, type Progress } from './handlers/metrics.ts';
 import { nanGuard } from './handlers/nanGuard.ts';
 import { createPace } from './handlers/pace.ts';
 import { planPart } from './memory.ts';
+import { optimiserNames, optimiserOf, slotsOf } from './optimiser.ts';
 import type { RunInputs } from './inputs.ts';
 import { train } from './trainer.ts';
 import type { Checkpoint, RunConfig, RunRecord } from './types.ts';
@@ -70,8 +71,7 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
     if (control.suspending) throw new Suspended();
     return answer;
   };
-  const partSize =
-    attempt.partLimit ?? planPart(graph, data.img_size, data.batch_size, training.layers, engine.adapter);
+  const partSize = attempt.partLimit ?? planPart(graph, data.img_size, data.batch_size, training, engine.adapter);
   const batchnormBatch = Math.min(partSize, data.batch_size);
   if (batchnormBatch < data.batch_size && from === null) {
     const reason = `Batches of ${data.batch_size} go through in parts of ${batchnormBatch} images; BatchNorm sees a part at a time.`;
@@ -79,9 +79,10 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
   }
   const network = await engine.build(graph, first.weights, networkOptions(graph, config, batchnormBatch));
   if (from !== null) {
-    const bare = from.optimiser.moments.size === 0;
+    const bare = from.optimiser.moments.size === 0 && slotsOf(training).length > 0;
     if (!bare) await network.writeOptimiser(from.optimiser);
-    const warnings = bare ? ['The checkpoint has no state of the optimiser: Adam starts anew.'] : [];
+    const name = optimiserNames[training.optimizer];
+    const warnings = bare ? [`The checkpoint has no state of the optimiser: ${name} starts anew.`] : [];
     emit({ type: 'weightsReady', origin: { kind: 'checkpoint', epoch: from.epoch }, warnings });
   }
 
@@ -168,14 +169,15 @@ async function firstWeights({ firstWeights, emit, control }: Attempt) {
   return first;
 }
 
-/** Torch's Adam; BatchNorm's momentum as the configuration or the architecture says, adapted to the parts of a batch. */
+/** Torch's optimiser; BatchNorm's momentum as the configuration or the architecture says, adapted to the parts of a batch. */
 export function networkOptions(graph: Graph, config: RunConfig, partSize: number): NetworkOptions {
   const own = graph.nodes.find((node) => node.op === 'batchNorm2d')?.momentum ?? 0.1;
   const momentum = config.training.batchnorm_momentum ?? own;
   const split = partSize < config.data.batch_size;
   return {
     trainable: config.training.layers,
-    optimiser: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    optimiser: optimiserOf(config.training),
+    clipNorm: config.training.clip_norm,
     batchNormMomentum: split
       ? partMomentum(momentum, config.data.batch_size, partSize)
       : config.training.batchnorm_momentum,

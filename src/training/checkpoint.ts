@@ -9,8 +9,8 @@ import { withLaterSettings } from './settings.ts';
 import type { Checkpoint } from './types.ts';
 
 /**
- * A checkpoint is a safetensors file: weights and running statistics under torchvision's names, Adam's moments as
- * `optimizer.${parameter}.exp_avg` and `.exp_avg_sq`, everything else as JSON in the metadata.
+ * A checkpoint is a safetensors file: weights and running statistics under torchvision's names, what the
+ * optimiser keeps as `optimizer.${parameter}.exp_avg`, `.momentum_buffer` and the like, everything else as JSON in the metadata.
  */
 export function writeCheckpoint(checkpoint: Checkpoint): Uint8Array<ArrayBuffer> {
   const { weights, optimiser, ...rest } = checkpoint;

@@ -69,8 +69,8 @@ export async function estimate(inputs: EstimateInputs): Promise<TrainingOption[]
 async function secondsPerImage(way: Way, { config, engine, control, ...inputs }: EstimateInputs): Promise<number> {
   const graph = inputs.graphFor(way.architecture);
   const { img_size: size, batch_size: batchSize } = config.data;
-  const part = planPart(graph, size, batchSize, way.layers, engine.adapter);
   const settings = { ...config, training: { ...config.training, layers: way.layers } };
+  const part = planPart(graph, size, batchSize, settings.training, engine.adapter);
   const network = await engine.build(graph, await inputs.weightsFor(graph), networkOptions(graph, settings, part));
   try {
     const time = async (n: number): Promise<number> => {
@@ -105,8 +105,9 @@ function option(
 ): TrainingOption {
   const { img_size: size, batch_size: batchSize } = config.data;
   const graph = graphFor(architecture);
-  const batchnormBatch = Math.min(batchSize, planPart(graph, size, batchSize, layers, engine.adapter));
-  const peakBytes = stepBytes(graph, size, batchnormBatch, layers);
+  const training = { ...config.training, layers };
+  const batchnormBatch = Math.min(batchSize, planPart(graph, size, batchSize, training, engine.adapter));
+  const peakBytes = stepBytes(graph, size, batchnormBatch, training);
   // A forward pass is a third of a step that trains everything, and nearly all of one that trains the head.
   const forward = layers === 'all' ? perImage / 3 : perImage;
   const seen = config.training.epochs * (counts.train * perImage + counts.val * forward) + counts.test * forward;

@@ -1,7 +1,8 @@
 import type { AdapterReport } from '../engine/types.ts';
 import { countsOf } from '../graph/counts.ts';
 import type { Graph } from '../graph/types.ts';
-import { MIN_PART } from './settings.ts';
+import { slotsOf, type OptimiserChoice } from './optimiser.ts';
+import { MIN_PART, type TrainingSettings } from './settings.ts';
 
 const GIB = 2 ** 30;
 
@@ -14,16 +15,18 @@ export function memoryBudget(adapter: AdapterReport): number {
   return adapter.backend === 'wasm' ? 2 * GIB : 4 * GIB;
 }
 
+type StepSettings = OptimiserChoice & Pick<TrainingSettings, 'layers'>;
+
 /**
- * Peak bytes of a training step of n images: weights, gradients and Adam's moments are four times the parameters, and a backward
- * pass that frees early holds little more than the outputs of all nodes (measured on the reference engine: 195 MB an image
+ * Peak bytes of a training step of n images: weights, gradients and Adam's two moments are four times the parameters (three times with
+ * SGD's one), and a backward pass that frees early holds little more than the outputs of all nodes (measured on the reference engine: 195 MB an image
  * for DenseNet121, 150 MB for ResNet50 at 224 px, 1.04 times the outputs; 1.7 times for MobileNetV3-Small, where it matters
  * little). With a frozen backbone a forward pass keeps only the live outputs: four of the largest.
  */
-export function stepBytes(graph: Graph, size: number, n: number, layers: 'all' | 'head'): number {
+export function stepBytes(graph: Graph, size: number, n: number, training: StepSettings): number {
   const { weightBytes, activationBytes, largestActivationBytes } = countsOf(graph, size);
-  return layers === 'all'
-    ? 4 * weightBytes + 1.2 * n * activationBytes
+  return training.layers === 'all'
+    ? (2 + slotsOf(training).length) * weightBytes + 1.2 * n * activationBytes
     : 1.1 * weightBytes + 4 * n * largestActivationBytes;
 }
 
@@ -32,13 +35,13 @@ export function planPart(
   graph: Graph,
   size: number,
   batchSize: number,
-  layers: 'all' | 'head',
+  training: StepSettings,
   adapter: AdapterReport,
 ): number {
   const largest = countsOf(graph, size).largestActivationBytes;
   const binding = adapter.limits['maxStorageBufferBindingSize'] ?? Infinity;
   const fits = (n: number): boolean =>
-    stepBytes(graph, size, n, layers) <= memoryBudget(adapter) && n * largest <= binding;
+    stepBytes(graph, size, n, training) <= memoryBudget(adapter) && n * largest <= binding;
   let part = batchSize;
   for (let parts = 2; part > MIN_PART && !fits(part); parts++) part = Math.max(MIN_PART, Math.ceil(batchSize / parts));
   return part;

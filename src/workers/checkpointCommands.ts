@@ -16,6 +16,7 @@ import { countsOf, readCheckpoint, writeCheckpoint } from '../training/checkpoin
 import { CheckpointUnreadableError, NoCheckpointError, NotACheckpointError } from '../training/errors.ts';
 import type { UntimedEvent } from '../training/emit.ts';
 import type { RunEvent } from '../training/events.ts';
+import { slotsOf } from '../training/optimiser.ts';
 import type { Checkpoint, RunRecord, RunStore } from '../training/types.ts';
 import { CHECKPOINT_METADATA } from '../weights/metadata.ts';
 import { isPyTorchFile } from '../weights/pytorch/container.ts';
@@ -182,10 +183,12 @@ function checkedGraph(checkpoint: Checkpoint): Graph {
   const specs = new Map(parametersOf(graph).map((spec) => [spec.name, spec.shape]));
   const stray = [...weights].find(([name, { shape }]) => !sameShape(specs.get(name), shape))?.[0];
   const lacking = [...specs.keys()].find((name) => !weights.has(name));
-  const moment = [...optimiser.moments].find(
-    ([name, { shape }]) => !sameShape(specs.get(name.replace(/\.exp_avg(_sq)?$/, '')), shape),
-  )?.[0];
-  // A head is trained on a backbone that has no moments; a checkpoint without any is good to use, and Adam starts anew.
+  const slots = slotsOf(config.training);
+  const moment = [...optimiser.moments].find(([name, { shape }]) => {
+    const dot = name.lastIndexOf('.');
+    return !slots.includes(name.slice(dot + 1)) || !sameShape(specs.get(name.slice(0, dot)), shape);
+  })?.[0];
+  // A head is trained on a backbone that has no moments; a checkpoint without any is good to use, and the optimiser starts anew.
   const trained = parametersOf(graph).filter(
     ({ trainable, node }) => trainable && (config.training.layers === 'all' || node === graph.head),
   );
@@ -193,7 +196,7 @@ function checkedGraph(checkpoint: Checkpoint): Graph {
     optimiser.moments.size === 0
       ? undefined
       : trained
-          .flatMap(({ name }) => [`${name}.exp_avg`, `${name}.exp_avg_sq`])
+          .flatMap(({ name }) => slots.map((slot) => `${name}.${slot}`))
           .find((name) => !optimiser.moments.has(name));
   if (half !== undefined) throw new CheckpointUnreadableError(`its optimiser's state lacks ${half}`);
   const wrong = stray ?? lacking ?? moment;

@@ -1,6 +1,6 @@
 import type { AdapterReport, Engine, Network } from '../types.ts';
-import type { InPlace } from './adam.ts';
 import { createHost, type OpenBackend } from './host.ts';
+import type { InPlace } from './inPlace.ts';
 import { createNetwork } from './network.ts';
 
 /** A backend that has all that training needs. */

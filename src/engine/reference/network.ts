@@ -2,13 +2,15 @@ import * as tf from '@tensorflow/tfjs';
 import { random, STREAMS } from '../../random.ts';
 import type { BatchNorm2dNode, Graph, Weights } from '../../graph/types.ts';
 import type { LabelledBatch, Network, NetworkOptions, OptimiserState, StepResult } from '../types.ts';
-import { adamScalars, moveStatistics, updateParameter, type InPlace } from './adam.ts';
 import { backward, type Gradients } from './backward.ts';
 import type { Host } from './host.ts';
+import type { InPlace } from './inPlace.ts';
 import { crossEntropy } from './loss.ts';
-import { readMoments, writeMoments } from './moments.ts';
+import { createOptimiser } from './optimisers/index.ts';
+import { readState, startState, writeState } from './optimiserState.ts';
 import type { Statistics } from './pass.ts';
 import { createRunner } from './runner.ts';
+import { clipScale, moveStatistics, updateParameter } from './update.ts';
 
 /** `inPlace`: what the backend does better than tfjs's ops. */
 export function createNetwork(
@@ -28,6 +30,8 @@ export function createNetwork(
   const { plan, parameters, inTurn, afterNode } = runner;
   const batchNorms = new Map(graph.nodes.flatMap((node) => (node.op === 'batchNorm2d' ? [[node.name, node]] : [])));
   const nodeIndex = new Map(graph.nodes.map((node, index) => [node.name, index]));
+  const optimiser = createOptimiser(options.optimiser);
+  startState(parameters, optimiser.slots);
   let step = 0;
 
   /** Gradients of one part, or null where its loss isn't finite. */
@@ -53,10 +57,13 @@ export function createNetwork(
 
   const update = (gradients: Gradients, statistics: readonly Statistics[], learningRate: number): void => {
     step++;
-    const scalars = adamScalars(options.optimiser, learningRate, step);
+    const { clipNorm } = options;
+    const scale = clipNorm === null ? null : clipScale([...gradients.values()], clipNorm, inPlace);
+    const move = optimiser.at(learningRate, step);
     for (const [name, gradient] of gradients) {
-      updateParameter(parameters.all.get(name)!, gradient, scalars, inPlace);
+      updateParameter(parameters.all.get(name)!, gradient, optimiser, move, scale, inPlace);
     }
+    scale?.dispose();
     for (const { node, moments, count } of statistics) {
       const momentum = options.batchNormMomentum ?? (batchNorms.get(node) as BatchNorm2dNode).momentum;
       const mean = parameters.all.get(`${node}.running_mean`)!;
@@ -103,11 +110,14 @@ export function createNetwork(
         parameters.write(next);
       }),
     readOptimiser: () =>
-      inTurn(async (): Promise<OptimiserState> => ({ step, moments: await readMoments(parameters) })),
+      inTurn(async (): Promise<OptimiserState> => ({
+        step,
+        moments: await readState(parameters, optimiser.slots),
+      })),
     writeOptimiser: (state) =>
       inTurn(async () => {
         host.enter();
-        writeMoments(parameters, state.moments);
+        writeState(parameters, optimiser.slots, state.moments);
         step = state.step;
       }),
     dispose: runner.dispose,

@@ -10,8 +10,8 @@ export interface DeviceParameter {
   readonly spec: ParameterSpec;
   readonly layout: Layout;
   value: tf.Tensor;
-  /** Adam's moments; null where the parameter isn't trained. */
-  moments: { first: tf.Tensor; second: tf.Tensor } | null;
+  /** What the optimiser keeps of it, slot by slot; null where the parameter isn't trained. */
+  state: tf.Tensor[] | null;
 }
 
 export interface DeviceParameters {
@@ -43,7 +43,7 @@ export function uploadParameters(
           spec,
           layout,
           value: tf.tensor(layout.toEngine(dataOf(weights, spec.name, spec)), shape),
-          moments: trainable(spec) ? { first: tf.zeros(shape), second: tf.zeros(shape) } : null,
+          state: trainable(spec) ? [] : null,
         };
         own[spec.kind] = parameter;
         all.set(spec.name, parameter);
@@ -77,11 +77,7 @@ export function uploadParameters(
 }
 
 function disposeAll(parameters: Map<string, DeviceParameter>): void {
-  for (const { value, moments } of parameters.values()) {
-    value.dispose();
-    moments?.first.dispose();
-    moments?.second.dispose();
-  }
+  for (const { value, state } of parameters.values()) tf.dispose([value, ...(state ?? [])]);
   parameters.clear();
 }
 

@@ -31,7 +31,7 @@ export function createRunner(
 ): Runner {
   host.enter();
   const parameters = uploadParameters(graph, weights, trainable);
-  const trained = new Set([...parameters.all.values()].flatMap((p) => (p.moments ? [p.spec.node] : [])));
+  const trained = new Set([...parameters.all.values()].flatMap((p) => (p.state ? [p.spec.node] : [])));
   const plan = planOf(graph, trained);
   const channels = graph.nodes[0]?.op === 'input' ? graph.nodes[0].channels : 3;
   let disposed = false;

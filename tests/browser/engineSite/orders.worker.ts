@@ -97,7 +97,8 @@ async function train(
   const graph = buildGraph(architecture, CLASSES);
   const network = await engine.build(graph, initialWeights(graph, architectures[architecture], 1), {
     trainable: 'all',
-    optimiser: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    optimiser: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+    clipNorm: null,
     batchNormMomentum: null,
     seed: 1,
   });

@@ -21,7 +21,8 @@ export type Open = () => Promise<Engine>;
 
 export const options: NetworkOptions = {
   trainable: 'all',
-  optimiser: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+  optimiser: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+  clipNorm: null,
   batchNormMomentum: null,
   seed: 1,
 };

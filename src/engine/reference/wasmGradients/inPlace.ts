@@ -1,21 +1,19 @@
-import type { InPlace } from '../adam.ts';
+import * as tf from '@tensorflow/tfjs';
+import type { InPlace } from '../inPlace.ts';
+import { CLIP_EPSILON } from '../update.ts';
 import { touched, view } from './heap.ts';
 
-/** Adam in one pass over the heap: no temporaries, no copies. */
+/** Updates in one pass over the heap: no temporaries, no copies. */
 export function inPlaceOnWasm(): InPlace {
   return {
-    adam({ value, moments }, gradient, { beta1, beta2, epsilon, stepSize, correction }) {
-      const parameter = view(value);
-      const first = view(moments!.first);
-      const second = view(moments!.second);
-      const g = view(gradient);
-      for (let i = 0; i < g.length; i++) {
-        const slope = g[i]!;
-        const m = (first[i] = first[i]! + (1 - beta1) * (slope - first[i]!));
-        const v = (second[i] = beta2 * second[i]! + (1 - beta2) * slope * slope);
-        parameter[i] = parameter[i]! - (stepSize * m) / (Math.sqrt(v) / correction + epsilon);
-      }
+    update({ value, state }, gradient, _, update, scale) {
+      update.onProcessor(view(value), view(gradient), state!.map(view), scale ? view(scale)[0]! : 1);
       touched(value);
+    },
+    clipScale(gradients, maxNorm) {
+      let squares = 0;
+      for (const gradient of gradients) for (const slope of view(gradient)) squares += slope * slope;
+      return tf.scalar(Math.min(1, maxNorm / (Math.sqrt(squares) + CLIP_EPSILON)));
     },
     move(mean, variance, moments, momentum, unbias) {
       const runningMean = view(mean);

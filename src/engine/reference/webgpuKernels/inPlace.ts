@@ -1,20 +1,7 @@
-import type { InPlace } from '../adam.ts';
-import { dispatch, shader, touched } from './dispatch.ts';
-
-const adam = shader('adam', {
-  reads: ['gradient'],
-  writes: ['first', 'second', 'parameter'],
-  integers: ['size'],
-  floats: ['beta1', 'beta2', 'epsilon', 'stepSize', 'correction'],
-  body: `
-  if (index >= u.size) { return; }
-  let g = gradient[index];
-  let m = first[index] + (1.0 - u.beta1) * (g - first[index]);
-  let v = u.beta2 * second[index] + (1.0 - u.beta2) * g * g;
-  first[index] = m;
-  second[index] = v;
-  parameter[index] = parameter[index] - u.stepSize * m / (sqrt(v) / u.correction + u.epsilon);`,
-});
+import type { InPlace } from '../inPlace.ts';
+import type { Optimiser } from '../optimisers/types.ts';
+import { clipScaleOnWebGpu } from './clipping.ts';
+import { dispatch, shader, touched, type Program } from './dispatch.ts';
 
 const move = shader('moveStatistics', {
   reads: ['moments'],
@@ -27,15 +14,38 @@ const move = shader('moveStatistics', {
   variance[index] = variance[index] + u.momentum * (u.unbias * moments[u.channels + index] - variance[index]);`,
 });
 
-/** Adam in one dispatch a variable, running statistics in one a batch norm, nothing allocated. */
+const programs = new Map<string, Program>();
+
+function updateProgram({ slots, wgsl }: Optimiser, clipped: boolean): Program {
+  const name = clipped ? `${wgsl.name}Clipped` : wgsl.name;
+  let program = programs.get(name);
+  if (!program) {
+    program = shader(name, {
+      reads: clipped ? ['gradient', 'scale'] : ['gradient'],
+      writes: [...slots, 'value'],
+      integers: ['size'],
+      floats: wgsl.floats,
+      body: `
+  if (index >= u.size) { return; }
+  let slope = gradient[index]${clipped ? ' * scale[0]' : ''};
+  ${wgsl.body}`,
+    });
+    programs.set(name, program);
+  }
+  return program;
+}
+
+/** An update in one dispatch a variable, running statistics in one a batch norm, nothing allocated. */
 export function inPlaceOnWebGpu(): InPlace {
   return {
-    adam({ value, moments }, gradient, { beta1, beta2, epsilon, stepSize, correction }) {
-      const { first, second } = moments!;
-      const floats = [beta1, beta2, epsilon, stepSize, correction];
-      dispatch(adam, [gradient, first, second, value], { integers: [value.size], floats }, Math.ceil(value.size / 64));
-      touched(first, second, value);
+    update({ value, state }, gradient, optimiser, { floats }, scale) {
+      const read = scale ? [gradient, scale] : [gradient];
+      const uniforms = { integers: [value.size], floats };
+      const program = updateProgram(optimiser, scale !== null);
+      dispatch(program, [...read, ...state!, value], uniforms, Math.ceil(value.size / 64));
+      touched(...state!, value);
     },
+    clipScale: clipScaleOnWebGpu,
     move(mean, variance, moments, momentum, unbias) {
       const floats = [momentum, unbias];
       dispatch(move, [moments, mean, variance], { integers: [mean.size], floats }, Math.ceil(mean.size / 64));
