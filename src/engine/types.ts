@@ -1,9 +1,11 @@
 import type { Graph, Weights } from '../graph/types.ts';
+import type { Augmentation, Picture } from './augmentation.ts';
+import type { ChannelStatistics } from './normalise.ts';
 
 /**
  * What training, evaluation and Try ask of an engine. `engine/reference` (tfjs ops) fulfils it today, `engine/compiled` will.
- * An engine owns one device; its networks live on it. Buffers handed in are `[N,H,W,C] float32`, already normalised.
- * Nothing here knows images, epochs, files or pages.
+ * An engine owns one device; its networks live on it. What they see is `[N,H,W,C] float32`, normalised: handed in as that, or made by
+ * the engine of uint8 pictures and the augmentation that was drawn for each. Nothing here draws, or knows epochs, files or pages.
  */
 export type Backend = 'webgpu' | 'wasm' | 'webgl' | 'cpu';
 export type DeviceSetting = 'auto' | 'cuda' | Backend;
@@ -72,6 +74,18 @@ export interface LabelledBatch extends ImageBatch {
   readonly labels: Int32Array;
 }
 
+/** Pictures of which the engine makes a batch `[n, size, size, 3]`: on the GPU where there is one. */
+export interface AugmentedBatch extends ChannelStatistics {
+  /** n of them, of any size, each with its augmentation. */
+  readonly pictures: readonly (readonly [Picture, Augmentation])[];
+  readonly n: number;
+  readonly size: number;
+  /** n class indices. */
+  readonly labels: Int32Array;
+}
+
+export type TrainingBatch = LabelledBatch | AugmentedBatch;
+
 export interface StepResult {
   /** Mean cross-entropy over the batch, in nats, before the update. */
   readonly loss: number;
@@ -87,7 +101,7 @@ export interface Network {
    * Throws `DeviceLostError` or `GpuError`; never returns zeros for a failed dispatch. A loss of NaN is returned and
    * makes no update. Long work gives the event loop a turn several times a second, so that commands are heard in a step's middle.
    */
-  trainStep(parts: readonly LabelledBatch[], learningRate: number): Promise<StepResult>;
+  trainStep(parts: readonly TrainingBatch[], learningRate: number): Promise<StepResult>;
   /** Logits `[n, classes]`, eval mode. */
   predict(batch: ImageBatch): Promise<Float32Array>;
   /** A copy in torch's layout. */

@@ -1,8 +1,9 @@
 import { evaluationCrop } from '../dataset/geometry.ts';
 import type { RgbImage } from '../dataset/types.ts';
+import type { ChannelStatistics } from '../engine/normalise.ts';
 import type { Network } from '../engine/types.ts';
 import { softmax } from './metrics.ts';
-import { normalisedBatch, type ChannelStatistics, type Geometry } from './pixels.ts';
+import { normalisedBatch, type Geometry } from './pixels.ts';
 import type { Prediction } from './types.ts';
 
 /** What it takes to read a network's answer. */

@@ -1,4 +1,5 @@
-import { normalisedBatch, type ChannelStatistics, type Geometry } from './pixels.ts';
+import type { ChannelStatistics } from '../engine/normalise.ts';
+import { normalisedBatch, type Geometry } from './pixels.ts';
 import { accuracyOf, argmaxRows, classMetrics, confusionMatrix, crossEntropy, macro, softmax } from './metrics.ts';
 import { wilsonInterval } from './metrics.ts';
 import type { EvaluationReport } from './types.ts';

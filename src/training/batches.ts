@@ -1,9 +1,10 @@
-import { normaliseInto, type ChannelStatistics } from '../evaluation/pixels.ts';
 import type { DataSettings } from '../dataset/settings.ts';
 import type { ImageEntry, ImageSource } from '../dataset/types.ts';
-import type { LabelledBatch } from '../engine/types.ts';
+import { normalisedBatch } from '../evaluation/pixels.ts';
+import type { ChannelStatistics } from '../engine/normalise.ts';
+import type { LabelledBatch, TrainingBatch } from '../engine/types.ts';
 import { random, STREAMS } from '../random.ts';
-import { augmentationDraw, trainingPixels } from './augmentation.ts';
+import { augmentationDraw, drawAugmentation } from './augmentation.ts';
 import type { AugmentationSettings } from './settings.ts';
 
 export interface BatchSettings extends ChannelStatistics {
@@ -34,8 +35,8 @@ export function batchRanges(n: number, batchSize: number): [number, number][] {
 }
 
 /**
- * The batches of one epoch. The next one is read and augmented while the network works on this one. Augmentation is drawn per
- * (seed, epoch, image), so it depends neither on the order nor on where a run was resumed.
+ * The batches of one epoch. The next one is read while the network works on this one. Augmentation is drawn per (seed, epoch, image),
+ * so it depends neither on the order nor on where a run was resumed; the engine carries it out. Without it an image is as in evaluation.
  */
 export async function* trainingBatches(
   source: ImageSource,
@@ -43,22 +44,21 @@ export async function* trainingBatches(
   indices: readonly number[],
   epoch: number,
   settings: BatchSettings,
-): AsyncGenerator<LabelledBatch> {
+): AsyncGenerator<TrainingBatch> {
   const order = epochOrder(indices, settings.seed, epoch);
   const ranges = batchRanges(order.length, settings.batchSize);
-  const make = async (range: [number, number] | undefined): Promise<LabelledBatch | null> => {
+  const make = async (range: [number, number] | undefined): Promise<TrainingBatch | null> => {
     if (range === undefined) return null;
     const some = order.slice(...range);
-    const pixels = await source.read(some);
-    const { size } = settings;
-    const batch = new Float32Array(some.length * size * size * 3);
-    pixels.forEach((image, i) => {
-      const draw = augmentationDraw(settings.seed, epoch, some[i] as number);
-      const rgb = trainingPixels(image, size, settings.geometry, settings.augmentation, draw);
-      normaliseInto(batch, i * size * size * 3, rgb, settings);
-    });
+    const read = await source.read(some);
     const labels = Int32Array.from(some, (index) => (images[index] as ImageEntry).label);
-    return { images: batch, labels, n: some.length, size };
+    const { seed, size, mean, std, augmentation } = settings;
+    if (!augmentation.enabled) return { ...normalisedBatch(read, size, settings.geometry, settings), labels };
+    const pictures = read.map((image, i) => {
+      const draw = augmentationDraw(seed, epoch, some[i] as number);
+      return [image, drawAugmentation(image, size, augmentation, draw)] as const;
+    });
+    return { pictures, labels, n: some.length, size, mean, std };
   };
   let next = make(ranges[0]);
   for (let i = 1; ; i++) {
@@ -74,18 +74,18 @@ export async function* trainingBatches(
 /**
  * A batch as micro-batches of at most `partSize` images and as equal as can be, in the order of the batch; views, no copies.
  */
-export function splitBatch(batch: LabelledBatch, partSize: number): LabelledBatch[] {
+export function splitBatch(batch: LabelledBatch, partSize: number): LabelledBatch[];
+export function splitBatch(batch: TrainingBatch, partSize: number): TrainingBatch[];
+export function splitBatch(batch: TrainingBatch, partSize: number): TrainingBatch[] {
   const count = Math.ceil(batch.n / partSize);
   const pixels = batch.size * batch.size * 3;
   return Array.from({ length: count }, (_, part) => {
     const from = Math.floor((part * batch.n) / count);
     const to = Math.floor(((part + 1) * batch.n) / count);
-    return {
-      images: batch.images.subarray(from * pixels, to * pixels),
-      labels: batch.labels.subarray(from, to),
-      n: to - from,
-      size: batch.size,
-    };
+    const labels = batch.labels.subarray(from, to);
+    return 'pictures' in batch
+      ? { ...batch, pictures: batch.pictures.slice(from, to), labels, n: to - from }
+      : { ...batch, images: batch.images.subarray(from * pixels, to * pixels), labels, n: to - from };
   });
 }
 

@@ -1,11 +1,11 @@
-import type { LabelledBatch, Network, StepResult } from '../engine/types.ts';
+import type { Network, StepResult, TrainingBatch } from '../engine/types.ts';
 import { splitBatch } from './batches.ts';
 
 export interface StepEnd extends StepResult {
   readonly epoch: number;
   /** In the epoch, from 1. */
   readonly step: number;
-  readonly batch: LabelledBatch;
+  readonly batch: TrainingBatch;
   /** Data, forward, backward, update. */
   readonly seconds: number;
 }
@@ -25,7 +25,7 @@ export interface Loop {
   readonly learningRate: number;
   /** Images that go through the network, and so BatchNorm, at once. */
   readonly partSize: number;
-  batches(epoch: number): AsyncIterable<LabelledBatch>;
+  batches(epoch: number): AsyncIterable<TrainingBatch>;
   /** Asked after each step: lets commands in. What it throws ends the loop, its epoch unfinished. */
   gate(): Promise<'go' | 'stop'>;
   readonly handlers: readonly Handler[];

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { random, STREAMS } from '../../random.ts';
 import type { BatchNorm2dNode, Graph, Weights } from '../../graph/types.ts';
-import type { LabelledBatch, Network, NetworkOptions, OptimiserState, StepResult } from '../types.ts';
+import type { Network, NetworkOptions, OptimiserState, StepResult, TrainingBatch } from '../types.ts';
+import { augmentedInput } from './augmentedInput.ts';
 import { backward, type Gradients } from './backward.ts';
 import type { Host } from './host.ts';
 import type { InPlace } from './inPlace.ts';
@@ -35,8 +36,10 @@ export function createNetwork(
   let step = 0;
 
   /** Gradients of one part, or null where its loss isn't finite. */
-  const differentiate = async (batch: LabelledBatch, part: number, scale: number) => {
-    const pass = await runner.forward(batch, {
+  const differentiate = async (batch: TrainingBatch, part: number, scale: number) => {
+    host.enter();
+    const x = 'pictures' in batch ? await augmentedInput(batch, afterNode) : runner.upload(batch);
+    const pass = await runner.forward(x, {
       training: !headOnly,
       record: true,
       uniform: (node) => random(options.seed, STREAMS.dropout, step, part * 4096 + nodeIndex.get(node)!).uniform,

@@ -17,7 +17,10 @@ export interface Runner {
   inTurn<T>(work: () => Promise<T>): Promise<T>;
   /** Awaited after each node. */
   afterNode(): Promise<void>;
-  forward(batch: ImageBatch, options: Pick<ForwardOptions, 'training' | 'record' | 'uniform'>): Promise<ForwardPass>;
+  /** `[n, size, size, C]` on the device. */
+  upload(batch: ImageBatch): tf.Tensor;
+  /** Frees `x`. */
+  forward(x: tf.Tensor, options: Pick<ForwardOptions, 'training' | 'record' | 'uniform'>): Promise<ForwardPass>;
   /** Logits `[n, classes]`, eval mode. */
   predict(batch: ImageBatch): Promise<Float32Array>;
   dispose(): void;
@@ -56,20 +59,21 @@ export function createRunner(
       breathed = performance.now();
       host.enter();
     },
-    forward({ images, n, size }, options) {
+    upload({ images, n, size }) {
       if (images.length !== n * size * size * channels) {
         throw new Error(`${images.length} numbers are no batch [${n},${size},${size},${channels}].`);
       }
       host.enter();
-      return forward(plan, tf.tensor4d(images, [n, size, size, channels]), {
-        ...options,
-        parameters: parameters.ofNode,
-        onNode: runner.afterNode,
-      });
+      return tf.tensor4d(images, [n, size, size, channels]);
+    },
+    forward(x, options) {
+      host.enter();
+      return forward(plan, x, { ...options, parameters: parameters.ofNode, onNode: runner.afterNode });
     },
     predict: (batch) =>
       runner.inTurn(async () => {
-        const pass = await runner.forward(batch, { training: false, record: false, uniform: notAsked });
+        const x = runner.upload(batch);
+        const pass = await runner.forward(x, { training: false, record: false, uniform: notAsked });
         try {
           return (await pass.output.data()) as Float32Array;
         } finally {

@@ -1,69 +1,17 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import {
-  applyJitter,
-  drawAffine,
-  drawCrop,
-  drawJitter,
-  inverseAffine,
-  warp,
-  type AffineParameters,
-  type CropBox,
-  type JitterStep,
-} from '../../../src/training/augmentation.ts';
+import { augmentedPixels } from '../../../src/engine/augmentation.ts';
+import { drawAffine, drawCrop, drawJitter } from '../../../src/training/augmentation.ts';
 import type { AugmentationSettings } from '../../../src/training/settings.ts';
 import { random } from '../../../src/random.ts';
+import { augmentationCases, augmentationSuite } from '../support/augmentationSuite.ts';
 
-/** By torchvision 0.14 on PIL images: tests/python/make_augmentation.py. */
-interface Case {
-  name: string;
-  width: number;
-  height: number;
-  pixels: string;
-  crop: CropBox;
-  affine: AffineParameters;
-  jitter: JitterStep[];
-  matrix: number[];
-  expected: string;
-}
-const fixture = JSON.parse(
-  readFileSync(new URL('../../fixtures/augmentation.json', import.meta.url), 'utf8'),
-) as Record<string, Omit<Case, 'name'>>;
-const cases: Case[] = Object.entries(fixture).map(([name, one]) => ({ name, ...one }));
-const size = 32;
-const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
+augmentationSuite('processor', 'npm test -- augmentation', 2e-5, (cases, size) => {
+  const pixels = cases.map(({ source, augmentation }) => [...augmentedPixels(source, size, augmentation)]);
+  return Promise.resolve(Float32Array.from(pixels.flat()));
+});
 
-function augmented(one: Case, shift = 0): Float32Array {
-  const image = { width: one.width, height: one.height, data: bytes(one.pixels) };
-  const [tx, ty] = one.affine.translate;
-  const rgb = warp(image, size, one.crop, { ...one.affine, translate: [tx + shift, ty] });
-  applyJitter(rgb, one.jitter);
-  return rgb;
-}
-
-/** Mean absolute difference in levels of 0–255. */
-function difference(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += Math.abs((a[i] as number) - (b[i] as number));
-  return sum / a.length;
-}
-
-describe('given torchvision’s parameters', () => {
-  it.each(cases)('$name: the inverse matrix is torchvision’s', (one) => {
-    inverseAffine(size, one.affine).forEach((value, i) => expect(value).toBeCloseTo(one.matrix[i] as number, 10));
-  });
-
-  /*
-   * torchvision interpolates and rounds twice (resize, affine), we once: on these smooth pictures under one level in 256 on
-   * average. Each of PIL's colour steps cuts its fractions off, half a level on average, which we don't. Half a pixel to the
-   * side costs more than all that, so a wrong centre or order would show.
-   */
-  it.each(cases)('$name: the picture is torchvision’s within a level, and half a level for each colour step', (one) => {
-    const expected = bytes(one.expected);
-    const ours = augmented(one);
-    expect(difference(ours, expected)).toBeLessThan(1 + 0.5 * one.jitter.length);
-    expect(difference(augmented(one, 0.5), expected)).toBeGreaterThan(1.2 * difference(ours, expected));
-  });
+it.each(augmentationCases)('$name: the inverse matrix is torchvision’s', ({ augmentation, matrix }) => {
+  augmentation.matrix.forEach((value, i) => expect(value).toBeCloseTo(matrix[i]!, 10));
 });
 
 const settings: AugmentationSettings = {

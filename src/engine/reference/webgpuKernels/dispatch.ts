@@ -32,17 +32,20 @@ export interface Program {
 interface Binding {
   readonly name: string;
   readonly access: 'read' | 'read_write';
+  readonly element: 'f32' | 'u32';
 }
 
 /**
- * WGSL with its declarations. Every buffer is `array<f32>`; `integers` and `floats` become fields of `u`. `body` sees `group`, the
- * flat index of the workgroup, `lane`, the thread's index in it, and `index`, the flat index of the thread.
+ * WGSL with its declarations. Every buffer is `array<f32>`, or `array<u32>` where `bits` names it too: int32 tensors, whose bits nobody
+ * touches on the way. `integers` and `floats` become fields of `u`. `body` sees `group`, the flat index of the workgroup, `lane`, the
+ * thread's index in it, and `index`, the flat index of the thread.
  */
 export function shader(
   name: string,
   options: {
     readonly reads: readonly string[];
     readonly writes: readonly string[];
+    readonly bits?: readonly string[];
     readonly integers: readonly string[];
     readonly floats?: readonly string[];
     readonly workgroup?: number;
@@ -51,16 +54,17 @@ export function shader(
   },
 ): Program {
   const size = options.workgroup ?? 64;
+  const element = (each: string): Binding['element'] => (options.bits?.includes(each) ? 'u32' : 'f32');
   const bindings: Binding[] = [
-    ...options.reads.map((each) => ({ name: each, access: 'read' as const })),
-    ...options.writes.map((each) => ({ name: each, access: 'read_write' as const })),
+    ...options.reads.map((each) => ({ name: each, access: 'read' as const, element: element(each) })),
+    ...options.writes.map((each) => ({ name: each, access: 'read_write' as const, element: element(each) })),
   ];
   const fields = [
     ...options.integers.map((field) => `${field} : i32`),
     ...(options.floats ?? []).map((field) => `${field} : f32`),
   ];
   const code = `
-${bindings.map((b, i) => `@group(0) @binding(${i}) var<storage, ${b.access}> ${b.name} : array<f32>;`).join('\n')}
+${bindings.map((b, i) => `@group(0) @binding(${i}) var<storage, ${b.access}> ${b.name} : array<${b.element}>;`).join('\n')}
 struct Uniforms { ${fields.join(', ')} }
 @group(0) @binding(${bindings.length}) var<uniform> u : Uniforms;
 ${options.declarations ?? ''}

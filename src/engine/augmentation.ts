@@ -1,0 +1,191 @@
+import { normaliseInto, type ChannelStatistics } from './normalise.ts';
+
+/**
+ * Augmentation with given parameters, on the processor: torchvision's resized_crop (antialiased), hflip, affine (bilinear) and colour
+ * steps, one after the other, in floating point. `reference/webgpuKernels/augmentation.ts` does the same on the GPU. Draws nothing,
+ * and knows no tfjs: whoever shows what augmentation does calls it too.
+ */
+
+/** uint8 RGB, `[height, width, 3]`. */
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+/** The part of a picture that is kept, in its pixels. */
+export interface CropBox {
+  readonly top: number;
+  readonly left: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+export type JitterStep = readonly ['brightness' | 'contrast' | 'saturation', number];
+
+/** Output pixel → position in its source, row-major: x' = m0 x + m1 y + m2, y' = m3 x + m4 y + m5; a pixel's centre is at + 0.5. */
+export type AffineMatrix = readonly [number, number, number, number, number, number];
+
+export interface Augmentation {
+  /** Resized to the output's size. */
+  readonly crop: CropBox;
+  /** Mirrored, left for right, between crop and affine. */
+  readonly flip: boolean;
+  /** From the output to the resized crop. */
+  readonly matrix: AffineMatrix;
+  /** In the order in which they are applied, each with its factor; each kind at most once. */
+  readonly jitter: readonly JitterStep[];
+}
+
+/** Share of each channel in the grey of a pixel (ITU-R 601-2, as PIL). */
+export const GREY = [0.299, 0.587, 0.114] as const;
+
+/** One picture, `[size, size, 3]`, 0–255. */
+export function augmentedPixels(
+  picture: Picture,
+  size: number,
+  { crop, flip, matrix, jitter }: Augmentation,
+): Float32Array {
+  const pixels = affine(resizedCrop(picture, size, crop), size, matrix, flip);
+  applyJitter(pixels, jitter);
+  return pixels;
+}
+
+/** The same, normalised, to `out` from `offset` on. */
+export function augmentInto(
+  out: Float32Array,
+  offset: number,
+  picture: Picture,
+  size: number,
+  augmentation: Augmentation,
+  statistics: ChannelStatistics,
+): void {
+  normaliseInto(out, offset, augmentedPixels(picture, size, augmentation), statistics);
+}
+
+interface Taps {
+  /** First source pixel of each output pixel, and how many follow. */
+  readonly first: Int32Array;
+  readonly count: Int32Array;
+  /** `most` an output pixel; those of a pixel sum to 1. */
+  readonly most: number;
+  readonly weights: Float64Array;
+}
+
+/**
+ * PIL's triangle filter: as wide as the reduction, never narrower than a pixel. Its weights are ratios of whole numbers: with
+ * m = max(from, to), source pixel t has 2 m − |(2 t + 1) to − (2 i + 1) from| in output pixel i, which the GPU computes without rounding.
+ */
+function triangle(from: number, to: number): Taps {
+  const widest = Math.max(from, to);
+  const most = 2 * Math.ceil(widest / to) + 1;
+  const first = new Int32Array(to);
+  const count = new Int32Array(to);
+  const weights = new Float64Array(to * most);
+  for (let i = 0; i < to; i++) {
+    const centre = (2 * i + 1) * from;
+    const low = Math.max(0, Math.trunc((centre - 2 * widest + to) / (2 * to)));
+    const n = Math.min(from, Math.trunc((centre + 2 * widest + to) / (2 * to))) - low;
+    let sum = 0;
+    for (let t = 0; t < n; t++) {
+      const weight = Math.max(0, 2 * widest - Math.abs((2 * (low + t) + 1) * to - centre));
+      weights[i * most + t] = weight;
+      sum += weight;
+    }
+    for (let t = 0; t < n; t++) weights[i * most + t]! /= sum;
+    first[i] = low;
+    count[i] = n;
+  }
+  return { first, count, most, weights };
+}
+
+/** `F.resized_crop(…, antialias=True)` to a square: rows first, then columns. */
+function resizedCrop({ width, data }: Picture, size: number, crop: CropBox): Float32Array {
+  const across = triangle(crop.width, size);
+  const narrow = new Float32Array(crop.height * size * 3);
+  for (let y = 0, o = 0; y < crop.height; y++) {
+    const row = (crop.top + y) * width + crop.left;
+    for (let x = 0; x < size; x++, o += 3) {
+      let i = (row + (across.first[x] as number)) * 3;
+      let [r, g, b] = [0, 0, 0];
+      const end = x * across.most + (across.count[x] as number);
+      for (let w = x * across.most; w < end; w++, i += 3) {
+        const weight = across.weights[w] as number;
+        r += weight * (data[i] as number);
+        g += weight * (data[i + 1] as number);
+        b += weight * (data[i + 2] as number);
+      }
+      narrow[o] = r;
+      narrow[o + 1] = g;
+      narrow[o + 2] = b;
+    }
+  }
+  const down = triangle(crop.height, size);
+  const out = new Float32Array(size * size * 3);
+  const row = size * 3;
+  const sums = new Float64Array(row);
+  for (let y = 0; y < size; y++) {
+    sums.fill(0);
+    for (let t = 0; t < (down.count[y] as number); t++) {
+      const weight = down.weights[y * down.most + t] as number;
+      const source = ((down.first[y] as number) + t) * row;
+      for (let i = 0; i < row; i++) sums[i]! += weight * (narrow[source + i] as number);
+    }
+    out.set(sums, y * row);
+  }
+  return out;
+}
+
+/** `F.affine(…, BILINEAR)` with PIL's borders: what comes from outside is black, the last half pixel inside is its edge's colour. */
+function affine(source: Float32Array, size: number, matrix: AffineMatrix, flip: boolean): Float32Array {
+  const [m0, m1, m2, m3, m4, m5] = matrix;
+  const last = size - 1;
+  const out = new Float32Array(size * size * 3);
+  for (let y = 0, o = 0; y < size; y++) {
+    for (let x = 0; x < size; x++, o += 3) {
+      const u = m0 * (x + 0.5) + m1 * (y + 0.5) + m2;
+      const v = m3 * (x + 0.5) + m4 * (y + 0.5) + m5;
+      if (u < 0 || v < 0 || u >= size || v >= size) continue;
+      const sx = Math.min(Math.max(u - 0.5, 0), last);
+      const sy = Math.min(Math.max(v - 0.5, 0), last);
+      const x0 = Math.floor(sx);
+      const y0 = Math.floor(sy);
+      const fx = sx - x0;
+      const fy = sy - y0;
+      const upper = y0 * size;
+      const lower = Math.min(y0 + 1, last) * size;
+      const left = flip ? last - x0 : x0;
+      const right = flip ? Math.max(left - 1, 0) : Math.min(x0 + 1, last);
+      for (let c = 0; c < 3; c++) {
+        const a = source[(upper + left) * 3 + c] as number;
+        const b = source[(lower + left) * 3 + c] as number;
+        const above = a + ((source[(upper + right) * 3 + c] as number) - a) * fx;
+        const below = b + ((source[(lower + right) * 3 + c] as number) - b) * fx;
+        out[o + c] = above + (below - above) * fy;
+      }
+    }
+  }
+  return out;
+}
+
+const grey = (rgb: Float32Array, i: number): number =>
+  GREY[0] * (rgb[i] as number) + GREY[1] * (rgb[i + 1] as number) + GREY[2] * (rgb[i + 2] as number);
+
+/** adjust_brightness, adjust_contrast, adjust_saturation: blends with black, the mean grey, the grey picture. In place. */
+function applyJitter(rgb: Float32Array, steps: readonly JitterStep[]): void {
+  for (const [kind, factor] of steps) {
+    let mean = 0;
+    if (kind === 'contrast') {
+      for (let i = 0; i < rgb.length; i += 3) mean += grey(rgb, i);
+      mean /= rgb.length / 3;
+    }
+    for (let i = 0; i < rgb.length; i += 3) {
+      const other = kind === 'brightness' ? 0 : kind === 'contrast' ? mean : grey(rgb, i);
+      const base = (1 - factor) * other;
+      for (let c = 0; c < 3; c++) {
+        const value = base + factor * (rgb[i + c] as number);
+        rgb[i + c] = value < 0 ? 0 : value > 255 ? 255 : value;
+      }
+    }
+  }
+}
