@@ -67,6 +67,11 @@ const augmentationBefore = { horizontal_flip: 0 };
 /** A stored configuration, not checked yet, with the settings that it lacks: as what its run did without them. */
 export function withLaterSettings<C extends { readonly training?: Partial<TrainingSettings> }>(stored: C): C {
   const { training } = stored;
-  const augmentation = { ...augmentationBefore, ...training?.augmentation };
-  return { ...stored, training: { ...before, ...training, augmentation } };
+  const augmentation = lacking({ ...training?.augmentation }, augmentationBefore);
+  return { ...stored, training: lacking({ ...training, augmentation }, before) };
+}
+
+/** What is there keeps its place, so that a whole configuration is written as it was read. */
+function lacking(given: object, later: object): object {
+  return { ...given, ...Object.fromEntries(Object.entries(later).filter(([name]) => !(name in given))) };
 }
