@@ -127,6 +127,7 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
         progress,
         record: attempt.record,
         saved: attempt.saved,
+        images: split.train,
         describe: {
           architecture: graph.architecture,
           origin: 'origin' in first ? first.origin : { kind: 'checkpoint', epoch: 0 },

@@ -47,6 +47,7 @@ type Described = Omit<Checkpoint, 'weights' | 'optimiser'> & { readonly optimise
 const natural = z.int().nonnegative();
 /** JSON has no NaN: a figure that was none lies there as null, and is NaN again here. */
 const figure = z.nullable(z.number()).transform((value) => value ?? NaN);
+const uint32 = natural.max(2 ** 32 - 1);
 const measured = z.object({ n: natural, loss: figure, accuracy: figure, precision: figure });
 /** What everything here relies on. The configuration is checked by those who take a checkpoint from outside. */
 const schema = z.object({
@@ -77,6 +78,15 @@ const schema = z.object({
   bestEpoch: natural.nullable(),
   members: membersSchema.optional(),
   counts: z.object({ train: natural, val: natural, test: natural }).optional(),
+  random: z
+    .object({
+      generator: z.string(),
+      seeds: z.object({ training: uint32, split: uint32 }),
+      streams: z.record(z.string(), uint32),
+      next: z.object({ epoch: z.int().positive(), step: natural }),
+    })
+    .optional(),
+  order: z.array(natural).optional(),
   optimiser: z.object({ step: natural }),
 });
 

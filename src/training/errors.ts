@@ -70,6 +70,16 @@ export class CheckpointUnreadableError extends UserError {
   }
 }
 
+/** What a checkpoint's run would draw next is not what this version would: going on would silently be another run. */
+export class OtherDrawsError extends UserError {
+  constructor(reason: string) {
+    super(`This run can't be gone on with as if it had never stopped: ${reason}.`, {
+      kept: 'Nothing was changed: its model can be evaluated, exported and tried.',
+      remedy: 'Resume it with the version of the app that wrote its checkpoint, or start a new run from its weights.',
+    });
+  }
+}
+
 /** A file was opened as a checkpoint that has weights, but nothing of the run that made them. */
 export class NotACheckpointError extends UserError {
   constructor(name: string) {

@@ -7,6 +7,7 @@ import { parametersOf, sizeOf } from '../graph/parameters.ts';
 import { attemptRun } from './attempt.ts';
 import { batchRanges } from './batches.ts';
 import { readCheckpoint } from './checkpoint.ts';
+import { refuseOtherDraws } from './draws.ts';
 import { DeviceKeepsFailingError, NoTrainingImagesError, StoppedBeforeFirstStepError } from './errors.ts';
 import type { RunInputs } from './inputs.ts';
 import { createRunLog } from './runLog.ts';
@@ -48,6 +49,11 @@ export function newRun(
 export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
   const { store, dataset } = inputs;
   const { config } = inputs.record;
+  const split = splitWith(dataset, config.data, inputs.record.members ?? null);
+  const stored = await store.readCheckpoint(inputs.record.id, 'latest');
+  let from = stored === undefined ? null : readCheckpoint(stored);
+  // Before anything is written: a run that is not gone on with stays as it is.
+  if (from !== null) refuseOtherDraws(from, config, split.train);
   let record: RunRecord = { ...inputs.record, state: 'running' };
   /** A run that never came to its first epoch (no weights, no device), or was suspended in it, leaves nothing behind. */
   let begun = record.latestEpoch !== null;
@@ -62,10 +68,8 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
   try {
     // First: what fails from here on can be cleared away by its record.
     await save({});
-    const split = splitWith(dataset, config.data, record.members ?? null);
     if (split.train.length < 2) throw new NoTrainingImagesError(split.train.length);
     const stepsPerEpoch = batchRanges(split.train.length, config.data.batch_size).length;
-    const stored = await store.readCheckpoint(record.id, 'latest');
     if (inputs.record.latestEpoch !== null || (await store.events(record.id)).length > 0) {
       log.emit({ type: 'resumed', fromEpoch: record.latestEpoch ?? 0 });
     } else {
@@ -84,7 +88,6 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
 
     for (const text of inputs.notices ?? []) log.emit({ type: 'notice', text });
 
-    let from = stored === undefined ? null : readCheckpoint(stored);
     let partLimit = from?.batchnormBatch ?? config.training.batchnorm_batch;
     let losses = 0;
     for (;;) {

@@ -71,6 +71,21 @@ export interface EpochRecord {
   readonly best: boolean;
 }
 
+/**
+ * State of the random numbers of a run. They are counter-based: a draw depends on seed, stream and counters, so that these are all of
+ * the generator's state.
+ */
+export interface RandomState {
+  /** `GENERATOR` of src/random.ts. */
+  readonly generator: string;
+  /** `training.seed` and `data.seed`. */
+  readonly seeds: { readonly training: number; readonly split: number };
+  /** `STREAMS` of src/random.ts: what each use of a seed begins with. */
+  readonly streams: Readonly<Record<string, number>>;
+  /** What is drawn for next: the epoch (order, augmentation), the updates made so far (dropout). */
+  readonly next: { readonly epoch: number; readonly step: number };
+}
+
 /** All that it takes to go on as if nothing had happened, or to use the model. */
 export interface Checkpoint {
   readonly schema: 1;
@@ -89,6 +104,10 @@ export interface Checkpoint {
   readonly members?: Members;
   /** Images of its data set in each split; `members` may name more. Absent in checkpoints of the first version. */
   readonly counts?: Readonly<Record<Split, number>>;
+  /** Absent in checkpoints of pages before 2026-11-25, 23:00, which drew as is drawn now. */
+  readonly random?: RandomState;
+  /** The images of the next epoch in the order in which it sees them: indices into the data set of `dataset.hash`. Absent as `random`. */
+  readonly order?: readonly number[];
   readonly weights: Weights;
   readonly optimiser: { readonly step: number; readonly moments: Weights };
 }

@@ -1,5 +1,6 @@
 import type { Network } from '../../engine/types.ts';
 import { writeCheckpoint } from '../checkpoint.ts';
+import { drawsAfter } from '../draws.ts';
 import type { Emit } from '../emit.ts';
 import type { Handler } from '../trainer.ts';
 import type { Checkpoint, RunRecord, RunStore } from '../types.ts';
@@ -13,6 +14,8 @@ export function checkpoints(options: {
   readonly progress: Progress;
   readonly record: () => RunRecord;
   readonly saved: (record: RunRecord) => void;
+  /** Those that are trained on, indices into the data set. */
+  readonly images: readonly number[];
   /** Everything but what the network and the progress know. */
   readonly describe: Pick<Checkpoint, 'architecture' | 'origin' | 'batchnormBatch' | 'counts'>;
 }): Handler {
@@ -21,6 +24,7 @@ export function checkpoints(options: {
       const { network, progress, store } = options;
       const before = options.record();
       const best = progress.bestEpoch === epoch;
+      const optimiser = await network.readOptimiser();
       const bytes = writeCheckpoint({
         schema: 1,
         runId: before.id,
@@ -32,7 +36,8 @@ export function checkpoints(options: {
         history: progress.history,
         bestEpoch: progress.bestEpoch,
         weights: await network.readWeights(),
-        optimiser: await network.readOptimiser(),
+        optimiser,
+        ...drawsAfter(before.config, epoch, optimiser.step, options.images),
       });
       const record = { ...before, latestEpoch: epoch, bestEpoch: progress.bestEpoch };
       options.saved(await store.writeCheckpoint(record, epoch, bytes));

@@ -2,19 +2,21 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { splitWith } from '../../../src/dataset/members.ts';
 import { DeviceLostError, GpuError, OutOfMemoryError } from '../../../src/engine/errors.ts';
 import type { ImageBatch, Network } from '../../../src/engine/types.ts';
 import { StorageFullError } from '../../../src/platform/browser/keyValue.ts';
 import { diskRunStore } from '../../../src/platform/node/diskRunStore.ts';
 import { eventLine, eventsOf } from '../../../src/platform/node/runEventText.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
-import { readCheckpoint } from '../../../src/training/checkpoint.ts';
+import { philox4x32 } from '../../../src/random.ts';
+import { readCheckpoint, writeCheckpoint } from '../../../src/training/checkpoint.ts';
 import { createControl } from '../../../src/training/control.ts';
 import { NoTrainingImagesError, NotANumberError, StoppedBeforeFirstStepError } from '../../../src/training/errors.ts';
 import type { RunEvent } from '../../../src/training/events.ts';
 import { foldRun } from '../../../src/training/runState.ts';
 import type { Checkpoint, RunStore } from '../../../src/training/types.ts';
-import { dataset, smallRun } from './smallRun.ts';
+import { config, dataset, smallRun } from './smallRun.ts';
 
 type Run = Awaited<ReturnType<typeof smallRun>>;
 
@@ -31,6 +33,19 @@ async function expectSame(one: Run, other: Run): Promise<void> {
   for (const [name, { data }] of a.weights) expect(b.weights.get(name)?.data, name).toEqual(data);
   for (const [name, { data }] of a.optimiser.moments) expect(b.optimiser.moments.get(name)?.data, name).toEqual(data);
 }
+
+/** A run of four epochs that was suspended after `epoch`. */
+async function cutAfter(epoch: number): Promise<Run> {
+  const control = createControl();
+  const run = await smallRun({
+    control,
+    onEvent: (event) => event.type === 'checkpointSaved' && event.epoch === epoch && control.suspend(),
+  });
+  expect(run.record).toMatchObject({ state: 'stopped', latestEpoch: epoch });
+  return run;
+}
+
+const swapped = ([first, second, ...rest]: readonly number[]): number[] => [second!, first!, ...rest];
 
 let straight: Run;
 beforeAll(async () => {
@@ -87,6 +102,75 @@ describe('a run that is cut off', () => {
     await expectSame(straight, resumed);
     expect(losses([...broken.events, ...resumed.events])).toEqual(losses(straight.events));
   });
+
+  it('says in each checkpoint what is drawn next: generator, seeds, streams, counters, and the images of the next epoch', async () => {
+    const { random, order, epoch, optimiser } = await latest(straight.store);
+    expect([epoch, optimiser.step]).toEqual([4, 16]);
+    expect(random).toEqual({
+      generator: 'philox4x32-10',
+      seeds: { training: 5, split: 1 },
+      streams: { order: 1, augmentation: 2, dropout: 0x64726f70, split: 0x73706c69 },
+      next: { epoch: 5, step: 16 },
+    });
+    const trained = splitWith(dataset, config.data, null).train;
+    expect(order?.toSorted((a, b) => a - b)).toEqual(trained);
+    // Fisher–Yates with Philox words of counter (block, stream 1, epoch 5, 0) and key (seed 5, 0), by hand.
+    const byHand = [...trained];
+    for (let i = byHand.length - 1, draw = 0; i > 0; i--, draw++) {
+      const word = philox4x32([draw >> 2, 1, 5, 0], [5, 0])[draw & 3]!;
+      const j = Number((BigInt(word) * BigInt(i + 1)) >> 32n);
+      [byHand[i], byHand[j]] = [byHand[j]!, byHand[i]!];
+    }
+    expect(order).toEqual(byHand);
+  });
+
+  it('sees in its next epoch the images that the checkpoint names, in that order', async () => {
+    const cut = await cutAfter(2);
+    const { order } = await latest(cut.store);
+    const read: number[] = [];
+    const { config: own } = cut.record;
+    const record = { ...cut.record, config: { ...own, training: { ...own.training, epochs: 3 } } };
+    await smallRun({ store: cut.store, record, onRead: (indices) => read.push(...indices) });
+    expect(read.slice(0, 51)).toEqual(order);
+  });
+
+  it('goes on from a checkpoint of an earlier page, which says nothing of it, to the same weights', async () => {
+    const cut = await cutAfter(2);
+    const { random, order, ...earlier } = await latest(cut.store);
+    expect([random, order]).not.toContain(undefined);
+    await cut.store.writeCheckpoint(cut.record, 2, writeCheckpoint(earlier));
+    await expectSame(straight, await smallRun({ store: cut.store, record: cut.record }));
+  });
+
+  it.each([
+    [
+      'another generator',
+      (c) => ({ random: { ...c.random!, generator: 'pcg64' } }),
+      /come from pcg64, .* philox4x32-10/,
+    ],
+    ['another stream', (c) => ({ random: { ...c.random!, streams: { ...c.random!.streams, dropout: 3 } } }), /dropout/],
+    ['another seed', (c) => ({ random: { ...c.random!, seeds: { training: 6, split: 1 } } }), /training seed 6, .* 5/],
+    ['other counters', (c) => ({ random: { ...c.random!, next: { epoch: 3, step: 9 } } }), /counters/],
+    ['two images that changed places', (c) => ({ order: swapped(c.order!) }), /order .* seed 5 gives/],
+    ['an image that is not trained on', (c) => ({ order: [...c.order!.slice(1), 74] }), /names 51 images .* the 51 of/],
+    ['an image twice', (c) => ({ order: [...c.order!.slice(1), c.order![1]!] }), /names 51 images/],
+    ['fewer images', (c) => ({ order: c.order!.slice(1) }), /names 50 images .* the 51 of/],
+  ] satisfies [string, (checkpoint: Checkpoint) => Partial<Checkpoint>, RegExp][])(
+    'is not gone on with, by name, where its checkpoint has %s; nothing is changed',
+    async (_, change, message) => {
+      const cut = await cutAfter(1);
+      const checkpoint = await latest(cut.store);
+      await cut.store.writeCheckpoint(cut.record, 1, writeCheckpoint({ ...checkpoint, ...change(checkpoint) }));
+      const [record, events] = [await cut.store.read('small'), await cut.store.events('small')];
+      const refused = await smallRun({ store: cut.store, record: cut.record });
+      expect(refused.error).toMatchObject({
+        name: 'OtherDrawsError',
+        message: expect.stringMatching(message) as string,
+      });
+      expect(refused.events).toEqual([]);
+      expect([await cut.store.read('small'), await cut.store.events('small')]).toEqual([record, events]);
+    },
+  );
 
   it('replaces a lost device by itself and ends with the same weights', async () => {
     let steps = 0;

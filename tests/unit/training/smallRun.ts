@@ -158,6 +158,7 @@ export interface SmallRun {
   readonly control?: Control;
   readonly data?: Dataset;
   readonly onEvent?: (event: RunEvent) => unknown;
+  readonly onRead?: (indices: readonly number[]) => unknown;
   /** In the place of random weights. */
   readonly weights?: (signal: AbortSignal) => Promise<FirstWeights>;
   /** Stand between the run and the network. */
@@ -196,7 +197,12 @@ export async function smallRun(options: SmallRun = {}) {
   await runTraining({
     record: options.record ?? newRun('small', settings, data, null, null),
     dataset: data,
-    source: { read: (indices) => Promise.resolve(indices.map((index) => pixels[index] as RgbImage)) },
+    source: {
+      read: (indices) => {
+        options.onRead?.(indices);
+        return Promise.resolve(indices.map((index) => pixels[index] as RgbImage));
+      },
+    },
     graph,
     statistics: architectures[architecture],
     openEngine: wrapped,

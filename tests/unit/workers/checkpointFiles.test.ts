@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Dataset } from '../../../src/dataset/types.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { readCheckpoint, writeCheckpoint } from '../../../src/training/checkpoint.ts';
+import { drawsAfter } from '../../../src/training/draws.ts';
 import { foldRun } from '../../../src/training/runState.ts';
 import type { Checkpoint } from '../../../src/training/types.ts';
 import { CHECKPOINT_METADATA } from '../../../src/weights/metadata.ts';
@@ -103,7 +104,15 @@ describe('on another computer', () => {
     const better = { ...row!, validation: { ...row!.validation!, loss: 1e-6 } };
     const worse = { ...row!, epoch: 2, best: false, validation: { ...row!.validation!, loss: 99 } };
     const longer = { ...checkpoint.config, training: { ...checkpoint.config.training, epochs: 3 } };
-    const file = blobOf({ ...checkpoint, epoch: 2, bestEpoch: 1, history: [better, worse], config: longer });
+    const images = checkpoint.order!.toSorted((a, b) => a - b);
+    const file = blobOf({
+      ...checkpoint,
+      ...drawsAfter(longer, 2, checkpoint.optimiser.step, images),
+      epoch: 2,
+      bestEpoch: 1,
+      history: [better, worse],
+      config: longer,
+    });
     const summary = await there.model.openCheckpoint({ file, name: 'checkpoint_latest.safetensors' });
     expect(summary).toMatchObject({ state: 'stopped', latestEpoch: 2, bestEpoch: 2 });
     const opened = foldRun(await there.trainer.events({ runId: cut }));
@@ -162,6 +171,8 @@ describe('what is no checkpoint of ours', () => {
     await unreadable({ schema: 2 }, 'it has schema 2');
     await unreadable({ epoch: 7 }, 'history');
     await unreadable({ history: [{ ...history[0], train: null }, history[1]] }, 'history.0.train');
+    await unreadable({ order: [0, -1] }, 'order.1');
+    await unreadable({ random: { ...checkpoint.random, seeds: { training: 1.5, split: 0 } } }, 'random.seeds.training');
     await unreadable({ config: { ...own, training: { ...own.training, learning_rate: -1 } } }, 'learning_rate is -1');
     await unreadable({ config: { ...own, training: {} } }, 'training.epochs is missing');
     const stepless = { optimizer: 'sgd', nesterov: true, momentum: 0 };
