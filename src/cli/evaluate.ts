@@ -165,7 +165,7 @@ async function judged(
   try {
     onProgress(engine.adapter.label, 0, indices.length);
     const network = await networkOf(checkpoint, engine);
-    const on = { dataset, source: session.sourceOf(dataset), indices, split };
+    const on = { dataset, source: session.cropsOf(dataset, checkpoint.config.data), indices, split };
     return await judge(network, checkpoint, on, {
       onProgress: (done, total) => onProgress(engine.adapter.label, done, total),
     });

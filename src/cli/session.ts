@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ArchitectureName } from '../architectures/settings.ts';
-import type { DatasetStore } from '../dataset/types.ts';
 import { checkedDecoder } from '../dataset/decoding.ts';
+import { evaluationSource } from '../dataset/evaluationSource.ts';
 import { imageSource } from '../dataset/imageSource.ts';
+import type { DataSettings } from '../dataset/settings.ts';
+import type { Dataset, DatasetStore } from '../dataset/types.ts';
 import { openEngine, probe } from '../engine/device.ts';
 import type { DeviceSetting, EngineEnvironment } from '../engine/types.ts';
 import type { DemoFolder } from '../export/demo/demoPage.ts';
@@ -46,8 +48,6 @@ export interface SessionOptions {
 export function openSession(options: SessionOptions) {
   const { datasets, runs, weights: cache = cliWeightCache() } = options;
   const decoder = checkedDecoder(imageDecoder());
-  const sourceOf: Parameters<typeof modelCommands>[0]['sourceOf'] = (dataset) =>
-    imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES });
   const open = async (setting: DeviceSetting) => openEngine(setting, await environmentFor(setting));
   const weights = { cache, base: besideBase(), fetch: fetchOrRead, now: Date.now };
   const weightFiles = weightsCommands(cache);
@@ -61,7 +61,7 @@ export function openSession(options: SessionOptions) {
     },
     now: Date.now,
   });
-  const ofEngine = modelCommands({ datasets, runs, decoder, sourceOf, openEngine: open, importWeights }, (event) =>
+  const ofEngine = modelCommands({ datasets, runs, decoder, openEngine: open, importWeights }, (event) =>
     options.onModel?.(event),
   );
   const { openCheckpoint } = ofEngine;
@@ -71,7 +71,8 @@ export function openSession(options: SessionOptions) {
   };
   return {
     openEngine: open,
-    sourceOf,
+    /** What evaluation sees of a data set, by a model's configuration. */
+    cropsOf: (dataset: Dataset, data: DataSettings) => evaluationSource(datasets, dataset, decoder, data),
     /** Makes sure of pretrained weights before minutes go into images. Throws `NoPretrainedWeightsError`, `DownloadCancelledError`. */
     bringPretrained: async (
       architecture: ArchitectureName,
@@ -89,7 +90,8 @@ export function openSession(options: SessionOptions) {
       {
         datasets,
         runs,
-        sourceOf,
+        decoder,
+        sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
         openEngine: open,
         probe: async (setting) => probe(setting, await environmentFor(setting)),
         firstWeights: (wanted, progress, signal) =>

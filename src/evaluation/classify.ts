@@ -23,7 +23,7 @@ export async function classify(
 ): Promise<Prediction> {
   const started = performance.now();
   const seen = evaluationCrop(image, size, geometry);
-  const logits = await network.predict(normalisedBatch([seen], size, geometry, statistics));
+  const logits = await network.predict(normalisedBatch([seen], size, statistics));
   const probabilities = softmax(logits, labels.length);
   const milliseconds = performance.now() - started;
   const classes = labels

@@ -1,5 +1,5 @@
 import type { ChannelStatistics } from '../engine/normalise.ts';
-import { normalisedBatch, type Geometry } from './pixels.ts';
+import { normalisedBatch } from './pixels.ts';
 import { accuracyOf, argmaxRows, classMetrics, confusionMatrix, crossEntropy, macro, softmax } from './metrics.ts';
 import { wilsonInterval } from './metrics.ts';
 import type { EvaluationReport } from './types.ts';
@@ -10,18 +10,17 @@ export interface EvaluationOptions extends ChannelStatistics {
   readonly split: Split;
   /** Side of the network's input, pixels. */
   readonly size: number;
-  readonly geometry: Geometry;
   /** Images that go through the network at once. */
   readonly batch: number;
   readonly onProgress?: (done: number, total: number) => void;
-  /** Called between batches: gives commands a turn, may wait, may throw. */
+  /** Called between batches, and between images that must be decoded: gives commands a turn, may wait, may throw. */
   readonly between?: () => Promise<void>;
   readonly signal?: AbortSignal;
 }
 
 /**
- * One pass over `indices` in eval mode. `images` gives each index its label, `labels` the classes' names in index order.
- * Throws what the source, the network or `signal` throws.
+ * One pass over `indices` in eval mode. `source` gives what the network is to see (`evaluationSource`), `images` gives each index its
+ * label, `labels` the classes' names in index order. Throws what the source, the network or `signal` throws.
  */
 export async function evaluate(
   network: Network,
@@ -36,7 +35,7 @@ export async function evaluate(
   for (let from = 0; from < indices.length; from += options.batch) {
     options.signal?.throwIfAborted();
     const some = indices.slice(from, from + options.batch);
-    const batch = normalisedBatch(await source.read(some), options.size, options.geometry, options);
+    const batch = normalisedBatch(await source.read(some, options.between), options.size, options);
     logits.set(await network.predict(batch), from * classes);
     options.onProgress?.(from + some.length, indices.length);
     await options.between?.();

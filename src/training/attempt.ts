@@ -92,6 +92,7 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
   control.onPause = () => emit({ type: 'paused' });
   control.onContinue = () => emit({ type: 'continued' });
   emit({ type: 'progress', what: 'first step', done: 0, total: 1 });
+  const images = training.augmentation.enabled ? attempt.source : attempt.crops;
   const epochs = train({
     network,
     firstEpoch: (from?.epoch ?? 0) + 1,
@@ -100,11 +101,10 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
     partSize,
     gate,
     batches: (epoch) =>
-      trainingBatches(attempt.source, attempt.dataset.images, split.train, epoch, {
+      trainingBatches(images, attempt.dataset.images, split.train, epoch, {
         seed: training.seed,
         batchSize: data.batch_size,
         size: data.img_size,
-        geometry: data.geometry,
         augmentation: training.augmentation,
         ...attempt.statistics,
       }),
@@ -190,7 +190,7 @@ function judgeSplit(
   network: Network,
   which: 'val' | 'test',
   run: {
-    readonly source: ImageSource;
+    readonly crops: ImageSource;
     readonly dataset: Dataset;
     readonly split: Attempt['split'];
     readonly config: RunConfig;
@@ -200,10 +200,9 @@ function judgeSplit(
   },
 ): Promise<EvaluationReport> {
   const { data } = run.config;
-  return evaluate(network, run.source, run.split[which], run.dataset.images, run.dataset.classes, {
+  return evaluate(network, run.crops, run.split[which], run.dataset.images, run.dataset.classes, {
     split: which,
     size: data.img_size,
-    geometry: data.geometry,
     ...run.statistics,
     batch: Math.min(data.batch_size, 32),
     onProgress: (done, total) => run.emit({ type: 'evaluating', split: which, done, total }),

@@ -1,4 +1,3 @@
-import type { DataSettings } from '../dataset/settings.ts';
 import type { ImageEntry, ImageSource } from '../dataset/types.ts';
 import { normalisedBatch } from '../evaluation/pixels.ts';
 import type { ChannelStatistics } from '../engine/normalise.ts';
@@ -12,7 +11,6 @@ export interface BatchSettings extends ChannelStatistics {
   readonly batchSize: number;
   /** Side of the network's input, pixels. */
   readonly size: number;
-  readonly geometry: DataSettings['geometry'];
   readonly augmentation: AugmentationSettings;
 }
 
@@ -36,7 +34,8 @@ export function batchRanges(n: number, batchSize: number): [number, number][] {
 
 /**
  * The batches of one epoch. The next one is read while the network works on this one. Augmentation is drawn per (seed, epoch, image),
- * so it depends neither on the order nor on where a run was resumed; the engine carries it out. Without it an image is as in evaluation.
+ * so it depends neither on the order nor on where a run was resumed; the engine carries it out. Without it `source` gives what evaluation
+ * sees.
  */
 export async function* trainingBatches(
   source: ImageSource,
@@ -53,7 +52,7 @@ export async function* trainingBatches(
     const read = await source.read(some);
     const labels = Int32Array.from(some, (index) => (images[index] as ImageEntry).label);
     const { seed, size, mean, std, augmentation } = settings;
-    if (!augmentation.enabled) return { ...normalisedBatch(read, size, settings.geometry, settings), labels };
+    if (!augmentation.enabled) return { ...normalisedBatch(read, size, settings), labels };
     const pictures = read.map((image, i) => {
       const draw = augmentationDraw(seed, epoch, some[i] as number);
       return [image, drawAugmentation(image, size, augmentation, draw)] as const;

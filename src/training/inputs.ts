@@ -16,7 +16,10 @@ export interface RunInputs {
   /** A new run's record (`newRun`), or a stored one to go on with. */
   readonly record: RunRecord;
   readonly dataset: Dataset;
+  /** Uncropped caches, to be augmented. */
   readonly source: ImageSource;
+  /** What evaluation sees, and training without augmentation. */
+  readonly crops: ImageSource;
   /** The training graph for the data set's classes. */
   readonly graph: Graph;
   /** The architecture's normalisation. */

@@ -24,6 +24,7 @@ export function judge(
   checkpoint: Checkpoint,
   on: {
     readonly dataset: Dataset;
+    /** What evaluation sees (`evaluationSource`), by the checkpoint's configuration. */
     readonly source: ImageSource;
     readonly indices: readonly number[];
     readonly split: Split;
@@ -38,7 +39,6 @@ export function judge(
   return evaluate(network, on.source, on.indices, images, classes, {
     split: on.split,
     size: data.img_size,
-    geometry: data.geometry,
     mean,
     std,
     batch: Math.min(32, data.batch_size),

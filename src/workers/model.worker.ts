@@ -1,5 +1,4 @@
 import { checkedDecoder } from '../dataset/decoding.ts';
-import { imageSource } from '../dataset/imageSource.ts';
 import { openEngine } from '../engine/device.ts';
 import type { DemoFolder } from '../export/demo/demoPage.ts';
 import { datasetStore } from '../platform/browser/datasetStore.ts';
@@ -18,9 +17,6 @@ import { pageAddress } from './pageAddress.ts';
 import type { ModelCommands, ModelEvent } from './protocol.ts';
 import { versionCommands } from './versionCommands.ts';
 
-/** Uncropped pixels kept in memory. */
-const CACHE_BYTES = 64 * 2 ** 20;
-
 const datasets = datasetStore();
 const runs = runStore();
 const weights = weightsCommands(weightStore());
@@ -33,7 +29,6 @@ const ofEngine = modelCommands(
     datasets,
     runs,
     decoder: checkedDecoder(imageDecoder()),
-    sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
     openEngine: (setting) => openEngine(setting, environment),
     importWeights,
   },

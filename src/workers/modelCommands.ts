@@ -2,9 +2,10 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { architectures } from '../architectures/index.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
+import { evaluationSource } from '../dataset/evaluationSource.ts';
 import { findDataset } from '../dataset/identity.ts';
 import { splitWith } from '../dataset/members.ts';
-import type { Dataset, DatasetStore, ImageDecoder, ImageSource } from '../dataset/types.ts';
+import type { DatasetStore, ImageDecoder } from '../dataset/types.ts';
 import type { DeviceSetting, Engine, Network } from '../engine/types.ts';
 import { turn } from '../turn.ts';
 import { classify } from '../evaluation/classify.ts';
@@ -27,8 +28,8 @@ import type { VersionCommands } from './versionCommands.ts';
 export interface ModelPlatform extends Pick<WeightsCommands, 'importWeights'> {
   readonly datasets: DatasetStore;
   readonly runs: RunStore;
+  /** A checked one. */
   readonly decoder: ImageDecoder;
-  sourceOf(dataset: Dataset): ImageSource;
   openEngine(setting: DeviceSetting): Promise<Engine>;
 }
 
@@ -97,7 +98,7 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
         const dataset = await findDataset(platform.datasets, checkpoint.dataset);
         if (dataset === undefined) throw new DatasetChangedError(checkpoint.dataset.name);
         const indices = splitWith(dataset, checkpoint.config.data, checkpoint.members ?? null)[split];
-        const source = platform.sourceOf(dataset);
+        const source = evaluationSource(platform.datasets, dataset, platform.decoder, checkpoint.config.data);
         const report = await judge(
           network,
           checkpoint,

@@ -1,7 +1,9 @@
+import { checkedDecoder } from '../dataset/decoding.ts';
 import { imageSource } from '../dataset/imageSource.ts';
 import { openEngine, probe } from '../engine/device.ts';
 import { datasetStore } from '../platform/browser/datasetStore.ts';
 import { browserEngineEnvironment } from '../platform/browser/engineEnvironment.ts';
+import { imageDecoder } from '../platform/browser/imageDecoder.ts';
 import { isHeld, TRAINER_LOCK, whileHolding } from '../platform/browser/locks.ts';
 import { runStore } from '../platform/browser/runStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
@@ -25,6 +27,7 @@ const { endpoint, emit } = createEndpoint<TrainerCommands, TrainerEvent>(
     {
       datasets,
       runs: runStore(),
+      decoder: checkedDecoder(imageDecoder()),
       sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
       openEngine: (setting) => openEngine(setting, environment),
       probe: (setting) => probe(setting, environment),

@@ -2,10 +2,11 @@ import { architectures, buildGraph } from '../architectures/index.ts';
 import { initialWeights } from '../architectures/initialise.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import type { Config } from '../config/schema.ts';
+import { evaluationSource } from '../dataset/evaluationSource.ts';
 import { findDataset } from '../dataset/identity.ts';
 import { membersOf, splitWith, withAncestors } from '../dataset/members.ts';
 import { sizesOf } from '../dataset/split.ts';
-import type { Dataset, DatasetStore, ImageSource, Members } from '../dataset/types.ts';
+import type { Dataset, DatasetStore, ImageDecoder, ImageSource, Members } from '../dataset/types.ts';
 import type { AdapterReport, DeviceSetting, Engine } from '../engine/types.ts';
 import type { Graph } from '../graph/types.ts';
 import { createControl, type Control } from '../training/control.ts';
@@ -28,6 +29,9 @@ import { summaryOf } from './runSummary.ts';
 export interface TrainerPlatform {
   readonly datasets: DatasetStore;
   readonly runs: RunStore;
+  /** A checked one: the trainer sees what it judges on as whoever evaluates later. */
+  readonly decoder: ImageDecoder;
+  /** Uncropped caches. */
   sourceOf(dataset: Dataset): ImageSource;
   openEngine(setting: DeviceSetting): Promise<Engine>;
   probe(setting: DeviceSetting): Promise<AdapterReport>;
@@ -99,6 +103,7 @@ export function trainerCommands(
       record,
       dataset,
       source: platform.sourceOf(dataset),
+      crops: evaluationSource(datasets, dataset, platform.decoder, config.data),
       graph,
       statistics: architectures[architecture],
       openEngine: () => platform.openEngine(config.training.device),

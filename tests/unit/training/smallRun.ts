@@ -1,6 +1,7 @@
 import { architectures, buildGraph } from '../../../src/architectures/index.ts';
 import { initialWeights } from '../../../src/architectures/initialise.ts';
 import type { ArchitectureName } from '../../../src/architectures/settings.ts';
+import { evaluationCrop } from '../../../src/dataset/geometry.ts';
 import type { Dataset, ImageEntry, RgbImage } from '../../../src/dataset/types.ts';
 import type { Engine, Network } from '../../../src/engine/types.ts';
 import { graphBuilder } from '../../../src/graph/builder.ts';
@@ -58,6 +59,8 @@ for (const [given, count] of [
     }
   }
 }
+
+const pixelsOf = (index: number): RgbImage => pixels[index] as RgbImage;
 
 export const dataset: Dataset = {
   schema: 1,
@@ -200,8 +203,11 @@ export async function smallRun(options: SmallRun = {}) {
     source: {
       read: (indices) => {
         options.onRead?.(indices);
-        return Promise.resolve(indices.map((index) => pixels[index] as RgbImage));
+        return Promise.resolve(indices.map(pixelsOf));
       },
+    },
+    crops: {
+      read: (indices) => Promise.resolve(indices.map((index) => evaluationCrop(pixelsOf(index), 32, 'center_crop'))),
     },
     graph,
     statistics: architectures[architecture],

@@ -66,13 +66,13 @@ export function computer(runs: RunStore = memoryRunStore(), demo: ReadonlyMap<st
   const cache = memoryWeights();
   const state = { elsewhere: false };
   const listeners = new Set<(event: TrainerEvent) => void>();
-  const sourceOf = (dataset: Dataset) => imageSource(datasets, dataset, { cacheBytes: 2 ** 24 });
   const offline = { cache, base: null, fetch: () => Promise.reject(new Error('offline')), now: () => 0 };
   const trainer = trainerCommands(
     {
       datasets,
       runs,
-      sourceOf,
+      decoder,
+      sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: 2 ** 24 }),
       openEngine: openInNode,
       probe: () => Promise.reject(new Error('not asked for')),
       firstWeights: (wanted, progress) => firstWeights(wanted, offline, progress),
@@ -94,10 +94,7 @@ export function computer(runs: RunStore = memoryRunStore(), demo: ReadonlyMap<st
     now: () => 0,
   });
   const { importWeights } = weights;
-  const ofEngine = modelCommands(
-    { datasets, runs, decoder, sourceOf, openEngine: openInNode, importWeights },
-    () => undefined,
-  );
+  const ofEngine = modelCommands({ datasets, runs, decoder, openEngine: openInNode, importWeights }, () => undefined);
   const { openCheckpoint } = ofEngine;
   const demoFolder = {
     read: (path: string): Promise<Uint8Array> => {
