@@ -8,7 +8,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { aptInstall, isRootOnDebian } from './system.mjs';
 
@@ -21,14 +21,20 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 const missing = options.complete ? 'failed' : 'skipped';
 const pip = pythonWith('python', 'requirements.txt');
 const torch = pythonWithTorch();
-const ignite = torch.missing || pip.missing ? null : igniteFolder();
+const withoutTorch = torch.missing || pip.missing;
+// Both for Debian's torch and without what they name as theirs, which would bring another one.
+const ignite = withoutTorch ? null : folderWith('ignite', ['pytorch-ignite==0.5.0.post2', 'packaging==26.3']);
+const timm = withoutTorch ? null : folderWith('timm', ['timm==1.0.31']);
 
 for (const name of readdirSync(scripts).sort()) {
   const text = /^make_.*\.py$/.test(name) ? readFileSync(join(scripts, name), 'utf8') : '';
   // The others make what cannot be made again to the byte.
   if (!/--check|^(import|from) fixture\b/m.test(text)) continue;
   const needsTorch = /^\s*(import|from) torch/m.test(text);
-  judge(`${name} --check`, needsTorch ? torch : pip, [join(scripts, name), '--check']);
+  const needsTimm = /^import timm/m.test(text);
+  const python = needsTorch ? torch : pip;
+  const here = needsTimm && !timm && !python.missing ? { missing: 'timm could not be installed' } : python;
+  judge(`${name} --check`, here, [join(scripts, name), '--check']);
 }
 
 // What TypeScript writes, Python's safetensors reads: a unit test that waits for a Python.
@@ -62,7 +68,8 @@ process.exit(total.failed > 0 ? 1 : 0);
 function judge(title, python, args) {
   if (python.missing) return count(missing, title, python.missing);
   const start = performance.now();
-  const env = python === torch && ignite ? { ...process.env, PYTHONPATH: ignite } : process.env;
+  const folders = [ignite, timm].filter(Boolean).join(delimiter);
+  const env = python === torch && folders !== '' ? { ...process.env, PYTHONPATH: folders } : process.env;
   const result = spawnSync(python.path, args, { cwd: root, env, encoding: 'utf8', timeout: 300_000 });
   const seconds = `${((performance.now() - start) / 1000).toFixed(0)} s`;
   const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim();
@@ -115,10 +122,12 @@ function pythonWithTorch() {
   return works() ? { path } : { missing: `torch could not be installed (${failure ?? 'it does not import'})` };
 }
 
-/** pytorch-ignite (pure Python) for Debian's torch; null where it can't be had: make_pytorch_files.py says what it then left out. */
-function igniteFolder() {
-  const folder = join(root, '.cache', 'ignite');
-  const wanted = ['pytorch-ignite==0.5.0.post2', 'packaging==26.3'];
+/**
+ * Packages in pure Python, each as it is named here, in .cache/NAME; null where they can't be had: make_pytorch_files.py says what it
+ * then left out.
+ */
+function folderWith(name, wanted) {
+  const folder = join(root, '.cache', name);
   const stamp = join(folder, 'installed.txt');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted.join('\n')) return folder;
   const args = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '--upgrade', '--target'];

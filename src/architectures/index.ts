@@ -1,3 +1,4 @@
+import { withBatchNormEps } from '../graph/batchNormEps.ts';
 import type { Graph } from '../graph/types.ts';
 import { architecture as densenet121 } from './densenet121/index.ts';
 import { architecture as mobilenetV3Small } from './mobilenet_v3_small/index.ts';
@@ -16,7 +17,12 @@ export const architectures: Readonly<Record<ArchitectureName, Architecture>> = {
   tiny,
 };
 
+export interface GraphOptions {
+  /** Of weights that were trained with another eps than the backbone's own; null or absent: its own. */
+  readonly batchNormEps?: number | null | undefined;
+}
+
 /** The training graph of a backbone with a head for `classes` classes. */
-export function buildGraph(name: ArchitectureName, classes: number): Graph {
-  return architectures[name].build(classes);
+export function buildGraph(name: ArchitectureName, classes: number, { batchNormEps }: GraphOptions = {}): Graph {
+  return withBatchNormEps(architectures[name].build(classes), batchNormEps);
 }

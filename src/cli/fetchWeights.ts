@@ -5,15 +5,16 @@ import { nearestOf } from '../config/describe.ts';
 import { writeWhole } from '../platform/node/atomicWrite.ts';
 import { WeightsUnavailableError } from '../weights/errors.ts';
 import { loadPretrained, type PretrainedOptions } from '../weights/pretrained.ts';
+import { isPyTorchFile } from '../weights/pytorch/container.ts';
 import { writeSafetensors } from '../weights/safetensors.ts';
-import { weightSources } from '../weights/sources.ts';
+import { downloadable, weightSources } from '../weights/sources.ts';
 import type { WeightCache, WeightRecord } from '../weights/types.ts';
 import type { Command } from './command.ts';
 import { UsageError, WeightsNotFetchedError } from './errors.ts';
 import { readFlags } from './flags.ts';
 import { bar, terminal, type Terminal } from './terminal.ts';
 import { besideFile } from './weights.ts';
-import { megabytes } from './words.ts';
+import { duration, megabytes } from './words.ts';
 
 const known = architectureNames.filter((name) => weightSources[name].length > 0);
 
@@ -49,7 +50,7 @@ function wantedOf(names: readonly string[]): ArchitectureName[] {
 }
 
 /**
- * Downloads to `path`, checked, under torchvision's names. What is there already is replaced only by a whole, checked file. Throws
+ * Downloads to `path`, checked, as safetensors. What is there already is replaced only by a whole, checked file. Throws
  * `WeightsNotFetchedError`, `ChecksumError`, `DiskFullError`.
  */
 export async function fetchWeights(
@@ -70,10 +71,11 @@ export async function fetchWeights(
     cache: once,
     base: null,
     now: Date.now(),
-    onProgress: ({ doneBytes, totalBytes }) => {
+    onProgress: ({ doneBytes, totalBytes, secondsLeft, waiting }) => {
       const share = totalBytes === null ? '' : `${bar(doneBytes / totalBytes, 20)} `;
       const of = totalBytes === null ? '' : ` of ${megabytes(totalBytes)}`;
-      out.status(`${architecture} ${share}${megabytes(doneBytes)}${of}`);
+      const left = secondsLeft === null ? '' : `, ${duration(secondsLeft)} left`;
+      out.status(`${architecture} ${share}${megabytes(doneBytes)}${of}${waiting === null ? left : `. ${waiting} …`}`);
     },
   }).catch((error: unknown) => {
     throw error instanceof WeightsUnavailableError
@@ -81,10 +83,13 @@ export async function fetchWeights(
       : error;
   });
   out.status('');
-  const source = (options.sources ?? weightSources[architecture]).find(({ url }) => url === record.url);
-  // The page takes what lies beside it as it is: under torchvision's names.
+  const sources = options.sources ?? downloadable(architecture, false);
+  const source = sources.find(({ url }) => url === record.url);
+  // The name of the file beside the page says safetensors; what is one already stays as it is: its checksum can be told.
   const bytes =
-    source?.rename || fetched === undefined ? writeSafetensors(file.tensors, { format: 'pt' }) : fetched.bytes;
+    fetched === undefined || isPyTorchFile(fetched.bytes)
+      ? writeSafetensors(file.tensors, { format: 'pt', ...file.metadata })
+      : fetched.bytes;
   await writeWhole(path, bytes);
   out.line(`${record.name} → ${path} (${megabytes(bytes.length)})`);
   out.line(

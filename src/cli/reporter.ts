@@ -97,7 +97,13 @@ export function reporter(out: Terminal, options: { readonly verbose: boolean }) 
         case 'progress':
           if (event.what === 'weights' && event.done > 0) {
             const rest = `${megabytes(event.done)}${event.total === null ? '' : ` of ${megabytes(event.total)}`}`;
-            progress('Weights', event.done, event.total, rest);
+            const left = event.secondsLeft == null ? '' : `, ${duration(event.secondsLeft)} left`;
+            progress(
+              'Weights',
+              event.done,
+              event.total,
+              rest + (event.waiting == null ? left : `. ${event.waiting} …`),
+            );
             plainly(`Weights: ${rest}`);
           } else {
             out.status(

@@ -18,6 +18,7 @@ import { WeightsUnavailableError } from '../weights/errors.ts';
 import { weightSources } from '../weights/sources.ts';
 import { membersOfImported } from '../weights/imported.ts';
 import { loadPretrained } from '../weights/pretrained.ts';
+import type { WeightsProgress } from '../training/inputs.ts';
 import type { DownloadProgress, WeightCache } from '../weights/types.ts';
 import { datasetCommands } from '../workers/datasetCommands.ts';
 import { demoCommands } from '../workers/demoCommands.ts';
@@ -76,10 +77,11 @@ export function openSession(options: SessionOptions) {
     /** Makes sure of pretrained weights before minutes go into images. Throws `NoPretrainedWeightsError`, `DownloadCancelledError`. */
     bringPretrained: async (
       architecture: ArchitectureName,
-      progress: (done: number, total: number | null) => void,
+      progress: WeightsProgress,
       signal: AbortSignal,
     ): Promise<void> => {
-      const onProgress = ({ doneBytes, totalBytes }: DownloadProgress): void => progress(doneBytes, totalBytes);
+      const onProgress = ({ doneBytes, totalBytes, ...more }: DownloadProgress): void =>
+        progress(doneBytes, totalBytes, more);
       const options = { ...weights, now: Date.now(), onProgress, signal };
       await inOurWords(architecture, loadPretrained(architecture, options));
     },

@@ -5,6 +5,7 @@ import { lockFolder } from '../platform/node/folderLock.ts';
 import { finishSettingAside, putBack, setAside } from '../platform/node/previousRuns.ts';
 import { eventLine } from '../platform/node/runEventText.ts';
 import { StoppedBeforeFirstStepError } from '../training/errors.ts';
+import type { WeightsProgress } from '../training/inputs.ts';
 import type { RunRecord, RunStore } from '../training/types.ts';
 import { DownloadCancelledError } from '../weights/errors.ts';
 import type { Command } from './command.ts';
@@ -165,8 +166,8 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
     void session.trainer.suspend(null);
   });
   try {
-    const fetching = (done: number, total: number | null): void =>
-      report.training({ at: Date.now(), type: 'progress', what: 'weights', done, total });
+    const fetching: WeightsProgress = (done, total, more) =>
+      report.training({ at: Date.now(), type: 'progress', what: 'weights', done, total, ...more });
     if (old === null && start === null && config.model.pretrained)
       await session.bringPretrained(config.model.architecture, fetching, stopping.signal);
     const work = { config, session, runs, images, say, signals };

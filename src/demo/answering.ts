@@ -40,8 +40,8 @@ interface Opened {
 
 /** The model on a device of this computer; one that was lost or failed is given up, and opened anew for the next image. */
 export function answering(description: ModelDescription, weights: Uint8Array, platform: Platform): Answering {
-  const { architecture, labels, imageSize: size, geometry, mean, std } = description;
-  const graph = buildGraph(architecture, labels.length);
+  const { architecture, batchNormEps, labels, imageSize: size, geometry, mean, std } = description;
+  const graph = buildGraph(architecture, labels.length, { batchNormEps });
   const { tensors } = readSafetensors(weights);
   const decoder = checkedDecoder(platform.decoder);
   let opened: Promise<Opened> | null = null;

@@ -12,13 +12,13 @@ export function exportInput(
   config: RunConfig,
   test: ExportInput['metadata']['test'],
 ): ExportInput {
-  const { dataset, weights, members } = checkpoint;
+  const { dataset, weights, members, batchNormEps } = checkpoint;
   const { output, data } = config;
   const architecture = checkpoint.architecture as ArchitectureName;
   const { mean, std } = architectures[architecture];
   return {
     name: output.model_name,
-    graph: buildGraph(architecture, dataset.classes.length),
+    graph: buildGraph(architecture, dataset.classes.length, { batchNormEps }),
     weights,
     labels: dataset.classes,
     ...(members && { members }),

@@ -4,6 +4,7 @@ import { DeviceLostError } from '../engine/errors.ts';
 import type { Engine, Network, NetworkOptions } from '../engine/types.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
+import { batchNormEpsOf, withBatchNormEps } from '../graph/batchNormEps.ts';
 import type { Graph } from '../graph/types.ts';
 import { partMomentum, trainingBatches } from './batches.ts';
 import { readCheckpoint } from './checkpoint.ts';
@@ -57,11 +58,12 @@ export async function attemptRun(attempt: Attempt): Promise<'completed' | 'stopp
 }
 
 async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'completed' | 'stopped'> {
-  const { emit, from, split, graph, control, store, stepsPerEpoch } = attempt;
+  const { emit, from, split, control, store, stepsPerEpoch } = attempt;
   const { config } = attempt.record();
   const { training, data } = config;
 
   const first = from ?? (await firstWeights(attempt));
+  const graph = withBatchNormEps(attempt.graph, first.batchNormEps);
   // A stop before anything was learnt leaves nothing to keep or to judge.
   if (control.stopping && from === null) throw new StoppedBeforeFirstStepError();
   if (control.suspending) return 'stopped';
@@ -130,6 +132,7 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
         images: split.train,
         describe: {
           architecture: graph.architecture,
+          batchNormEps: batchNormEpsOf(graph),
           origin: 'origin' in first ? first.origin : { kind: 'checkpoint', epoch: 0 },
           batchnormBatch,
           counts: sizesOf(split),
@@ -163,7 +166,7 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
 async function firstWeights({ firstWeights, emit, control }: Attempt) {
   emit({ type: 'progress', what: 'weights', done: 0, total: null });
   const first = await firstWeights(
-    (done, total) => emit({ type: 'progress', what: 'weights', done, total }),
+    (done, total, more) => emit({ type: 'progress', what: 'weights', done, total, ...more }),
     control.signal,
   );
   emit({ type: 'weightsReady', origin: first.origin, warnings: first.warnings });

@@ -1,7 +1,13 @@
 import { sizesOf } from '../dataset/split.ts';
 import type { Tensor, Weights } from '../graph/types.ts';
 import { NotSafetensorsError } from '../weights/errors.ts';
-import { CHECKPOINT_METADATA, membersSchema, OPTIMISER_PREFIX } from '../weights/metadata.ts';
+import {
+  batchNormEpsMetadata,
+  batchNormEpsSchema,
+  CHECKPOINT_METADATA,
+  membersSchema,
+  OPTIMISER_PREFIX,
+} from '../weights/metadata.ts';
 import { readSafetensors, writeSafetensors } from '../weights/safetensors.ts';
 import { z } from '../zod.ts';
 import { CheckpointUnreadableError } from './errors.ts';
@@ -18,6 +24,8 @@ export function writeCheckpoint(checkpoint: Checkpoint): Uint8Array<ArrayBuffer>
   for (const [name, tensor] of optimiser.moments) tensors.set(OPTIMISER_PREFIX + name, tensor);
   return writeSafetensors(tensors, {
     format: 'pt',
+    // For whoever reads it as a plain weights file.
+    ...batchNormEpsMetadata(rest.batchNormEps),
     [CHECKPOINT_METADATA]: JSON.stringify({ ...rest, optimiser: { step: optimiser.step } }),
   });
 }
@@ -64,6 +72,7 @@ const schema = z.object({
     classes: z.array(z.string()).min(1),
   }),
   architecture: z.string(),
+  batchNormEps: batchNormEpsSchema.nullish(),
   origin: z.looseObject({ kind: z.enum(['random', 'pretrained', 'file', 'checkpoint']) }),
   batchnormBatch: z.int().positive(),
   history: z.array(

@@ -8,7 +8,8 @@ import type { ArchitectureName } from '../architectures/settings.ts';
 export type WeightsOrigin =
   | { readonly kind: 'random'; readonly seed: number }
   | { readonly kind: 'pretrained'; readonly name: string; readonly sha256: string; readonly verified: boolean }
-  | { readonly kind: 'file'; readonly name: string; readonly sha256: string }
+  /** `verified`: a checksum that is known, or the one in its name, was met; absent in events of older pages. */
+  | { readonly kind: 'file'; readonly name: string; readonly sha256: string; readonly verified?: boolean }
   | { readonly kind: 'checkpoint'; readonly epoch: number };
 
 export interface EpochMetrics {
@@ -64,6 +65,9 @@ export type RunEvent = { readonly at: number } & (
       readonly what: 'device' | 'weights' | 'first step';
       readonly done: number;
       readonly total: number | null;
+      /** Of a download: until it is whole, null until it can be told; and what is being waited for, null while bytes come. */
+      readonly secondsLeft?: number | null;
+      readonly waiting?: string | null;
     }
   | { readonly type: 'epochStarted'; readonly epoch: number }
   | {

@@ -6,8 +6,22 @@ import type { Control } from './control.ts';
 import type { RunEvent, WeightsOrigin } from './events.ts';
 import type { RunRecord, RunStore } from './types.ts';
 
+/** Bytes; `more`: of a download. */
+export type WeightsProgress = (
+  done: number,
+  total: number | null,
+  more?: {
+    /** Null until it can be told. */
+    readonly secondsLeft: number | null;
+    /** What broke and when it is tried again; null while bytes come. */
+    readonly waiting: string | null;
+  },
+) => void;
+
 export interface FirstWeights {
   readonly weights: Weights;
+  /** The eps that the batch norms must have for these weights; null or absent: the graph's. */
+  readonly batchNormEps?: number | null;
   readonly origin: WeightsOrigin;
   readonly warnings: readonly string[];
 }
@@ -26,7 +40,7 @@ export interface RunInputs {
   readonly statistics: ChannelStatistics;
   openEngine(): Promise<Engine>;
   /** Pretrained, from a file, or random; with a new head. Called for a run that has no checkpoint; `signal`: stopped. */
-  firstWeights(progress: (done: number, total: number | null) => void, signal: AbortSignal): Promise<FirstWeights>;
+  firstWeights(progress: WeightsProgress, signal: AbortSignal): Promise<FirstWeights>;
   readonly store: RunStore;
   /** Live events; the log is stored beside. */
   readonly emit: (event: RunEvent) => void;

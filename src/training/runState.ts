@@ -42,7 +42,13 @@ export interface RunState {
   readonly stepsPerEpoch: number;
   readonly adapter: AdapterReport | null;
   readonly weights: { readonly origin: WeightsOrigin; readonly warnings: readonly string[] } | null;
-  readonly preparing: { readonly what: string; readonly done: number; readonly total: number | null } | null;
+  readonly preparing: {
+    readonly what: string;
+    readonly done: number;
+    readonly total: number | null;
+    readonly secondsLeft: number | null;
+    readonly waiting: string | null;
+  } | null;
   /** The epoch under way (or the last one), and the step in it; 0 before the first. */
   readonly epoch: number;
   readonly step: number;
@@ -140,7 +146,13 @@ function apply(state: Draft, event: RunEvent): void {
       for (const warning of event.warnings) once(warning, 'warning');
       return;
     case 'progress':
-      state.preparing = { what: event.what, done: event.done, total: event.total };
+      state.preparing = {
+        what: event.what,
+        done: event.done,
+        total: event.total,
+        secondsLeft: event.secondsLeft ?? null,
+        waiting: event.waiting ?? null,
+      };
       return;
     case 'epochStarted':
       state.status = 'training';

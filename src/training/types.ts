@@ -95,6 +95,8 @@ export interface Checkpoint {
   readonly config: RunConfig;
   readonly dataset: RunDataset;
   readonly architecture: string;
+  /** What the batch norms of its network add to a variance; absent in older ones: as the architecture does. */
+  readonly batchNormEps?: number | null;
   readonly origin: WeightsOrigin;
   /** Images that BatchNorm saw at once. */
   readonly batchnormBatch: number;

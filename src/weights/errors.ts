@@ -1,4 +1,5 @@
 import { UserError } from '../errors.ts';
+import { misfitInWords, type Misfit } from './misfit.ts';
 
 const nothingChanged = 'Nothing was changed: the weights in use before are still in use.';
 
@@ -42,17 +43,32 @@ export class LabelsDoNotFitError extends UserError {
 
 /** Names or shapes belong to another network. */
 export class WrongArchitectureError extends UserError {
-  constructor(wanted: string, looksLike: string | null, details: string) {
+  constructor(
+    wanted: string,
+    found: {
+      /** The network that the file fits; null: none. */
+      readonly is: string | null;
+      /** How it differs from the wanted one. */
+      readonly misfit: Misfit;
+      /** The one of which it has the largest share; undefined where it has nothing of any. */
+      readonly nearest?: (Pick<Misfit, 'fitting' | 'wanted'> & { readonly architecture: string }) | undefined;
+    },
+  ) {
+    const { is, misfit, nearest } = found;
+    const likeness =
+      nearest === undefined
+        ? 'Not one of its tensors belongs to a network that this app knows.'
+        : `It looks most like ${nearest.architecture}: ${nearest.fitting} of its ${nearest.wanted} tensors are there.`;
     super(
-      looksLike === null
-        ? `These weights do not fit ${wanted}: ${details}.`
-        : `These are weights of ${looksLike}, not of ${wanted}.`,
+      is === null
+        ? `These weights do not fit ${wanted}: ${misfitInWords(misfit)}. ${likeness}`
+        : `These are weights of ${is}, not of ${wanted}.`,
       {
         kept: nothingChanged,
         remedy:
-          looksLike === null
-            ? `Choose a file with torchvision's names for ${wanted}.`
-            : `Set model.architecture to ${looksLike}, or choose a file for ${wanted}.`,
+          is === null
+            ? `Choose a file for ${wanted} with torchvision's or timm's names.`
+            : `Set model.architecture to ${is}, or choose a file for ${wanted}.`,
       },
     );
   }
@@ -72,26 +88,62 @@ export class FoldedBatchNormError extends UserError {
   }
 }
 
-/** A downloaded file isn't the one that was meant. */
+/** A downloaded file isn't the one that was meant. `expected`: its SHA-256, or how that begins. */
 export class ChecksumError extends UserError {
   constructor(url: string, expected: string, found: string) {
-    super(`The weights from ${url} are not the expected ones: SHA-256 ${found}, expected ${expected}.`, {
+    const begins = expected.length < found.length ? 'one that begins with ' : '';
+    super(`The weights from ${url} are not the expected ones: SHA-256 ${found}, expected ${begins}${expected}.`, {
       kept: 'The download was thrown away; what was stored before is untouched.',
       remedy: 'Try again on another network; if it happens again, the file was changed: drop a file that you trust.',
     });
   }
 }
 
+/**
+ * A file from this computer is named as torchvision names its own, `NAME-xxxxxxxx.pth` with the first digits of the SHA-256, and has
+ * another one. `url`: where the file of this name lies, if it is a known one.
+ */
+export class ChecksumInNameError extends UserError {
+  constructor(name: string, digits: string, found: string, url: string | null) {
+    super(
+      `“${name}” is not the file that its name speaks of: its SHA-256 begins with ${found.slice(0, digits.length)}, and a name that ` +
+        `ends in -${digits}.pth says ${digits}.`,
+      {
+        kept: nothingChanged,
+        remedy:
+          (url === null ? 'Download or copy it again' : `Download it again, from ${url}`) +
+          ': it was damaged or changed on its way. If these digits stand for something else, or the file was changed on purpose, ' +
+          'give it a name without them: it is then taken unverified.',
+      },
+    );
+  }
+}
+
 /** Pretrained weights are neither stored here nor to be had from the network. */
 export class WeightsUnavailableError extends UserError {
-  constructor(architecture: string, attempts: readonly string[], cause?: unknown) {
+  constructor(
+    architecture: string,
+    attempts: readonly string[],
+    more: {
+      /** A file that the user can download by hand and drop. */
+      readonly byHand?: string | undefined;
+      /** Whether a part of a download waits for the next try. */
+      readonly begun?: boolean;
+      readonly cause?: unknown;
+    } = {},
+  ) {
+    const { byHand, begun = false, cause } = more;
     super(
       `No pretrained weights for ${architecture} could be had` +
         (attempts.length === 0 ? ': no address is known for them.' : ` (${attempts.join('; ')}).`),
       {
-        kept: 'Nothing was changed.',
+        kept: begun
+          ? 'Nothing was changed. What had arrived is kept until the page is closed: another start goes on from there.'
+          : 'Nothing was changed.',
         remedy:
-          `Drop a .safetensors file with torchvision's names for ${architecture}, ` +
+          (byHand === undefined ? '' : `Download ${byHand} in a tab of its own and drop it here; or drop `) +
+          (byHand === undefined ? 'Drop a' : 'another') +
+          ` .safetensors or .pth file with torchvision's names for ${architecture}, ` +
           'connect to the internet and try again, or train from a random initialisation (model.pretrained: false).',
         cause,
       },

@@ -2,6 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Members } from '../dataset/types.ts';
 import type { Graph, Weights } from '../graph/types.ts';
+import { isVouchedFor } from './checksumInName.ts';
 import { LabelsDoNotFitError, WeightsUnavailableError } from './errors.ts';
 import { fits, matchWeights } from './match.ts';
 import { membersInFile, readWeightsFile, type WeightsFile } from './readWeights.ts';
@@ -18,8 +19,8 @@ export interface GivenWeights {
 }
 
 /**
- * Reads, checks and keeps a file that the user chose. Throws `NotSafetensorsError`, `PyTorchFileError`, `WrongArchitectureError`,
- * `LabelsDoNotFitError`, `StorageFullError`; nothing is kept then.
+ * Reads, checks and keeps a file that the user chose. Throws `ChecksumInNameError`, `NotSafetensorsError`, `PyTorchFileError`,
+ * `WrongArchitectureError`, `LabelsDoNotFitError`, `StorageFullError`; nothing is kept then.
  * `graph`: of the wanted architecture, any number of classes; null: the first of `candidates` (one of every architecture) that
  * it fits.
  */
@@ -32,6 +33,9 @@ export async function importWeights(
   },
   cache: WeightCache,
 ): Promise<WeightRecord> {
+  const digest = bytesToHex(sha256(given.bytes));
+  // First: what is damaged may be none of the things that it is said to be.
+  const verified = isVouchedFor(given.name, digest);
   const file = readWeightsFile(given.bytes);
   const { candidates } = network;
   const graph = network.graph ?? candidates.find((one) => fits(one, file)) ?? nearest(candidates, file);
@@ -41,7 +45,6 @@ export async function importWeights(
   const rows = matched.classesInFile;
   if (given.labels != null && (given.labels.length !== rows || new Set(given.labels).size !== rows))
     throw new LabelsDoNotFitError(given.labels.length, rows);
-  const digest = bytesToHex(sha256(given.bytes));
   const record: WeightRecord = {
     schema: 1,
     key: `${prefix}${digest.slice(0, 16)}`,
@@ -49,7 +52,7 @@ export async function importWeights(
     architecture: graph.architecture,
     url: null,
     sha256: digest,
-    verified: false,
+    verified,
     classes: rows,
     labels,
     warnings: labels === null ? [...matched.warnings, LABELS_UNKNOWN] : matched.warnings,

@@ -1,8 +1,11 @@
-import { parametersOf, sizeOf } from '../graph/parameters.ts';
+import { batchNormEpsOf } from '../graph/batchNormEps.ts';
+import { parametersOf } from '../graph/parameters.ts';
 import type { Graph, Tensor, Weights } from '../graph/types.ts';
 import { FoldedBatchNormError, WrongArchitectureError } from './errors.ts';
-import { adaptBatchNormEps } from './batchNormEps.ts';
 import { matchHead, type MatchedHead } from './matchHead.ts';
+import { BATCH_NORM_EPS_METADATA, batchNormEpsIn } from './metadata.ts';
+import { isNoMisfit, misfitOf, type Misfit } from './misfit.ts';
+import { underTorchvisionNames, type Named } from './names.ts';
 import type { WeightsFile } from './readWeights.ts';
 
 export interface MatchOptions {
@@ -19,6 +22,8 @@ export interface MatchOptions {
 export interface MatchedWeights {
   /** Exactly the graph's parameters and running statistics. */
   readonly weights: Weights;
+  /** The eps with which these weights are right: the graph that they are put into must have it. Null: no batch norms. */
+  readonly batchNormEps: number | null;
   /** What became of the file's own head. */
   readonly head: Omit<MatchedHead, 'weights' | 'warnings'>;
   /** Classes that the file's own head tells apart; null where it has none. */
@@ -33,26 +38,23 @@ export const foldedBatchNormWarning =
   'train the head only; training all layers from it falls to chance.';
 
 /**
- * Fills `graph` from a file with torchvision's names. `num_batches_tracked`, a `module.` or `model.` before every name
- * (DataParallel, Lightning) and the old names of DenseNet (`norm.1`) are seen to. The head is filled row by row: labels that the
- * file knows keep theirs (`matchHead`). Throws `WrongArchitectureError`.
+ * Fills `graph` from a file with torchvision's or timm's names (`underTorchvisionNames`), wherever it came from. The head is filled
+ * row by row: labels that the file knows keep theirs (`matchHead`). Throws `WrongArchitectureError`.
  */
 export function matchWeights(
   file: Pick<WeightsFile, 'tensors' | 'metadata' | 'labels'>,
   options: MatchOptions,
 ): MatchedWeights {
   const { graph, labels, initialHead, candidates } = options;
-  const tensors = canonicalNames(file.tensors);
-  const misfit = misfitOf(graph, tensors);
-  if (misfit !== null) {
-    const other = candidates.find((candidate) => misfitOf(candidate, tensors) === null);
-    throw new WrongArchitectureError(graph.architecture, other?.architecture ?? null, misfit);
-  }
+  const named = underTorchvisionNames(file.tensors);
+  const { tensors } = named;
+  const misfit = misfitOf(graph, named);
+  if (!isNoMisfit(misfit)) throw otherNetwork(graph, misfit, named, candidates);
   const warnings: string[] = [];
   const folded = hasFoldedBatchNorms(graph, tensors);
   if (folded) warnings.push(foldedBatchNormWarning);
-  const adapted = adaptBatchNormEps(graph, tensors, file.metadata);
-  if (adapted.changed) warnings.push('The batch norms were adapted: this file was made with another epsilon.');
+  const { eps, warnings: aboutEps } = epsFor(graph, named, file.metadata);
+  warnings.push(...aboutEps);
 
   const headWeight = tensors.get(`${graph.head}.weight`);
   const {
@@ -63,13 +65,14 @@ export function matchWeights(
   warnings.push(...aboutHead);
   const weights = new Map<string, Tensor>();
   for (const { name, node } of parametersOf(graph)) {
-    const source = node === graph.head ? headWeights : adapted.tensors;
+    const source = node === graph.head ? headWeights : tensors;
     const tensor = source.get(name);
     if (!tensor) throw new Error(`No values for ${name}`);
     weights.set(name, { shape: tensor.shape, data: tensor.data });
   }
   return {
     weights,
+    batchNormEps: eps,
     head,
     classesInFile: headWeight?.shape[0] ?? null,
     foldedBatchNorms: folded,
@@ -79,7 +82,7 @@ export function matchWeights(
 
 /** Whether a file holds all of a network but for its head, and nothing else. */
 export function fits(graph: Graph, file: Pick<WeightsFile, 'tensors'>): boolean {
-  return misfitOf(graph, canonicalNames(file.tensors)) === null;
+  return isNoMisfit(misfitOf(graph, underTorchvisionNames(file.tensors)));
 }
 
 /** Training all layers from folded batch norms falls to chance (measured with MobileNetV3: 0.10); a new head on top learns. */
@@ -87,66 +90,43 @@ export function assertTrainable(weights: Pick<MatchedWeights, 'foldedBatchNorms'
   if (layers === 'all' && weights.foldedBatchNorms) throw new FoldedBatchNormError();
 }
 
-/** Names as torchvision writes them today. */
-function canonicalNames(tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  const prefix = commonPrefix([...tensors.keys()]);
-  // The pattern of torchvision/models/densenet.py, _load_state_dict.
-  const old = /^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.(?:weight|bias|running_mean|running_var))$/;
-  return new Map(
-    [...tensors]
-      .filter(([name]) => !name.endsWith('.num_batches_tracked'))
-      .map(([name, tensor]) => [name.slice(prefix.length).replace(old, '$1$2'), tensor]),
-  );
+/** What the file says itself goes before what its names tell; else the architecture's own. */
+function epsFor(
+  graph: Graph,
+  named: Named,
+  metadata: Readonly<Record<string, string>>,
+): { readonly eps: number | null; readonly warnings: readonly string[] } {
+  const own = batchNormEpsOf(graph);
+  if (own === null) return { eps: null, warnings: [] };
+  const said = batchNormEpsIn(metadata);
+  const eps = (said === 'wrong' ? null : said) ?? named.batchNormEps ?? own;
+  const wrong = `What this file says of its batch norms’ epsilon (${metadata[BATCH_NORM_EPS_METADATA]}) is none: ${eps} is taken.`;
+  const other =
+    `This file was made with ${eps} as batch norms’ epsilon, where ${graph.architecture} has ${own}: ` +
+    `the run and what is exported of it have ${eps}.`;
+  return { eps, warnings: [...(said === 'wrong' ? [wrong] : []), ...(eps === own ? [] : [other])] };
 }
 
-/** What wrappers put before every name: `module.`, `model.`, or one in the other. */
-function commonPrefix(names: readonly string[]): string {
-  let prefix = '';
-  for (;;) {
-    const next = ['module.', 'model.'].find((one) => names.every((name) => name.startsWith(prefix + one)));
-    if (next === undefined || names.length === 0) return prefix;
-    prefix += next;
-  }
+function otherNetwork(
+  graph: Graph,
+  misfit: Misfit,
+  named: Named,
+  candidates: readonly Graph[],
+): WrongArchitectureError {
+  const others = candidates
+    .filter(({ architecture }) => architecture !== graph.architecture)
+    .map((candidate) => ({ architecture: candidate.architecture, misfit: misfitOf(candidate, named) }));
+  const exact = others.find((one) => isNoMisfit(one.misfit));
+  // Of all of its own tensors a file of that network would have the most here.
+  const nearest = [{ architecture: graph.architecture, misfit }, ...others]
+    .filter((one) => one.misfit.fitting > 0)
+    .sort((a, b) => b.misfit.fitting / b.misfit.wanted - a.misfit.fitting / a.misfit.wanted)[0];
+  return new WrongArchitectureError(graph.architecture, {
+    is: exact?.architecture ?? null,
+    misfit,
+    nearest: nearest && { architecture: nearest.architecture, ...nearest.misfit },
+  });
 }
-
-const headParameters = (graph: Graph) => parametersOf(graph).filter(({ node }) => node === graph.head);
-
-/** Null where everything but the head is there, in the right shape, and nothing else is; else a sentence. */
-function misfitOf(graph: Graph, tensors: ReadonlyMap<string, Tensor>): string | null {
-  const wanted = parametersOf(graph).filter(({ node }) => node !== graph.head);
-  const known = new Set([...wanted, ...headParameters(graph)].map(({ name }) => name));
-  const missing = wanted.filter(({ name }) => !tensors.has(name));
-  const unexpected = [...tensors.keys()].filter((name) => !known.has(name));
-  const misshapen = wanted.filter(({ name, shape }) => tensors.has(name) && !isShape(tensors.get(name), shape));
-  const parts = [
-    listed(
-      'is missing',
-      'are missing',
-      missing.map(({ name }) => name),
-    ),
-    listed('is unknown', 'are unknown', unexpected),
-    listed(
-      'has another shape',
-      'have other shapes',
-      misshapen.map(
-        ({ name, shape }) => `${name} ([${tensors.get(name)?.shape.join(', ')}] for [${shape.join(', ')}])`,
-      ),
-    ),
-  ].filter((part) => part !== null);
-  return parts.length === 0 ? null : parts.join('; ');
-}
-
-function listed(one: string, many: string, names: readonly string[]): string | null {
-  const [first] = names;
-  if (first === undefined) return null;
-  return names.length === 1 ? `${first} ${one}` : `${names.length} tensors ${many}, ${first} among them`;
-}
-
-const isShape = (tensor: Tensor | undefined, shape: readonly number[]) =>
-  tensor !== undefined &&
-  sizeOf(tensor.shape) === sizeOf(shape) &&
-  tensor.shape.length === shape.length &&
-  tensor.shape.every((size, axis) => size === shape[axis]);
 
 function hasFoldedBatchNorms(graph: Graph, tensors: ReadonlyMap<string, Tensor>): boolean {
   const norms = graph.nodes.filter((node) => node.op === 'batchNorm2d');

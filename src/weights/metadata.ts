@@ -1,5 +1,4 @@
 import type { Members } from '../dataset/types.ts';
-import type { Graph } from '../graph/types.ts';
 import { z } from '../zod.ts';
 
 /** Where a checkpoint of ours keeps everything but its tensors, as JSON. */
@@ -19,13 +18,24 @@ export interface WeightsDescription {
 
 export const nothingSaid: WeightsDescription = { labels: null, members: null, architecture: null };
 
-/** `batch_norm_eps` of a weights file: one number where all batch norms agree, else a JSON object by node. */
-export function batchNormEps(graph: Graph): string {
-  const eps = graph.nodes.flatMap((node) => (node.op === 'batchNorm2d' ? [[node.name, node.eps] as const] : []));
-  const [first] = eps;
-  if (first === undefined) return '{}';
-  return eps.every(([, value]) => value === first[1]) ? String(first[1]) : JSON.stringify(Object.fromEntries(eps));
+/** Where a weights file says which eps its batch norms were trained with: a number as text. */
+export const BATCH_NORM_EPS_METADATA = 'batch_norm_eps';
+
+/** What a weights file says of itself with a graph's eps; nothing where the graph has no batch norms. */
+export function batchNormEpsMetadata(eps: number | null | undefined): Readonly<Record<string, string>> {
+  return eps == null ? {} : { [BATCH_NORM_EPS_METADATA]: String(eps) };
 }
+
+/** Null where the file doesn't say, `'wrong'` where what it says is no eps. */
+export function batchNormEpsIn(metadata: Readonly<Record<string, string>>): number | null | 'wrong' {
+  const text = metadata[BATCH_NORM_EPS_METADATA];
+  if (text === undefined) return null;
+  const eps = batchNormEpsSchema.safeParse(Number(text.trim() === '' ? NaN : text));
+  return eps.success ? eps.data : 'wrong';
+}
+
+/** torch allows any; what is no small number above 0 was written by mistake. */
+export const batchNormEpsSchema = z.number().gt(0).lt(1);
 
 const labelsSchema = z.array(z.string());
 const names = z.array(z.string().regex(/^[0-9a-f]{16}$/));

@@ -1,10 +1,12 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { ArchitectureName } from '../architectures/settings.ts';
-import { ChecksumError, DownloadCancelledError, WeightsUnavailableError } from './errors.ts';
 import { UserError } from '../errors.ts';
+import { checksumInName } from './checksumInName.ts';
+import { download, NotDownloaded, PATIENCE, type Part, type Patience } from './download.ts';
+import { ChecksumError, DownloadCancelledError, WeightsUnavailableError } from './errors.ts';
 import { readWeightsFile, type WeightsFile } from './readWeights.ts';
-import { weightSources, type WeightSource } from './sources.ts';
+import { downloadable, weightSources, type Downloadable } from './sources.ts';
 import type { DownloadProgress, WeightCache, WeightRecord } from './types.ts';
 
 export interface PretrainedOptions {
@@ -16,12 +18,15 @@ export interface PretrainedOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds since 1970; given in, so that nothing here reads a clock. */
   readonly now: number;
+  /** Where what has arrived of a download that gave up waits for the next one: in memory, for as long as its owner lives. */
+  readonly parts?: Map<string, Part>;
   /** Only tests put others in. */
-  readonly sources?: readonly WeightSource[];
+  readonly sources?: readonly Downloadable[];
+  readonly patience?: Patience;
 }
 
 export interface PretrainedWeights {
-  /** Under torchvision's names; goes to `matchWeights`. */
+  /** Under the file's own names; goes to `matchWeights`. */
   readonly file: WeightsFile;
   readonly record: WeightRecord;
   readonly fromCache: boolean;
@@ -29,35 +34,33 @@ export interface PretrainedWeights {
 
 /**
  * ImageNet weights of an architecture: what is kept on this computer, else from beside the page, else from the sources; kept then.
- * Throws `WeightsUnavailableError`, `ChecksumError`, `DownloadCancelledError`. A full disk is a warning in the record: the
- * weights are good all the same.
+ * Only a whole file with the right checksum is ever kept. Throws `WeightsUnavailableError`, `ChecksumError`, `DownloadCancelledError`.
+ * A full disk is a warning in the record: the weights are good all the same.
  */
 export async function loadPretrained(
   architecture: ArchitectureName,
   options: PretrainedOptions,
 ): Promise<PretrainedWeights> {
   const key = `pretrained/${architecture}`;
-  const known = options.sources ?? weightSources[architecture];
+  const page = options.base?.startsWith('http') ? options.base : null;
+  const known = options.sources ?? downloadable(architecture, page !== null);
   const sources = options.base === null ? known : [beside(architecture, options.base), ...known];
   const kept = await options.cache.get(key);
   if (kept !== undefined && bytesToHex(sha256(kept.bytes)) === kept.record.sha256) {
-    const source = sources.find(({ url }) => url === kept.record.url);
-    return { file: read(kept.bytes, source), record: kept.record, fromCache: true };
+    return { file: readWeightsFile(kept.bytes), record: kept.record, fromCache: true };
   }
 
   const attempts: string[] = [];
   let cause: unknown;
   for (const source of sources) {
     try {
-      const bytes = await download(source, options);
-      const found = bytesToHex(sha256(bytes));
       // A damaged copy is replaced only by what it was a copy of.
       const pin = kept?.record.url === source.url ? kept.record.sha256 : null;
-      const expected = source.sha256 ?? pin;
-      if (expected !== null && found !== expected) throw new ChecksumError(source.url, expected, found);
-      const file = read(bytes, source);
-      const verified = known.some((one) => one.sha256 === found);
-      const record = await keep({ key, architecture, source, found, verified, bytes }, options);
+      const expected = source.sha256 ?? pin ?? checksumInName(source.url);
+      const { bytes, found } = await checked(source, expected, page, options);
+      const file = readWeightsFile(bytes);
+      const vouched = known.some((one) => one.sha256 === found) || found.startsWith(checksumInName(source.url) ?? '-');
+      const record = await keep({ key, architecture, source, found, verified: vouched, bytes }, options);
       return { file, record, fromCache: false };
     } catch (error) {
       if (error instanceof ChecksumError) throw error;
@@ -66,10 +69,14 @@ export async function loadPretrained(
       cause = error;
     }
   }
-  throw new WeightsUnavailableError(architecture, attempts, cause);
+  throw new WeightsUnavailableError(architecture, attempts, {
+    byHand: page === null ? undefined : weightSources[architecture].find(({ url }) => checksumInName(url))?.url,
+    begun: sources.some(({ url }) => options.parts?.has(url)),
+    cause,
+  });
 }
 
-function beside(architecture: ArchitectureName, base: string): WeightSource {
+function beside(architecture: ArchitectureName, base: string): Downloadable {
   const url = new URL(`weights/${architecture}.safetensors`, base).href;
   const name = base.startsWith('file:')
     ? `public/weights/${architecture}.safetensors`
@@ -77,51 +84,28 @@ function beside(architecture: ArchitectureName, base: string): WeightSource {
   return { name, url, sha256: null, bytes: null, license: '' };
 }
 
-class Refused extends Error {}
-
-async function download(source: WeightSource, options: PretrainedOptions): Promise<Uint8Array<ArrayBuffer>> {
-  const { signal, onProgress } = options;
-  // Called as a plain function: a method call would hand the browser's fetch a wrong `this`.
-  const { fetch } = options;
-  const response = await fetch(source.url, signal ? { signal } : {});
-  if (!response.ok) throw new Refused(`HTTP ${response.status}`);
-  // Hosts of single-page apps answer what they don't have with the page.
-  if (response.headers.get('content-type')?.startsWith('text/html')) throw new Refused('there is no such file');
-  const length = Number(response.headers.get('content-length'));
-  const totalBytes = length > 0 ? length : source.bytes;
-  const chunks: Uint8Array[] = [];
-  let doneBytes = 0;
-  const reader = response.body?.getReader();
-  for (;;) {
-    const next = await reader?.read();
-    if (next === undefined || next.done) break;
-    chunks.push(next.value);
-    doneBytes += next.value.length;
-    onProgress?.({
-      url: source.url,
-      doneBytes,
-      totalBytes: totalBytes === null ? null : Math.max(totalBytes, doneBytes),
-    });
+/** Throws `ChecksumError`. `expected`: the SHA-256, or how it begins; null: any. */
+async function checked(
+  source: Downloadable,
+  expected: string | null,
+  page: string | null,
+  { fetch, signal, onProgress, parts, patience = PATIENCE }: PretrainedOptions,
+): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly found: string }> {
+  for (let round = 1; ; round++) {
+    const options = { fetch, signal, onProgress, page, parts, patience, checked: expected !== null };
+    const { bytes, pieces } = await download(source, options);
+    const found = bytesToHex(sha256(bytes));
+    if (expected === null || found.startsWith(expected)) return { bytes, found };
+    // Put together of pieces of two files, perhaps: once more.
+    if (pieces === 1 || round === 2) throw new ChecksumError(source.url, expected, found);
   }
-  const bytes = new Uint8Array(doneBytes);
-  let position = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, position);
-    position += chunk.length;
-  }
-  return bytes;
-}
-
-function read(bytes: Uint8Array, source: WeightSource | undefined): WeightsFile {
-  const file = readWeightsFile(bytes);
-  return source?.rename ? { ...file, ...source.rename(file) } : file;
 }
 
 async function keep(
   loaded: {
     key: string;
     architecture: string;
-    source: WeightSource;
+    source: Downloadable;
     found: string;
     /** Met a checksum known beforehand; a copy beside the page may too. */
     verified: boolean;
@@ -153,7 +137,7 @@ async function keep(
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Refused) return error.message;
-  if (error instanceof UserError) return 'what came was not a whole safetensors file';
+  if (error instanceof NotDownloaded) return error.message;
+  if (error instanceof UserError) return 'what came was not a whole weights file';
   return 'the connection failed';
 }

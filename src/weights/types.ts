@@ -19,7 +19,7 @@ export interface WeightRecord {
   readonly url: string | null;
   /** Of the bytes, hexadecimal. Pins the file: a later download under the same key must have it. */
   readonly sha256: string;
-  /** Whether a checksum known beforehand was met; false means pinned at the first download. */
+  /** Whether a checksum known beforehand was met, or the one in the file's name; false means pinned at the first download. */
   readonly verified: boolean;
   /** Classes that its head tells apart; null where it has none. */
   readonly classes: number | null;
@@ -46,4 +46,8 @@ export interface DownloadProgress {
   readonly doneBytes: number;
   /** Null where the server doesn't say and the source doesn't know. */
   readonly totalBytes: number | null;
+  /** Null until it can be told. */
+  readonly secondsLeft: number | null;
+  /** What broke and when it is tried again, for the user; null while bytes come. */
+  readonly waiting: string | null;
 }

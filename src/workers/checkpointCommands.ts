@@ -167,7 +167,7 @@ async function countsFor(checkpoint: Checkpoint, datasets: DatasetStore): Promis
  * be missing: an older version did not know them all.
  */
 function checkedGraph(checkpoint: Checkpoint): Graph {
-  const { architecture, config, dataset, epoch, history, optimiser, weights } = checkpoint;
+  const { architecture, batchNormEps, config, dataset, epoch, history, optimiser, weights } = checkpoint;
   const tree = config as unknown as ConfigTree;
   const originOf = () => ({ source: 'checkpoint', place: null });
   const [issue] = issuesOf(tree, { partial: false, originOf }).filter(
@@ -179,7 +179,7 @@ function checkedGraph(checkpoint: Checkpoint): Graph {
   if (history.some((row, i) => row.epoch !== i + 1) || history.length !== epoch)
     throw new CheckpointUnreadableError('its history does not end with its epoch');
 
-  const graph = buildGraph(architecture as ArchitectureName, dataset.classes.length);
+  const graph = buildGraph(architecture as ArchitectureName, dataset.classes.length, { batchNormEps });
   const specs = new Map(parametersOf(graph).map((spec) => [spec.name, spec.shape]));
   const stray = [...weights].find(([name, { shape }]) => !sameShape(specs.get(name), shape))?.[0];
   const lacking = [...specs.keys()].find((name) => !weights.has(name));

@@ -28,7 +28,7 @@ export function demoCommands({ runs, demoFolder, openCheckpoint }: DemoPlatform)
       const record = await runs.read(runId);
       if (record === undefined) throw new NoCheckpointError();
       const { checkpoint, run } = await trainedModel(runs, runId);
-      const { epoch, dataset, config } = checkpoint;
+      const { epoch, dataset, config, batchNormEps } = checkpoint;
       const architecture = checkpoint.architecture as ArchitectureName;
       const { mean, std } = architectures[architecture];
       const report = run.test?.epoch === epoch ? run.test.report : null;
@@ -46,6 +46,7 @@ export function demoCommands({ runs, demoFolder, openCheckpoint }: DemoPlatform)
           name: output.model_name,
           version: output.version,
           architecture,
+          ...(batchNormEps != null && { batchNormEps }),
           labels: [...dataset.classes],
           imageSize: config.data.img_size,
           geometry: config.data.geometry,

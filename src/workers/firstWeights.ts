@@ -3,7 +3,7 @@ import { initialHead, initialWeights } from '../architectures/initialise.ts';
 import { architectureNames, type ArchitectureName } from '../architectures/settings.ts';
 import type { Config } from '../config/schema.ts';
 import type { Graph } from '../graph/types.ts';
-import type { FirstWeights } from '../training/inputs.ts';
+import type { FirstWeights, WeightsProgress } from '../training/inputs.ts';
 import { importWeights, keptWeights, readImported } from '../weights/imported.ts';
 import { assertTrainable, matchWeights } from '../weights/match.ts';
 import { loadPretrained, type PretrainedOptions } from '../weights/pretrained.ts';
@@ -11,7 +11,7 @@ import type { WeightCache, WeightRecord } from '../weights/types.ts';
 import type { Handlers } from './endpoint.ts';
 import type { ModelCommands, StoredWeights } from './protocol.ts';
 
-export interface FirstWeightsPlatform extends Pick<PretrainedOptions, 'cache' | 'base' | 'fetch'> {
+export interface FirstWeightsPlatform extends Pick<PretrainedOptions, 'cache' | 'base' | 'fetch' | 'parts'> {
   now(): number;
 }
 
@@ -30,7 +30,7 @@ export async function firstWeights(
     readonly labels: readonly string[];
   },
   platform: FirstWeightsPlatform,
-  progress: (done: number, total: number | null) => void,
+  progress: WeightsProgress,
   signal?: AbortSignal,
 ): Promise<FirstWeights> {
   const { config, graph, weightsId, labels } = wanted;
@@ -47,7 +47,8 @@ export async function firstWeights(
           ...platform,
           now: platform.now(),
           ...(signal && { signal }),
-          onProgress: ({ doneBytes, totalBytes }) => progress(doneBytes, totalBytes),
+          onProgress: ({ doneBytes, totalBytes, secondsLeft, waiting }) =>
+            progress(doneBytes, totalBytes, { secondsLeft, waiting }),
         })
       : await readImported(weightsId, architecture, platform.cache);
   const matched = matchWeights(file, {
@@ -62,7 +63,8 @@ export async function firstWeights(
   const forgetful = weightsId !== null && file.labels !== null && file.members === null;
   return {
     weights: matched.weights,
-    origin: weightsId === null ? { kind: 'pretrained', name, sha256, verified } : { kind: 'file', name, sha256 },
+    batchNormEps: matched.batchNormEps,
+    origin: { kind: weightsId === null ? 'pretrained' : 'file', name, sha256, verified },
     warnings: [...new Set([...record.warnings, ...matched.warnings, ...(forgetful ? [MEMBERS_UNKNOWN] : [])])],
   };
 }
@@ -97,7 +99,7 @@ export function weightsCommands(cache: WeightCache): WeightsCommands {
 }
 
 function stored(record: WeightRecord): StoredWeights {
-  const { key, name, sha256, architecture, classes, bytes, warnings, url } = record;
+  const { key, name, sha256, architecture, classes, bytes, warnings, url, verified } = record;
   return {
     id: key,
     name,
@@ -108,5 +110,6 @@ function stored(record: WeightRecord): StoredWeights {
     bytes,
     warnings,
     downloaded: url !== null,
+    verified,
   };
 }

@@ -9,8 +9,8 @@ import type { Checkpoint } from '../training/types.ts';
 
 /** A checkpoint's network to predict with; nothing of it is trained. */
 export function networkOf(checkpoint: Checkpoint, engine: Engine): Promise<Network> {
-  const { architecture, config, dataset, weights } = checkpoint;
-  const graph = buildGraph(architecture as ArchitectureName, dataset.classes.length);
+  const { architecture, config, dataset, weights, batchNormEps } = checkpoint;
+  const graph = buildGraph(architecture as ArchitectureName, dataset.classes.length, { batchNormEps });
   const options = networkOptions(graph, config, config.data.batch_size);
   return engine.build(graph, weights, { ...options, trainable: 'head' });
 }

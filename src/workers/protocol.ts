@@ -208,6 +208,8 @@ export interface StoredWeights {
   readonly warnings: readonly string[];
   /** True: fetched by the page, as `model.pretrained` asks; false: a file that the user gave. */
   readonly downloaded: boolean;
+  /** Whether a checksum that is known, or the one in the file's name, was met. */
+  readonly verified: boolean;
 }
 
 export interface ExportedFile {

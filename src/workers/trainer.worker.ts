@@ -20,7 +20,13 @@ const CACHE_BYTES = 512 * 2 ** 20;
 
 const datasets = datasetStore();
 const environment = browserEngineEnvironment();
-const weights = { cache: weightStore(), base: pageAddress(), fetch: fetch.bind(globalThis), now: Date.now };
+const weights = {
+  cache: weightStore(),
+  base: pageAddress(),
+  fetch: fetch.bind(globalThis),
+  now: Date.now,
+  parts: new Map(),
+};
 
 const { endpoint, emit } = createEndpoint<TrainerCommands, TrainerEvent>(
   trainerCommands(

@@ -18,7 +18,7 @@ import {
 } from '../training/errors.ts';
 import { estimate } from '../training/estimate.ts';
 import type { RunEvent } from '../training/events.ts';
-import type { FirstWeights } from '../training/inputs.ts';
+import type { FirstWeights, WeightsProgress } from '../training/inputs.ts';
 import { newRun, runTraining } from '../training/run.ts';
 import type { RunRecord, RunStore } from '../training/types.ts';
 import type { Handlers } from './endpoint.ts';
@@ -43,7 +43,7 @@ export interface TrainerPlatform {
       readonly weightsId: string | null;
       readonly labels: readonly string[];
     },
-    progress: (done: number, total: number | null) => void,
+    progress: WeightsProgress,
     signal: AbortSignal,
   ): Promise<FirstWeights>;
   /** What the model in a weights file was trained, picked and tested with; null where the file doesn't say. */

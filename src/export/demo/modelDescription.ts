@@ -21,6 +21,8 @@ const modelDescription = z.object({
   name: z.string().min(1),
   version: z.string(),
   architecture: z.enum(architectureNames),
+  /** Of the batch norms; absent in older ones: the architecture's own. */
+  batchNormEps: z.number().gt(0).lt(1).optional(),
   /** In the order of the logits. */
   labels: z
     .array(z.string())

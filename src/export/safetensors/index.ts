@@ -1,4 +1,5 @@
-import { batchNormEps, MEMBERS_METADATA } from '../../weights/metadata.ts';
+import { batchNormEpsOf } from '../../graph/batchNormEps.ts';
+import { batchNormEpsMetadata, MEMBERS_METADATA } from '../../weights/metadata.ts';
 import { writeSafetensors } from '../../weights/safetensors.ts';
 import type { ExportedBytes, ExportFormat, ExportInput } from '../types.ts';
 
@@ -9,7 +10,7 @@ export async function exportSafetensors(input: ExportInput): Promise<ExportedByt
   const bytes = writeSafetensors(input.weights, {
     format: 'pt',
     architecture: graph.architecture,
-    batch_norm_eps: batchNormEps(graph),
+    ...batchNormEpsMetadata(batchNormEpsOf(graph)),
     classes: JSON.stringify(labels),
     ...(input.members && { [MEMBERS_METADATA]: JSON.stringify(input.members) }),
     image_size: String(input.imageSize),

@@ -17,7 +17,7 @@ export function checkpoints(options: {
   /** Those that are trained on, indices into the data set. */
   readonly images: readonly number[];
   /** Everything but what the network and the progress know. */
-  readonly describe: Pick<Checkpoint, 'architecture' | 'origin' | 'batchnormBatch' | 'counts'>;
+  readonly describe: Pick<Checkpoint, 'architecture' | 'batchNormEps' | 'origin' | 'batchnormBatch' | 'counts'>;
 }): Handler {
   return {
     epochEnded: async (epoch) => {

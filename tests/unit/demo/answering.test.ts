@@ -4,6 +4,7 @@ import { buildGraph } from '../../../src/architectures/index.ts';
 import { drawSample } from '../../../src/dataset/sample/drawSample.ts';
 import { answering } from '../../../src/demo/answering.ts';
 import { BackendUnavailableError, OutOfMemoryError } from '../../../src/engine/errors.ts';
+import type { ModelDescription } from '../../../src/export/demo/modelDescription.ts';
 import { openInference, type InferenceEngine } from '../../../src/engine/inference.ts';
 import { nodeEngineEnvironment } from '../../../src/platform/node/engineEnvironment.ts';
 import { imageDecoder } from '../../../src/platform/node/imageDecoder.ts';
@@ -18,11 +19,14 @@ const [sample] = drawSample({ seed: 1, classes: 1, train_per_class: 1, test_per_
 const image = new Blob([new Uint8Array(sample!.png)]);
 
 /** The model on real engines; `change` lets one of them fail. */
-async function model(change: (engine: InferenceEngine, opened: number) => InferenceEngine) {
+async function model(
+  change: (engine: InferenceEngine, opened: number) => InferenceEngine,
+  [about, of]: readonly [ModelDescription, Uint8Array] = [description, weights],
+) {
   const environment = await nodeEngineEnvironment({ gpu: false });
   let opened = 0;
   const open = async () => change(await openInference(environment), (opened += 1));
-  return { ...answering(description, weights, { open, decoder: imageDecoder() }), opened: () => opened };
+  return { ...answering(about, of, { open, decoder: imageDecoder() }), opened: () => opened };
 }
 
 /** What is given back is given back in the network's own turn. */
@@ -78,4 +82,24 @@ it('a device that is lost is replaced once, however late it says so', async () =
   await settled();
   await one.answer(image);
   expect(one.opened()).toBe(2);
+});
+
+it('computes with the epsilon that the description says', async () => {
+  const asked = async (about: Partial<ModelDescription>, shift: number): Promise<number[]> => {
+    const tensors = [...formulaWeights(graph)].map(([name, { shape, data }]) => {
+      const shifted = name.endsWith('running_var') ? data.map((value) => value + shift) : data;
+      return [name, { shape, data: shifted }] as const;
+    });
+    const bytes = writeSafetensors(new Map(tensors), {});
+    const one = await model((engine) => engine, [modelDescription(bytes, about), bytes]);
+    return (await one.answer(image)).classes.map(({ probability }) => probability);
+  };
+  const [without, said, byHand] = await Promise.all([
+    asked({}, 0),
+    asked({ batchNormEps: 0.25 }, 0),
+    // √(v + 0.25) = √((v + 0.25 − 0.00001) + 0.00001)
+    asked({}, 0.25 - 1e-5),
+  ]);
+  expect(Math.abs(said[0]! - without[0]!)).toBeGreaterThan(1e-3);
+  said.forEach((probability, i) => expect(probability).toBeCloseTo(byHand[i]!, 5));
 });

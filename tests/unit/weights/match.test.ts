@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { parametersOf, sizeOf } from '../../../src/graph/parameters.ts';
 import type { Graph, Tensor } from '../../../src/graph/types.ts';
 import { weightStore } from '../../../src/platform/node/weightStore.ts';
 import {
+  ChecksumInNameError,
   FoldedBatchNormError,
   LabelsDoNotFitError,
   WeightsUnavailableError,
@@ -19,8 +21,6 @@ import { assertTrainable, matchWeights } from '../../../src/weights/match.ts';
 import { describedBy } from '../../../src/weights/metadata.ts';
 import type { WeightsFile } from '../../../src/weights/readWeights.ts';
 import { readSafetensors, writeSafetensors } from '../../../src/weights/safetensors.ts';
-import { fromTimmMobilenet } from '../../../src/weights/timmMobilenet.ts';
-import timmNames from '../../fixtures/timm_mobilenetv3_small_100.json' with { type: 'json' };
 
 const candidates = architectureNames.map((name) => buildGraph(name, 2));
 
@@ -87,11 +87,32 @@ describe('matching weights to a network', () => {
   it('says what is missing, unknown or misshapen where it fits nothing', () => {
     const tensors = tensorsOf(buildGraph('tiny', 3));
     const without = new Map([...tensors].filter(([name]) => name !== 'features.0.conv.weight'));
-    expect(() => match(fileOf(without), 'tiny')).toThrow('features.0.conv.weight is missing');
+    expect(() => match(fileOf(without), 'tiny')).toThrow(
+      'do not fit tiny: 1 tensor is missing (features.0.conv.weight). It looks most like tiny: 29 of its 30 tensors are there.',
+    );
     const more = new Map(tensors).set('extra', { shape: [1], data: new Float32Array(1) });
-    expect(() => match(fileOf(more), 'tiny')).toThrow('extra is unknown');
+    expect(() => match(fileOf(more), 'tiny')).toThrow('1 tensor is not known to it (extra).');
     const shaped = new Map(tensors).set('features.0.norm.bias', { shape: [15], data: new Float32Array(15) });
-    expect(() => match(fileOf(shaped), 'tiny')).toThrow('features.0.norm.bias ([15] for [16]) has another shape');
+    expect(() => match(fileOf(shaped), 'tiny')).toThrow(
+      '1 tensor has another shape (features.0.norm.bias ([15] for [16]))',
+    );
+  });
+
+  it('names the first few of what is missing and of what is unexpected, and the network that it looks most like', () => {
+    const tensors = tensorsOf(buildGraph('resnet50', 10));
+    const renamed = [...tensors].map(([name, tensor]): [string, Tensor] => [
+      `module.${name.replace('layer1.0.', 'first.')}`,
+      tensor,
+    ]);
+    const file = fileOf(new Map(renamed));
+    expect(() => match(file, 'resnet50')).toThrow(
+      'do not fit resnet50: 20 tensors are missing (layer1.0.conv1.weight, layer1.0.bn1.weight, layer1.0.bn1.bias, …); ' +
+        '20 are not known to it (module.first.conv1.weight, module.first.bn1.weight, module.first.bn1.bias, …). ' +
+        'It looks most like resnet50: 245 of its 265 tensors are there.',
+    );
+    expect(() => match(file, 'tiny')).toThrow('It looks most like resnet50: 245 of its 265 tensors are there.');
+    const nothing = fileOf(new Map([['x', { shape: [1], data: Float32Array.of(1) }]]));
+    expect(() => match(nothing, 'tiny')).toThrow('Not one of its tensors belongs to a network that this app knows.');
   });
 
   it('warns of folded batch norms and refuses to train all layers from them', () => {
@@ -109,31 +130,24 @@ describe('matching weights to a network', () => {
     expect(() => assertTrainable(match(fileOf(tensors), 'tiny'), 'all')).not.toThrow();
   });
 
-  it('adapts batch norms of another epsilon so that they act the same', () => {
-    const tensors = tensorsOf(buildGraph('mobilenet_v3_small', 3));
-    const variance = tensors.get('features.0.1.running_var')!.data;
-    variance.set([0, 1e-4, 2e-3, 5]);
-    const { weights, warnings } = match(fileOf(tensors, { batch_norm_eps: '1e-5' }), 'mobilenet_v3_small');
-    const gamma = tensors.get('features.0.1.weight')!.data[0]!;
-    for (let c = 0; c < 4; c++) {
-      const now = weights.get('features.0.1.weight')!.data[c]!;
-      const v = weights.get('features.0.1.running_var')!.data[c]!;
-      expect(v).toBeGreaterThanOrEqual(0);
-      expect((now / Math.sqrt(v + 1e-3)) * Math.sqrt(variance[c]! + 1e-5)).toBeCloseTo(gamma, 4);
-    }
-    expect(warnings.join()).toContain('epsilon');
-  });
-
-  it('maps timm’s MobileNetV3-Small onto torchvision’s names, one to one', () => {
-    const tensors = new Map(
-      Object.entries(timmNames).map(([name, shape]) => [
-        name,
-        { shape, data: new Float32Array(sizeOf(shape)).fill(1) },
-      ]),
-    );
-    const renamed = { ...fileOf(tensors), ...fromTimmMobilenet(fileOf(tensors)) };
-    expect(renamed.tensors.size).toBe(tensors.size);
-    expect(match(renamed, 'mobilenet_v3_small').classesInFile).toBe(1000);
+  it.each([
+    ['mobilenet_v3_small', '1e-5', 1e-5, 'This file was made with 0.00001'],
+    ['densenet121', '0.001', 1e-3, 'This file was made with 0.001'],
+    ['densenet121', '1e-5', 1e-5, null],
+    ['densenet121', undefined, 1e-5, null],
+    ['mobilenet_v3_small', undefined, 1e-3, null],
+    ['tiny', '-1', 1e-5, 'epsilon (-1) is none: 0.00001 is taken'],
+    ['tiny', '{"features.0.norm":0.1}', 1e-5, 'is none'],
+    ['tiny', '', 1e-5, 'is none'],
+  ] as const)('the eps of a %s that says %s is %d', (name, said, eps, warning) => {
+    const tensors = tensorsOf(buildGraph(name, 3));
+    const found = match(fileOf(tensors, said === undefined ? {} : { batch_norm_eps: said }), name);
+    expect(found.batchNormEps).toBe(eps);
+    if (warning === null) expect(found.warnings).toEqual([]);
+    else expect(found.warnings.join()).toContain(warning);
+    // Nothing is adapted to it.
+    const [norm] = [...tensors.keys()].filter((key) => key.endsWith('running_var'));
+    expect(found.weights.get(norm!)).toEqual(tensors.get(norm!));
   });
 });
 
@@ -187,5 +201,52 @@ describe('imported weights', () => {
     expect(record).toMatchObject({ labels: ['x', 'y', 'z'], warnings: [] });
     expect((await readImported(record.key, 'tiny', cache)).file.labels).toEqual(['x', 'y', 'z']);
     await cache.delete(record.key);
+  });
+});
+
+describe('a file that is named after its checksum', () => {
+  const network = { graph: buildGraph('tiny', 2), candidates, initialHead: (graph: Graph) => initialHead(graph, 0) };
+  const bytes = writeSafetensors(tensorsOf(buildGraph('tiny', 5)));
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const digits = sha256.slice(0, 8);
+  const take = (name: string) => {
+    const cache = weightStore(mkdtempSync(join(tmpdir(), 'named-')));
+    return importWeights({ bytes, name, now: 1 }, network, cache).catch(async (error: unknown) => {
+      expect(await cache.list()).toEqual([]);
+      throw error;
+    });
+  };
+
+  it.each([`tiny-${digits}.pth`, `/home/me/tiny-${digits}.pth`, `tiny-${digits} (1).pth`])(
+    '%s is verified',
+    async (name) => {
+      expect(await take(name)).toMatchObject({ verified: true, sha256, name });
+    },
+  );
+
+  it.each([
+    'tiny.pth',
+    `tiny-${digits}.safetensors`,
+    'tiny-20260131.pth',
+    'tiny-1234567.pth',
+    'checkpoint_deadbeef.pth',
+    'tiny-deadbeefdeadbeef.pth',
+  ])('%s says nothing of it, and is taken unverified', async (name) => {
+    expect(await take(name)).toMatchObject({ verified: false });
+  });
+
+  it('is refused where it is another one, with a way out', async () => {
+    const known = await take('densenet121-a639ec97.pth').catch((error: unknown) => error);
+    expect(known).toBeInstanceOf(ChecksumInNameError);
+    expect((known as Error).message).toContain(
+      `its SHA-256 begins with ${digits}, and a name that ends in -a639ec97.pth says`,
+    );
+    expect((known as ChecksumInNameError).remedy).toContain(
+      'https://download.pytorch.org/models/densenet121-a639ec97.pth',
+    );
+    expect((known as ChecksumInNameError).remedy).toContain('give it a name without them');
+    // No month has this number.
+    await expect(take('mine-20261301.pth')).rejects.toBeInstanceOf(ChecksumInNameError);
+    await expect(take('mine-deadbeef.pth')).rejects.toBeInstanceOf(ChecksumInNameError);
   });
 });

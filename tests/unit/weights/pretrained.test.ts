@@ -5,11 +5,15 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { architectures } from '../../../src/architectures/index.ts';
+import { architectureNames } from '../../../src/architectures/settings.ts';
+import { mayFetch } from '../../../src/hosts.ts';
 import { weightStore } from '../../../src/platform/node/weightStore.ts';
+import { checksumInName } from '../../../src/weights/checksumInName.ts';
 import { ChecksumError, DownloadCancelledError, WeightsUnavailableError } from '../../../src/weights/errors.ts';
 import { loadPretrained, type PretrainedOptions } from '../../../src/weights/pretrained.ts';
 import { writeSafetensors } from '../../../src/weights/safetensors.ts';
-import { weightSources, type WeightSource } from '../../../src/weights/sources.ts';
+import { downloadable, weightSources, type Downloadable } from '../../../src/weights/sources.ts';
 import type { DownloadProgress } from '../../../src/weights/types.ts';
 
 const bytes = writeSafetensors(new Map([['a', { shape: [100_000], data: new Float32Array(100_000).fill(2) }]]));
@@ -44,7 +48,7 @@ const missing: RequestListener = (_, response) => void response.writeHead(404).e
 const hub: RequestListener = (request, response) =>
   request.url?.startsWith('/hub/') ? whole(request, response) : missing(request, response);
 
-const source = (checksum: string | null = sha256): WeightSource => ({
+const source = (checksum: string | null = sha256): Downloadable => ({
   name: 'hub/model',
   url: `${origin}/hub/model.safetensors`,
   sha256: checksum,
@@ -83,7 +87,8 @@ describe('pretrained weights', () => {
     const { record, fromCache } = await load({ onProgress: (step) => progress.push(step) });
     expect(fromCache).toBe(false);
     expect(record).toMatchObject({ name: 'hub/model', verified: true, warnings: [] });
-    expect(progress.at(-1)).toEqual({ url: source().url, doneBytes: bytes.length, totalBytes: bytes.length });
+    const [doneBytes, totalBytes] = [bytes.length, bytes.length];
+    expect(progress.at(-1)).toMatchObject({ url: source().url, doneBytes, totalBytes, waiting: null });
     expect(progress.every(({ doneBytes }, i) => i === 0 || doneBytes > progress[i - 1]!.doneBytes)).toBe(true);
   });
 
@@ -109,7 +114,7 @@ describe('pretrained weights', () => {
     const error = await load().catch((e: unknown) => e);
     expect(error).toBeInstanceOf(WeightsUnavailableError);
     expect((error as WeightsUnavailableError).message).toContain(`${source().url}: HTTP 404`);
-    expect((error as WeightsUnavailableError).remedy).toContain('Drop a .safetensors file');
+    expect((error as WeightsUnavailableError).remedy).toMatch(/drop another .safetensors or .pth file/);
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -121,14 +126,15 @@ describe('pretrained weights', () => {
       response.writeHead(200, headers);
       response.write(bytes.subarray(0, 5000), () => response.destroy());
     };
-    await expect(load()).rejects.toThrow(WeightsUnavailableError);
-    await expect(load()).rejects.toThrow('the connection failed');
+    const patience = { tries: 2, firstWait: 10, longestWait: 10, stall: 30_000 };
+    await expect(load({ patience })).rejects.toThrow(WeightsUnavailableError);
+    await expect(load({ patience })).rejects.toThrow('the connection failed');
     expect(readdirSync(folder)).toEqual([]);
   });
 
   it('keeps nothing of an answer that ends early without saying so', async () => {
     answer = (_request, response) => void response.writeHead(200).end(bytes.subarray(0, 5000));
-    await expect(load({ sources: [source(null)] })).rejects.toThrow('not a whole safetensors file');
+    await expect(load({ sources: [source(null)] })).rejects.toThrow('not a whole weights file');
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -182,12 +188,27 @@ describe('pretrained weights', () => {
     );
   });
 
-  it('names sources over https, checksums whole or null', () => {
-    for (const list of Object.values(weightSources)) {
-      for (const { url, sha256: sum } of list) {
+  it('names sources over https, with the architecture’s normalisation, checksums whole or the digits in their names', () => {
+    for (const [name, list] of Object.entries(weightSources)) {
+      const { mean, std } = architectures[name as keyof typeof architectures];
+      for (const { url, sha256: sum, revision, ...source } of list) {
         expect(url).toMatch(/^https:\/\//);
-        expect(sum === null || /^[0-9a-f]{64}$/.test(sum)).toBe(true);
+        expect(sum === null ? checksumInName(url) : /^[0-9a-f]{64}$/.test(sum)).toBeTruthy();
+        expect([source.mean, source.std]).toEqual([mean, std]);
+        if (revision !== null) expect([/^[0-9a-f]{40}$/.test(revision), url.includes(revision)]).toEqual([true, true]);
+        expect(source.top1).toBeGreaterThan(60);
+        expect(source.license).toMatch(/^(Apache-2.0|BSD-3-Clause)$/);
       }
     }
+  });
+
+  it('lets a page ask only hosts that its policy allows, and nobody download another training of the same network', () => {
+    for (const name of architectureNames) {
+      for (const { url } of downloadable(name, true)) expect(mayFetch(new URL(url), 'http://localhost')).toBe(true);
+      expect(downloadable(name, false).map(({ url }) => url)).not.toContain(
+        'https://download.pytorch.org/models/resnet50-11ad3fa6.pth',
+      );
+    }
+    expect(downloadable('densenet121', false).length).toBe(2);
   });
 });

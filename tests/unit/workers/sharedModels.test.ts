@@ -63,6 +63,7 @@ describe('the zip of a demo page', () => {
       name: 'Pacers',
       version: '2.1.0',
       architecture: 'tiny',
+      batchNormEps: 1e-5,
       labels: dataset.classes,
       imageSize: 32,
       geometry: 'center_crop',
