@@ -96,6 +96,22 @@ const withData: readonly State[] = [
 
 const withRun: readonly State[] = [
   {
+    name: 'Train, the optimiser’s settings, two that don’t go together',
+    reach: async (page) => {
+      await goTo(page, 'Train');
+      await page.getByText('Optimiser').click();
+      await page.getByLabel('Method').selectOption('SGD');
+      await page.getByLabel('Nesterov').check();
+      await page.getByLabel('Momentum').fill('0');
+      await page.getByLabel('Momentum').press('Enter');
+      await expect(page.getByRole('alert').filter({ hasText: 'In use: 0.9.' })).toBeVisible();
+    },
+    leave: async (page) => {
+      await page.getByLabel('Method').selectOption('Adam');
+      await page.getByText('Optimiser').click();
+    },
+  },
+  {
     name: 'Train, before a run, measured',
     reach: async (page) => {
       await goTo(page, 'Train');

@@ -81,6 +81,18 @@ test('from images to a version, and everything deleted again, by keyboard alone'
     await press('ControlOrMeta+a');
     await page.keyboard.type('200');
     await press('Enter');
+    await tabTo(page, 'textbox', 'Learning rate');
+    await press('Tab');
+    await press('Enter');
+    await tabTo(page, 'combobox', 'Method');
+    await page.keyboard.type('SGD');
+    await tabTo(page, 'checkbox', 'Nesterov');
+    await press('Space');
+    await expect(page.getByText('SGD, Nesterov momentum')).toBeVisible();
+    await tabRound(page);
+    await tabTo(page, 'combobox', 'Method');
+    await page.keyboard.type('Adam');
+    await expect(page.getByRole('textbox', { name: 'Momentum' })).toHaveCount(0);
     await tabTo(page, 'button', 'Train 200 epochs');
     await press('Enter');
     await expect(page.getByRole('button', { name: 'Pause' })).toHaveAttribute('aria-disabled', 'false');

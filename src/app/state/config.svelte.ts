@@ -1,6 +1,6 @@
 import baseText from '../../../configs/base.yaml?raw';
 import sampleText from '../../../configs/sample.yaml?raw';
-import { ConfigError, type ConfigIssue } from '../../config/errors.ts';
+import { ConfigError, LinkError, type ConfigIssue } from '../../config/errors.ts';
 import { layerOf, type ConfigLayer } from '../../config/layer.ts';
 import { resolveConfig, type ResolvedConfig } from '../../config/merge.ts';
 import { commentsOf, parseLayer } from '../../config/parse.ts';
@@ -19,6 +19,9 @@ const base = parseLayer(baseText, { file: 'configs/base.yaml' });
 const sample = parseLayer(sampleText, { file: 'configs/sample.yaml' });
 const PAGE = 'page';
 
+/** What the address says, less what does not go with the rest of it: that is said, and left out. */
+const linked = goingTogether(address.overrides);
+
 /** Handed in by the data sets' state, which reads the configuration itself. */
 let sampleLoaded = $state.raw<() => boolean>(() => false);
 let file = $state.raw<ConfigLayer | null>(null);
@@ -31,7 +34,7 @@ const below = (withSample: boolean): ConfigLayer[] => [
   base,
   ...(withSample ? [sample] : []),
   ...(file ? [file] : []),
-  address.overrides,
+  linked,
 ];
 const resolved = $derived(resolve([...below(sampleLoaded()), layerOf(PAGE, edits)]));
 const resolvedForSample = $derived(resolve([...below(true), layerOf(PAGE, edits)]));
@@ -150,6 +153,15 @@ function issuesWith(layers: readonly ConfigLayer[]): readonly ConfigIssue[] {
     if (error instanceof ConfigError) return error.issues;
     throw error;
   }
+}
+
+function goingTogether(layer: ConfigLayer): ConfigLayer {
+  const issues = issuesWith([base, layer]);
+  if (issues.length === 0) return layer;
+  problems.showError(new LinkError(issues));
+  const kept = leafPaths(layer.values).filter((path) => !issues.some((issue) => issue.path === path));
+  const values = kept.reduce<ConfigTree>((tree, path) => mergeTrees(tree, treeOf(path, at(layer.values, path))), {});
+  return layerOf(layer.source, values);
 }
 
 function at(tree: ConfigTree, path: string): ConfigValue {
