@@ -1,13 +1,18 @@
 """tests/fixtures/state_dicts.json: names and shapes of torchvision's own state_dicts, in order, without num_batches_tracked.
 
-For 1000 classes in full; for 45 the entries whose shape differs. Also the number of trainable parameters.
+For 1000 classes in full; for 45 the entries whose shape differs. Also the number of trainable parameters, and what images are normalised
+with for torchvision's ImageNet weights.
 """
 
 import torchvision
 
 import fixture
 
-NAMES = ["densenet121", "resnet50", "mobilenet_v3_small"]
+WEIGHTS = {
+    "densenet121": "DenseNet121_Weights",
+    "resnet50": "ResNet50_Weights",
+    "mobilenet_v3_small": "MobileNet_V3_Small_Weights",
+}
 
 
 def entries(name, classes):
@@ -20,7 +25,10 @@ def run(name):
     shapes, parameters = entries(name, 1000)
     shapes45, parameters45 = entries(name, 45)
     assert list(shapes) == list(shapes45)
+    transforms = torchvision.models.get_weight(f"{WEIGHTS[name]}.IMAGENET1K_V1").transforms()
     return {
+        "mean": transforms.mean,
+        "std": transforms.std,
         "parameters": parameters,
         "parametersWith45Classes": parameters45,
         "entries": list(shapes.items()),
@@ -29,4 +37,4 @@ def run(name):
 
 
 if __name__ == "__main__":
-    fixture.finish("state_dicts.json", {name: run(name) for name in NAMES})
+    fixture.finish("state_dicts.json", {name: run(name) for name in WEIGHTS})

@@ -30,6 +30,10 @@ describe.each(names)('%s', (name) => {
     );
   });
 
+  it('normalises as torchvision’s ImageNet weights want it', () => {
+    expect([architectures[name].mean, architectures[name].std]).toEqual([torchvision.mean, torchvision.std]);
+  });
+
   it('has as many trainable parameters', () => {
     expect(countsOf(buildGraph(name, 1000), 224).parameters).toBe(torchvision.parameters);
     expect(countsOf(buildGraph(name, 45), 224).parameters).toBe(torchvision.parametersWith45Classes);
