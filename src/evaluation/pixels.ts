@@ -3,7 +3,6 @@ import type { RgbImage } from '../dataset/types.ts';
 import { normaliseInto, type ChannelStatistics } from '../engine/normalise.ts';
 import type { ImageBatch } from '../engine/types.ts';
 
-export type { ChannelStatistics } from '../engine/normalise.ts';
 export type Geometry = DataSettings['geometry'];
 
 /** Crops of `size` × `size` pixels, normalised: `[n, size, size, 3] float32`. */

@@ -1,6 +1,6 @@
 import type { Dataset, ImageSource } from '../dataset/types.ts';
+import type { ChannelStatistics } from '../engine/normalise.ts';
 import type { Engine } from '../engine/types.ts';
-import type { ChannelStatistics } from '../evaluation/pixels.ts';
 import type { Graph, Weights } from '../graph/types.ts';
 import type { Control } from './control.ts';
 import type { RunEvent, WeightsOrigin } from './events.ts';
