@@ -1,13 +1,5 @@
-import { evaluationCrop } from '../dataset/geometry.ts';
-import type { DataSettings } from '../dataset/settings.ts';
 import type { RgbImage } from '../dataset/types.ts';
-import {
-  augmentedPixels,
-  type AffineMatrix,
-  type Augmentation,
-  type CropBox,
-  type JitterStep,
-} from '../engine/augmentation.ts';
+import type { AffineMatrix, Augmentation, CropBox, JitterStep } from '../engine/augmentation.ts';
 import { random, STREAMS, type Random } from '../random.ts';
 import type { AugmentationSettings } from './settings.ts';
 
@@ -100,16 +92,4 @@ export function inverseAffine(size: number, { angle, translate, scale, shear }: 
   const centre = size / 2;
   const [ox, oy] = [-centre - translate[0], -centre - translate[1]];
   return [m0, m1, m0 * ox + m1 * oy + centre, m3, m4, m3 * ox + m4 * oy + centre];
-}
-
-/** One training image, `[size, size, 3]`, 0–255: augmented with what `draw` gives, or as evaluation sees it. */
-export function trainingPixels(
-  image: RgbImage,
-  size: number,
-  geometry: DataSettings['geometry'],
-  settings: AugmentationSettings,
-  draw: Random,
-): ArrayLike<number> {
-  if (!settings.enabled) return evaluationCrop(image, size, geometry).data;
-  return augmentedPixels(image, size, drawAugmentation(image, size, settings, draw));
 }

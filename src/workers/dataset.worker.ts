@@ -22,6 +22,7 @@ const { endpoint, emit } = createEndpoint<DatasetCommands, DatasetEvent>({
     cancelImport: true,
     delete: true,
     thumbnails: true,
+    previewAugmentation: true,
     original: true,
     datasetZip: true,
     sampleZip: true,

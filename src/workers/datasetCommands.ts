@@ -9,6 +9,7 @@ import { drawSample } from '../dataset/sample/drawSample.ts';
 import { findSample } from '../dataset/sample/findSample.ts';
 import type { Dataset, DatasetStore, ImageDecoder } from '../dataset/types.ts';
 import { datasetZip } from '../dataset/zipOut.ts';
+import type { AugmentationCommands } from './augmentationCommands.ts';
 import type { DownloadCommands } from './downloadCommands.ts';
 import type { Handlers } from './endpoint.ts';
 import type { DatasetCommands, DatasetEvent } from './protocol.ts';
@@ -28,7 +29,10 @@ const THUMBNAIL_BYTES = 64 * 2 ** 20;
 export function datasetCommands(
   platform: DatasetPlatform,
   emit: (event: DatasetEvent) => void,
-): Omit<Handlers<DatasetCommands>, keyof DownloadCommands | 'storedByNewer' | 'holdsModel'> {
+): Omit<
+  Handlers<DatasetCommands>,
+  keyof DownloadCommands | keyof AugmentationCommands | 'storedByNewer' | 'holdsModel'
+> {
   const { store, decoder } = platform;
   let underWay: AbortController | null = null;
   let viewed: { id: string; source: ReturnType<typeof imageSource> } | null = null;

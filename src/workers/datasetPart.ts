@@ -7,6 +7,8 @@ import { room } from '../platform/browser/room.ts';
 import { runStore } from '../platform/browser/runStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
 import { versionRegistry } from '../registry/registry.ts';
+import { membersOfImported } from '../weights/imported.ts';
+import { augmentationCommands } from './augmentationCommands.ts';
 import { datasetCommands } from './datasetCommands.ts';
 import { downloadCommands } from './downloadCommands.ts';
 import type { Handlers } from './endpoint.ts';
@@ -23,9 +25,11 @@ export function datasetPart(
   { importing }: ImportLock,
   emit: (event: DatasetEvent) => void,
 ): DatasetPart {
+  const decoder = checkedDecoder(imageDecoder());
   const stores = { datasets: store, runs: runStore(), weights: weightStore(), versions: versionRegistry(idbFolder()) };
   return {
-    ...datasetCommands({ store, decoder: checkedDecoder(imageDecoder()), importing }, emit),
+    ...datasetCommands({ store, decoder, importing }, emit),
+    ...augmentationCommands({ store, decoder, membersOf: (id) => membersOfImported(id, stores.weights) }),
     ...downloadCommands(
       { fetch: (...request) => fetch(...request), page: pageAddress(), room, now: () => performance.now() },
       emit,

@@ -64,6 +64,14 @@ export interface LinkedFile {
   readonly bytes: number | null;
 }
 
+/** One training image as a run sees it. */
+export interface AugmentedImage {
+  /** Into `Dataset.images`. */
+  readonly index: number;
+  /** As it is judged, then as it is in each epoch asked for; null: its pixels could not be read. */
+  readonly tiles: readonly RgbImage[] | null;
+}
+
 export type SplitSettings = Pick<Config['data'], 'validation_split' | 'test_split' | 'seed'>;
 
 export interface DatasetCommands extends CommandMap {
@@ -109,6 +117,22 @@ export interface DatasetCommands extends CommandMap {
   delete: { payload: { id: string }; result: null };
   /** Uncropped, at most `side` pixels on the long side; in the order asked for. */
   thumbnails: { payload: { id: string; indices: readonly number[]; side: number }; result: RgbImage[] };
+  /**
+   * What a run started with this configuration and these weights would see of `count` of its training images: the pixels of
+   * each epoch's own draws, rounded. They come class by class in turn, beginning with the one at `from`, and begin again
+   * after the last; `of`: how many there are.
+   */
+  previewAugmentation: {
+    payload: {
+      id: string;
+      config: Pick<Config, 'data' | 'training'>;
+      weightsId: string | null;
+      from: number;
+      count: number;
+      epochs: readonly number[];
+    };
+    result: { images: readonly AugmentedImage[]; of: number };
+  };
   /** The file as it was imported. */
   original: { payload: { id: string; index: number }; result: Blob };
   sampleZip: { payload: { sample: SampleSettings }; result: Blob };

@@ -96,6 +96,18 @@ const withData: readonly State[] = [
 
 const withRun: readonly State[] = [
   {
+    name: 'Train, what augmentation looks like, a range refused',
+    reach: async (page) => {
+      await goTo(page, 'Train');
+      await page.getByText('What it looks like').click();
+      await expect(page.getByRole('img', { name: /, epoch 5$/ }).first()).toBeVisible();
+      await page.getByLabel('Share of the area, from').fill('2');
+      await page.getByLabel('Share of the area, from').press('Enter');
+      await expect(page.getByRole('alert').filter({ hasText: 'In use: 0.9 – 1.' })).toBeVisible();
+    },
+    leave: (page) => page.getByText('What it looks like').click(),
+  },
+  {
     name: 'Train, the optimiser’s settings, two that don’t go together',
     reach: async (page) => {
       await goTo(page, 'Train');

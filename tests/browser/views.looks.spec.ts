@@ -57,6 +57,12 @@ test('every view in its states', async ({ page }) => {
   await goTo(page, 'Train');
   await page.waitForTimeout(3000);
   await look(page, 'train-2-ready');
+  await page.getByText('What it looks like').click();
+  await expect(page.getByRole('img', { name: /, epoch 5$/ }).first()).toBeVisible();
+  await page.getByText('What it looks like').evaluate((summary) => summary.scrollIntoView());
+  await page.waitForTimeout(500);
+  await look(page, 'train-7-varied');
+  await page.getByText('What it looks like').click();
   await page.getByRole('button', { name: /^Train \d+ epochs?$/ }).click();
   await expect(page.locator('main table.data tbody tr').nth(1)).toBeVisible({ timeout: 120_000 });
   await page.getByRole('button', { name: 'Pause' }).click();

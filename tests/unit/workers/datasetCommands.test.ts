@@ -4,6 +4,7 @@ import { checkedDecoder } from '../../../src/dataset/decoding.ts';
 import { drawSample } from '../../../src/dataset/sample/drawSample.ts';
 import { imageDecoder } from '../../../src/platform/node/imageDecoder.ts';
 import { memoryDatasetStore } from '../../../src/platform/node/memoryDatasetStore.ts';
+import { augmentationCommands } from '../../../src/workers/augmentationCommands.ts';
 import { datasetCommands } from '../../../src/workers/datasetCommands.ts';
 import { downloadCommands } from '../../../src/workers/downloadCommands.ts';
 import { createEndpoint } from '../../../src/workers/endpoint.ts';
@@ -21,6 +22,7 @@ function worker() {
   const nowhere = { fetch, page: 'http://localhost/', room: () => Promise.resolve(null), now: () => 0 };
   const worker = createEndpoint<DatasetCommands, DatasetEvent>({
     ...datasetCommands(platform, emit),
+    ...augmentationCommands({ ...platform, membersOf: () => Promise.resolve(null) }),
     ...downloadCommands(nowhere, emit),
     holdsModel,
     storedByNewer: () => null,
