@@ -1,0 +1,372 @@
+/** A mistake that one could make, and the test that must not let it pass. */
+export interface Mutation {
+  readonly name: string;
+  readonly file: string;
+  /** Exactly as it stands there, once. */
+  readonly text: string;
+  readonly replacement: string;
+  /** A unit test. */
+  readonly test: string;
+  /** A pattern of its titles, where the file has slow ones beside. */
+  readonly only?: string;
+}
+
+/** Throws where the text isn't there, or more than once: the list has to follow the code. */
+export function changed(source: string, { name, file, text, replacement }: Mutation): string {
+  const times = source.split(text).length - 1;
+  if (times !== 1) throw new Error(`“${name}”: ${file} has its text ${times} times.`);
+  return source.replace(text, () => replacement);
+}
+
+const wasm = 'tests/unit/engine/wasm.test.ts';
+const optimisers = 'tests/unit/engine/optimisers.test.ts';
+const resumed = 'tests/unit/training/run.test.ts';
+const pictures = 'tests/unit/training/augmentation.test.ts';
+const draws = 'tests/unit/training/augmentationDraws.test.ts';
+const timm = 'tests/unit/weights/timm.test.ts';
+const eps = 'tests/unit/workers/batchNormEps.test.ts';
+const photographs = 'tests/unit/dataset/preprocessing.test.ts';
+
+/** What docs/correctness.md lists: `npm run verify -- mutations`. */
+export const mutations: readonly Mutation[] = [
+  // Forward and backward.
+  {
+    name: 'convolution: TensorFlow’s SAME padding',
+    file: 'src/engine/reference/ops/conv2d.ts',
+    text: ': tf.conv2d(x as tf.Tensor4D, weight as tf.Tensor4D, stride, padding);',
+    replacement: ": tf.conv2d(x as tf.Tensor4D, weight as tf.Tensor4D, stride, padding > 0 ? 'same' : 'valid');",
+    test: wasm,
+    only: 'layers',
+  },
+  {
+    name: 'depthwise convolution: TensorFlow’s SAME padding',
+    file: 'src/engine/reference/ops/conv2d.ts',
+    text: '? tf.depthwiseConv2d(x as tf.Tensor4D, weight as tf.Tensor4D, stride, padding)',
+    replacement:
+      "? tf.depthwiseConv2d(x as tf.Tensor4D, weight as tf.Tensor4D, stride, padding > 0 ? 'same' : 'valid')",
+    test: wasm,
+    only: 'layers',
+  },
+  {
+    name: 'convolution: gradients as if there were no padding',
+    file: 'src/engine/reference/ops/conv2d.ts',
+    text: 'dilations: [1, 1], pad: node.padding,',
+    replacement: 'dilations: [1, 1], pad: 0,',
+    test: wasm,
+    only: 'layers',
+  },
+  {
+    name: 'max pool: zeros outside, not −∞',
+    file: 'src/engine/reference/wasmGradients/maxPool.ts',
+    text: '  y.fill(-Infinity);',
+    replacement: '  y.fill(attributes.pad > 0 ? 0 : -Infinity);',
+    test: wasm,
+    only: 'layers',
+  },
+  {
+    name: 'max pool: the gradient goes to the last of equal maxima',
+    file: 'src/engine/reference/wasmGradients/maxPool.ts',
+    text: 'if (value > best[c]! || place',
+    replacement: 'if (value >= best[c]! || place',
+    test: wasm,
+    only: 'layers',
+  },
+  {
+    name: 'BatchNorm: 1e-5 in MobileNetV3, not 1e-3',
+    file: 'src/architectures/mobilenet_v3_small/index.ts',
+    text: 'eps: 1e-3, momentum',
+    replacement: 'eps: 1e-5, momentum',
+    test: wasm,
+    only: 'logits as torchvision .*mobilenet',
+  },
+  {
+    name: 'BatchNorm: eps outside the square root',
+    file: 'src/engine/reference/wasmGradients/batchNorm.ts',
+    text: 'scale[c] = gamma[c]! / Math.sqrt(moments[channels + c]! + eps);',
+    replacement: 'scale[c] = gamma[c]! / (Math.sqrt(moments[channels + c]!) + eps);',
+    test: wasm,
+    only: 'layers',
+  },
+  {
+    name: 'BatchNorm: running variance biased',
+    file: 'src/engine/reference/network.ts',
+    text: 'momentum, count / Math.max(1, count - 1), inPlace',
+    replacement: 'momentum, 1, inPlace',
+    test: wasm,
+    only: 'five Adam steps',
+  },
+  {
+    name: 'BatchNorm: momentum as TensorFlow’s, what is kept',
+    file: 'src/engine/reference/network.ts',
+    text: 'const momentum = options.batchNormMomentum ?? (batchNorms.get(node) as BatchNorm2dNode).momentum;',
+    replacement:
+      'const momentum = 1 - (options.batchNormMomentum ?? (batchNorms.get(node) as BatchNorm2dNode).momentum);',
+    test: wasm,
+    only: 'five Adam steps',
+  },
+  {
+    name: 'BatchNorm: no gradient through the batch’s variance',
+    file: 'src/engine/reference/wasmGradients/batchNorm.ts',
+    text: 'b[c] = (-a[c]! * scaled * inverse) / count;',
+    replacement: 'b[c] = 0;',
+    test: wasm,
+    only: 'layers',
+  },
+  {
+    name: 'ResNet50: the stride on the first convolution of a block (v1), not the second (v1.5)',
+    file: 'src/architectures/resnet50/index.ts',
+    text: `let x = net.conv2d(\`\${name}.conv1\`, input, width, { kernel: 1 });
+  x = net.batchNorm2d(\`\${name}.bn1\`, x);
+  x = net.activation(\`\${name}.relu1\`, x, 'relu');
+  x = net.conv2d(\`\${name}.conv2\`, x, width, { kernel: 3, stride });`,
+    replacement: `let x = net.conv2d(\`\${name}.conv1\`, input, width, { kernel: 1, stride });
+  x = net.batchNorm2d(\`\${name}.bn1\`, x);
+  x = net.activation(\`\${name}.relu1\`, x, 'relu');
+  x = net.conv2d(\`\${name}.conv2\`, x, width, { kernel: 3 });`,
+    test: wasm,
+    only: 'logits as torchvision .*resnet',
+  },
+  {
+    name: 'loss: the label is off by one',
+    file: 'src/engine/reference/loss.ts',
+    text: 'c === label ? 1 : 0',
+    replacement: 'c === (label + 1) % classes ? 1 : 0',
+    test: wasm,
+    only: 'five Adam steps',
+  },
+  {
+    name: 'loss: the parts of a batch weigh alike, whatever their size',
+    file: 'src/engine/reference/network.ts',
+    text: 'await differentiate(part, index, 1 / total)',
+    replacement: 'await differentiate(part, index, 1 / (part.n * parts.length))',
+    test: optimisers,
+    only: 'wasm',
+  },
+  {
+    name: 'dropout: what is kept is not scaled',
+    file: 'src/engine/reference/ops/dense.ts',
+    text: 'const kept = 1 / (1 - node.p);',
+    replacement: 'const kept = 1;',
+    test: 'tests/unit/engine/dropout.test.ts',
+  },
+  {
+    name: 'dropout: the share that is kept, not dropped',
+    file: 'src/engine/reference/ops/dense.ts',
+    text: 'uniform() < node.p ? 0 : kept',
+    replacement: 'uniform() < node.p ? kept : 0',
+    test: 'tests/unit/engine/dropout.test.ts',
+  },
+  {
+    name: 'head only: the backbone in train mode',
+    file: 'src/engine/reference/network.ts',
+    text: 'training: !headOnly,',
+    replacement: 'training: true,',
+    test: 'tests/unit/engine/network.test.ts',
+  },
+  // Optimisers.
+  {
+    name: 'Adam: no bias correction of the mean',
+    file: 'src/engine/reference/optimisers/adam.ts',
+    text: 'learningRate / (1 - beta1 ** step)',
+    replacement: 'learningRate',
+    test: wasm,
+    only: 'five Adam steps',
+  },
+  {
+    name: 'Adam: no bias correction of the squares',
+    file: 'src/engine/reference/optimisers/adam.ts',
+    text: 'Math.sqrt(1 - beta2 ** step)',
+    replacement: '1',
+    test: wasm,
+    only: 'five Adam steps',
+  },
+  {
+    name: 'Adam: eps inside the square root',
+    file: 'src/engine/reference/optimisers/adam.ts',
+    text: '(Math.sqrt(v) / correction + epsilon)',
+    replacement: 'Math.sqrt(v / correction ** 2 + epsilon)',
+    test: wasm,
+    only: 'five Adam steps',
+  },
+  {
+    name: 'Adam’s weight decay decoupled, AdamW’s not',
+    file: 'src/engine/reference/optimisers/adam.ts',
+    text: "const decay = kind === 'adam' ? weightDecay : 0;",
+    replacement: "const decay = kind === 'adamw' ? weightDecay : 0;",
+    test: optimisers,
+    only: 'wasm',
+  },
+  {
+    name: 'AdamW: weight decay without the learning rate',
+    file: 'src/engine/reference/optimisers/adam.ts',
+    text: '1 - learningRate * weightDecay',
+    replacement: '1 - weightDecay',
+    test: optimisers,
+    only: 'wasm',
+  },
+  {
+    name: 'SGD: Nesterov ignored',
+    file: 'src/engine/reference/optimisers/sgd.ts',
+    text: 'direction = nesterov ? g + momentum * carried : carried;',
+    replacement: 'direction = carried;',
+    test: optimisers,
+    only: 'wasm',
+  },
+  {
+    name: 'clipping: each tensor by its own norm',
+    file: 'src/engine/reference/network.ts',
+    text: 'optimiser, move, scale, inPlace);',
+    replacement: 'optimiser, move, clipNorm === null ? null : clipScale([gradient], clipNorm, inPlace), inPlace);',
+    test: optimisers,
+    only: 'wasm',
+  },
+  {
+    name: 'clipping: after the update’s moments were made',
+    file: 'src/engine/reference/optimisers/adam.ts',
+    text: 'const g = scale * gradient[i]! + decay * value[i]!;',
+    replacement: 'const g = gradient[i]! + decay * value[i]!;',
+    test: optimisers,
+    only: 'wasm',
+  },
+  // Images.
+  {
+    name: 'normalisation: mean and deviation of red and blue swapped',
+    file: 'src/engine/normalise.ts',
+    text: 'const [m0, m1, m2] = mean as [number, number, number];\n  const [s0, s1, s2] = std as [number, number, number];',
+    replacement:
+      'const [m2, m1, m0] = mean as [number, number, number];\n  const [s2, s1, s0] = std as [number, number, number];',
+    test: 'tests/unit/engine/augmentedInput.test.ts',
+  },
+  {
+    name: 'normalisation: ImageNet’s means in the order of BGR',
+    file: 'src/architectures/types.ts',
+    text: '[0.485, 0.456, 0.406]',
+    replacement: '[0.406, 0.456, 0.485]',
+    test: 'tests/unit/architectures/torchvision.test.ts',
+  },
+  {
+    name: 'resize: no antialiasing',
+    file: 'src/dataset/resize.ts',
+    text: 'const support = Math.max(scale, 1);',
+    replacement: 'const support = 1;',
+    test: photographs,
+  },
+  {
+    name: 'resize: the long side rounded, not cut off',
+    file: 'src/dataset/geometry.ts',
+    text: '{ width: short, height: Math.floor((short * height) / width) }',
+    replacement: '{ width: short, height: Math.round((short * height) / width) }',
+    test: photographs,
+  },
+  {
+    name: 'centre crop: off by one',
+    file: 'src/dataset/geometry.ts',
+    text: 'return n % 2 === 1 && down % 2 === 1 ? down + 1 : down;',
+    replacement: 'return down;',
+    test: 'tests/unit/dataset/geometry.test.ts',
+  },
+  {
+    name: 'affine: about the middle of the last pixel’s corner',
+    file: 'src/training/augmentation.ts',
+    text: 'const centre = size / 2;',
+    replacement: 'const centre = (size - 1) / 2;',
+    test: pictures,
+  },
+  {
+    name: 'affine: shifted before it is turned',
+    file: 'src/training/augmentation.ts',
+    text: 'return [m0, m1, m0 * ox + m1 * oy + centre, m3, m4, m3 * ox + m4 * oy + centre];',
+    replacement:
+      'return [m0, m1, -(m0 + m1) * centre + centre - translate[0], m3, m4, -(m3 + m4) * centre + centre - translate[1]];',
+    test: pictures,
+  },
+  {
+    name: 'affine: sheared before it is turned',
+    file: 'src/training/augmentation.ts',
+    text: 'const b = (-Math.cos(rotation - sy) * Math.tan(sx)) / Math.cos(sy) - Math.sin(rotation);',
+    replacement: 'const b = (Math.cos(rotation - sy) * Math.tan(sx)) / Math.cos(sy) - Math.sin(rotation);',
+    test: pictures,
+  },
+  {
+    name: 'contrast: about mid-grey, not the picture’s mean',
+    file: 'src/engine/augmentation.ts',
+    text: 'mean /= rgb.length / 3;',
+    replacement: 'mean = 127.5;',
+    test: pictures,
+  },
+  {
+    name: 'colour steps: always in one order',
+    file: 'src/training/augmentation.ts',
+    text: 'const order = draw.shuffle([',
+    replacement: 'const order = Array.from([',
+    test: draws,
+  },
+  {
+    name: 'crop: ratio uniform, not its logarithm',
+    file: 'src/training/augmentation.ts',
+    text: 'Math.exp(draw.between(Math.log(low), Math.log(high)))',
+    replacement: 'draw.between(low, high)',
+    test: draws,
+  },
+  // Weights files.
+  {
+    name: 'timm’s MobileNetV3: torchvision’s eps',
+    file: 'src/weights/names.ts',
+    text: 'const TIMM_EPS = 1e-5;',
+    replacement: 'const TIMM_EPS = 1e-3;',
+    test: timm,
+  },
+  {
+    name: 'timm’s MobileNetV3: the first two batch norms of a block swapped',
+    file: 'src/weights/names.ts',
+    text: "bn1: '0.1',\n        conv_dw: '1.0',\n        bn2: '1.1',",
+    replacement: "bn1: '1.1',\n        conv_dw: '1.0',\n        bn2: '0.1',",
+    test: timm,
+  },
+  {
+    name: 'a file’s BatchNorm eps: not put into the network',
+    file: 'src/training/attempt.ts',
+    text: 'withBatchNormEps(attempt.graph, first.batchNormEps)',
+    replacement: 'withBatchNormEps(attempt.graph, null)',
+    test: eps,
+  },
+  {
+    name: 'a file’s BatchNorm eps: not in the checkpoint',
+    file: 'src/training/attempt.ts',
+    text: 'batchNormEps: batchNormEpsOf(graph),',
+    replacement: 'batchNormEps: null,',
+    test: eps,
+  },
+  // Random numbers.
+  {
+    name: 'Philox: nine rounds',
+    file: 'src/random.ts',
+    text: 'round < 10',
+    replacement: 'round < 9',
+    test: 'tests/unit/support/formulaWeights.test.ts',
+  },
+  {
+    name: 'order of an epoch: not of the seed',
+    file: 'src/training/batches.ts',
+    text: 'random(seed, STREAMS.order, epoch)',
+    replacement: 'random(Math.floor(Math.random() * 2 ** 32), STREAMS.order, epoch)',
+    test: resumed,
+    only: 'as if nothing had happened',
+  },
+  {
+    name: 'order of an epoch: the same in each',
+    file: 'src/training/batches.ts',
+    text: 'random(seed, STREAMS.order, epoch)',
+    replacement: 'random(seed, STREAMS.order)',
+    test: resumed,
+    only: 'what is drawn next',
+  },
+  {
+    name: 'resume: updates are counted anew',
+    file: 'src/engine/reference/network.ts',
+    text: 'step = state.step;',
+    replacement: 'step = 0;',
+    test: resumed,
+    only: 'as if nothing had happened',
+  },
+];
