@@ -1,5 +1,6 @@
 import { NoSuchDatasetError } from '../dataset/errors.ts';
 import { evaluationSource } from '../dataset/evaluationSource.ts';
+import { thumbnail } from '../dataset/geometry.ts';
 import { imageSource } from '../dataset/imageSource.ts';
 import { splitWith } from '../dataset/members.ts';
 import type { Dataset, DatasetStore, ImageDecoder, ImageSource, Members, RgbImage } from '../dataset/types.ts';
@@ -55,22 +56,23 @@ export function augmentationCommands({ store, decoder, membersOf }: Augmentation
 
   return {
     previewAugmentation: async (wanted) => {
-      const { from, count, epochs } = wanted;
+      const { from, count, epochs, side } = wanted;
       const { data, training } = wanted.config;
       const { seed, augmentation } = training;
+      const size = data.img_size;
+      const picture = (rgb: ArrayLike<number>): RgbImage => thumbnail(rounded(size, rgb), side);
       const { order, learnt, judged } = await view(wanted);
       const tilesOf = async (index: number): Promise<readonly RgbImage[] | null> => {
         const [images, crops] = await Promise.all([learnt.read([index]), judged.read([index])]).catch(() => [[], []]);
         const [image, crop] = [images[0], crops[0]];
         if (image === undefined || crop === undefined || isCut(image)) return null;
-        const { img_size: size } = data;
         const varied = epochs.map((epoch) => {
           // As the trainer: without augmentation it learns from what evaluation sees.
-          if (!augmentation.enabled) return picture(size, crop.data);
+          if (!augmentation.enabled) return picture(crop.data);
           const drawn = drawAugmentation(image, size, augmentation, augmentationDraw(seed, epoch, index));
-          return picture(size, augmentedPixels(image, size, drawn));
+          return picture(augmentedPixels(image, size, drawn));
         });
-        return [picture(size, crop.data), ...varied];
+        return [picture(crop.data), ...varied];
       };
       const images: AugmentedImage[] = [];
       for (let i = 0; i < Math.min(count, order.length); i++) {
@@ -96,6 +98,6 @@ function isCut({ width, height, data }: RgbImage): boolean {
 }
 
 /** 0–255, rounded; a copy, as a view would drag a whole shard across to the page. */
-function picture(size: number, rgb: ArrayLike<number>): RgbImage {
+function rounded(size: number, rgb: ArrayLike<number>): RgbImage {
   return { width: size, height: size, data: new Uint8Array(new Uint8ClampedArray(rgb).buffer) };
 }

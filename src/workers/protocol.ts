@@ -119,8 +119,8 @@ export interface DatasetCommands extends CommandMap {
   thumbnails: { payload: { id: string; indices: readonly number[]; side: number }; result: RgbImage[] };
   /**
    * What a run started with this configuration and these weights would see of `count` of its training images: the pixels of
-   * each epoch's own draws, rounded. They come class by class in turn, beginning with the one at `from`, and begin again
-   * after the last; `of`: how many there are.
+   * each epoch's own draws, rounded, and made smaller where they have more than `side`. They come class by class in turn,
+   * beginning with the one at `from`, and begin again after the last; `of`: how many there are.
    */
   previewAugmentation: {
     payload: {
@@ -130,6 +130,7 @@ export interface DatasetCommands extends CommandMap {
       from: number;
       count: number;
       epochs: readonly number[];
+      side: number;
     };
     result: { images: readonly AugmentedImage[]; of: number };
   };

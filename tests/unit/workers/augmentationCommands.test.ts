@@ -84,7 +84,7 @@ function inputOf(batch: TrainingBatch): Float32Array {
 function commands(store: DatasetStore, members: Members | null = null) {
   const decoder = checkedDecoder(imageDecoder());
   const { previewAugmentation } = augmentationCommands({ store, decoder, membersOf: () => Promise.resolve(members) });
-  const plain = { id: 'set', config, weightsId: null, from: 0, count: 3, epochs: [1, 2] };
+  const plain = { id: 'set', config, weightsId: null, from: 0, count: 3, epochs: [1, 2], side: 512 };
   return async (wanted: Partial<Parameters<typeof previewAugmentation>[0]> = {}) =>
     previewAugmentation({ ...plain, ...wanted });
 }
@@ -184,6 +184,12 @@ describe('a preview of augmentation', () => {
     const { images } = await look({ config: { ...config, data } });
     expect(images[0]?.tiles?.map((tile) => tile.data.length)).toEqual(Array(3).fill(48 * 48 * 3));
     expect((await look({ weightsId: 'model' })).of).toBe(3);
+  });
+
+  it('makes them no larger than they are shown', async () => {
+    const { store } = await stored(four);
+    const { images } = await commands(store)({ side: 24 });
+    expect(images[2]?.tiles?.map(({ width, height }) => [width, height])).toEqual(Array(3).fill([24, 24]));
   });
 
   it('says which image cannot be read, and shows the others', async () => {
