@@ -1,13 +1,18 @@
 import { PyTorchFileError } from '../errors.ts';
 
-/** A zip (`PK`) or a pickle of protocol 2 to 5 (`0x80 0x02`…): what `torch.save` writes. safetensors has `{` at byte 8. */
+/** A zip (`PK`), a pickle of protocol 2 to 5 (`0x80 0x02`…) or a tar: what `torch.save` writes or wrote. safetensors has `{` at byte 8. */
 export function isPyTorchFile(bytes: Uint8Array): boolean {
   const pickle = bytes[0] === 0x80 && (bytes[1] ?? 0) >= 2 && (bytes[1] ?? 0) <= 5;
-  return (isZip(bytes) || pickle) && bytes[8] !== 0x7b;
+  return (isZip(bytes) || pickle || isTar(bytes)) && bytes[8] !== 0x7b;
 }
 
 export function isZip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
+}
+
+/** How the first versions of torch saved (torch/serialization.py, `legacy_load`); `ustar` stands at byte 257 (POSIX.1-1988). */
+export function isTar(bytes: Uint8Array): boolean {
+  return [...'ustar'].every((letter, i) => bytes[257 + i] === letter.charCodeAt(0));
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Tensor, Weights } from '../../graph/types.ts';
 import { PyTorchFileError } from '../errors.ts';
-import { isZip, zipEntries } from './container.ts';
+import { isTar, isZip, zipEntries } from './container.ts';
 import { materialise, objectName, TensorView, torchMakers, type Storage } from './tensors.ts';
 import { unpickle, type Makers, type Pickled } from './unpickle.ts';
 
@@ -13,6 +13,8 @@ const places = ['model', 'state_dict', 'model_state_dict', 'net'];
  * Throws `PyTorchFileError`.
  */
 export function readPyTorchFile(bytes: Uint8Array): Weights {
+  if (isTar(bytes))
+    throw new PyTorchFileError('it is a tar, as the first versions of torch wrote them, or of another program');
   const { value, bytesOf } = isZip(bytes) ? readZip(bytes) : readLegacy(bytes);
   const weights = new Map<string, Tensor>();
   // A value takes a byte at the least; tensors that share memory a thousand times over are somebody's joke.

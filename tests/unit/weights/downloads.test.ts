@@ -144,8 +144,10 @@ describe('a download', () => {
     ['heeds If-Range', 'heeded', 2],
     ['does not know If-Range', 'blind', 3],
   ] as const)('of a file that changed meanwhile is the new one, on a server that %s', async (_, kind, requests) => {
-    const changed: Serving & { file?: Uint8Array } = { etag: '"2"', ranges: kind };
-    server.answer = inTurn({ file: other, cutAfter: HALF }, changed, changed);
+    // The date alone would not tell.
+    const modified = 'Wed, 21 Oct 2015 07:28:00 GMT';
+    const changed: Serving & { file?: Uint8Array } = { etag: '"2"', modified, ranges: kind };
+    server.answer = inTurn({ file: other, modified, cutAfter: HALF }, changed, changed);
     await expectWhole(unchecked());
     expect(server.asked.length).toBe(requests);
   });
@@ -221,6 +223,7 @@ describe('a download', () => {
     };
     server.answer = inTurn({ cutAfter: HALF }, wrong, {});
     await expectWhole();
+    expect(ranges()).toEqual([undefined, `bytes=${HALF}-`, undefined]);
   });
 
   it.each([

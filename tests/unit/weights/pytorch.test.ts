@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import JSZip from 'jszip';
 import { describe, expect, it } from 'vitest';
 import { initialHead } from '../../../src/architectures/initialise.ts';
 import { graphBuilder } from '../../../src/graph/builder.ts';
@@ -104,6 +105,33 @@ describe('what is refused, and why', () => {
     const flag = bytes.indexOf(0x88, at);
     bytes[flag] = 0x89;
     expect(() => readPyTorchFile(bytes)).toThrow('byte order');
+  });
+
+  it('the tar of torch’s first versions, and a zip that says it is of the other byte order', async () => {
+    // POSIX.1-1988: a name in the first 100 bytes, `ustar` at 257, blocks of 512.
+    const tar = new Uint8Array(1536);
+    tar.set(new TextEncoder().encode('sys_info'), 0);
+    tar.set(new TextEncoder().encode('ustar\x0000'), 257);
+    expect(isPyTorchFile(tar)).toBe(true);
+    expect(() => readWeightsFile(tar)).toThrow('it is a tar, as the first versions of torch wrote them');
+    // torch 2 writes the file `byteorder` beside data.pkl.
+    const zipOf = (order: string) =>
+      new JSZip()
+        .file('archive/data.pkl', Uint8Array.of(0x80, 2, 0x7d, 0x2e))
+        .file('archive/byteorder', order)
+        .generateAsync({ type: 'uint8array', compression: 'STORE' });
+    const [big, little] = await Promise.all(['big', 'little'].map(zipOf));
+    expect(() => readPyTorchFile(big!)).toThrow('byte order');
+    expect(() => readPyTorchFile(little!)).toThrow('no state_dict was found');
+  });
+
+  it('a newer protocol than 5; what torch writes by 5 is read as by 4', () => {
+    const zip = Buffer.from(fixture('types_protocol4.pt'));
+    const proto = zip.indexOf(Buffer.from([0x80, 4, 0x95]));
+    zip[proto + 1] = 5;
+    expectHolds(readPyTorchFile(new Uint8Array(zip)), 'types');
+    zip[proto + 1] = 6;
+    expect(() => readPyTorchFile(new Uint8Array(zip))).toThrow('newer protocol');
   });
 
   it.each(['state_dict.pt', 'legacy.pt'])('%s cut short, wherever', (name) => {
