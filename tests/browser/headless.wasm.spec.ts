@@ -4,6 +4,7 @@ import { expect, test, type Page } from '@playwright/test';
 import JSZip from 'jszip';
 import { cliOrFail } from '../unit/support/cli.ts';
 import { readSafetensorsByHand } from '../verify/headless/wholeness.ts';
+import { predictionsInTry } from './storedFixtures.ts';
 import {
   drop,
   fewSteps,
@@ -42,6 +43,18 @@ function headOf(path: string): CheckpointHead {
 function predictionsIn(path: string): number[][] {
   const [, ...lines] = readFileSync(path, 'utf8').trimEnd().split('\n');
   return lines.map((line) => line.split(',').slice(3).map(Number));
+}
+
+/** Path → label → probability. */
+function rowsIn(path: string): Map<string, Record<string, number>> {
+  const [head = '', ...lines] = readFileSync(path, 'utf8').trimEnd().split('\n');
+  const labels = head.split(',').slice(3);
+  return new Map(
+    lines.map((line) => {
+      const [image = '', , , ...numbers] = line.split(',');
+      return [image, Object.fromEntries(labels.map((label, i) => [label, Number(numbers[i])]))];
+    }),
+  );
 }
 
 /** The same from the page: the Test report in the newest run's stored log. */
@@ -105,6 +118,14 @@ test('npm run train on the sample: over 90 % on Test; the page opens its checkpo
   const difference = furthest(await predictionsOn(page, 8), predictionsIn(table));
   console.log(`logits of page and Node differ by at most ${difference.toExponential(1)}`);
   expect(difference).toBeLessThan(1e-5);
+
+  // One image, one answer: what Try says of a Test image is what the command wrote of it.
+  await goTo(page, 'Try');
+  const rows = rowsIn(table);
+  for (const [path, said] of Object.entries(await predictionsInTry(page))) {
+    const written = rows.get(path);
+    for (const [label, p] of Object.entries(said)) expect(Math.abs(p - (written?.[label] ?? NaN))).toBeLessThan(1e-6);
+  }
 
   // For the foreign judge: the package that the command wrote, against what the page says of the same pixels.
   const shown = await recordPredictions(page, 64);

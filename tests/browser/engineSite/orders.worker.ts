@@ -7,7 +7,9 @@ import { startThreaded } from '../../../src/engine/reference/threadedWasm.ts';
 import { allocate, free } from '../../../src/engine/reference/wasmGradients/heap.ts';
 import type { Engine } from '../../../src/engine/types.ts';
 import { browserEngineEnvironment } from '../../../src/platform/browser/engineEnvironment.ts';
+import { imageDecoder } from '../../../src/platform/browser/imageDecoder.ts';
 import { random } from '../../../src/random.ts';
+import { cropCost, type CropCost } from './cropCost.ts';
 
 /** The engine as the trainer's worker has it, on a number of threads that the order names. One order a worker. */
 interface Orders {
@@ -23,6 +25,8 @@ interface Orders {
   /** Takes memory until there is no more, gives it back, then makes a step. */
   readonly fill: { readonly threads: number };
   readonly start: { readonly threads: number; readonly thread: string; readonly patience: number };
+  /** `file`: base64. */
+  readonly crop: { readonly file: string; readonly times: number };
 }
 
 export interface Answers {
@@ -38,6 +42,7 @@ export interface Answers {
   };
   readonly fill: { readonly named: boolean; readonly bytes: number; readonly losses: readonly number[] };
   readonly start: { readonly failure: string | null; readonly milliseconds: number };
+  readonly crop: CropCost;
 }
 
 export type Order<Kind extends keyof Orders> = { readonly kind: Kind } & Orders[Kind];
@@ -76,6 +81,12 @@ const answers: { [Kind in keyof Orders]: (order: Orders[Kind]) => Promise<Answer
     await new Promise((resolve) => setTimeout(resolve, 300));
     return { failure, milliseconds };
   },
+  crop: ({ file, times }) =>
+    cropCost(
+      imageDecoder(),
+      Uint8Array.from(atob(file), (char) => char.charCodeAt(0)),
+      times,
+    ),
 };
 
 addEventListener('message', ({ data }: MessageEvent<Order<keyof Orders>>) => {
