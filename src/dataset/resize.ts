@@ -46,12 +46,12 @@ function horizontally(image: RgbImage, width: number): RgbImage {
   const { first, count, taps, weights } = triangleWeights(image.width, width);
   const { height, data } = image;
   const out = new Uint8Array(width * height * 3);
-  for (let x = 0; x < width; x++) {
-    const n = count[x] as number;
-    const start = (first[x] as number) * 3;
-    const w = x * taps;
-    for (let y = 0; y < height; y++) {
-      let source = y * image.width * 3 + start;
+  for (let y = 0, to = 0; y < height; y++) {
+    const row = y * image.width * 3;
+    for (let x = 0; x < width; x++, to += 3) {
+      const n = count[x] as number;
+      const w = x * taps;
+      let source = row + (first[x] as number) * 3;
       let r = 1 << (BITS - 1);
       let g = r;
       let b = r;
@@ -61,7 +61,6 @@ function horizontally(image: RgbImage, width: number): RgbImage {
         g = (g + (data[source + 1] as number) * weight) | 0;
         b = (b + (data[source + 2] as number) * weight) | 0;
       }
-      const to = (y * width + x) * 3;
       out[to] = clip(r);
       out[to + 1] = clip(g);
       out[to + 2] = clip(b);
