@@ -2,6 +2,8 @@
  * One image, one answer: the Evaluate view, Try and torchvision, each from the file's bytes. The weights are by formula, the logits
  * torchvision's in float64 (tests/python/make_preprocessing.py).
  */
+import { fromBinary } from '@bufbuild/protobuf';
+import JSZip from 'jszip';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { architectures, buildGraph } from '../../../src/architectures/index.ts';
 import { evaluationCrop } from '../../../src/dataset/geometry.ts';
@@ -10,10 +12,12 @@ import { importFiles } from '../../../src/dataset/import.ts';
 import type { Dataset } from '../../../src/dataset/types.ts';
 import type { EvaluationReport } from '../../../src/evaluation/types.ts';
 import { evaluate } from '../../../src/evaluation/evaluate.ts';
+import { ModelSchema } from '../../../src/export/coreml/generated/Model_pb.ts';
 import { writeCheckpoint } from '../../../src/training/checkpoint.ts';
 import { newRun } from '../../../src/training/run.ts';
 import { foldRun } from '../../../src/training/runState.ts';
 import type { RunConfig } from '../../../src/training/types.ts';
+import { readSafetensors } from '../../../src/weights/safetensors.ts';
 import { networkOf } from '../../../src/workers/judge.ts';
 import { zipOf } from '../dataset/archives.ts';
 import { formulaWeights } from '../support/formulaWeights.ts';
@@ -127,6 +131,27 @@ describe.each(geometries)('files’ bytes to probabilities, %s', (geometry) => {
         name,
       ).toEqual([...row]);
     }
+  });
+
+  it('are what each export asks the phone to do with an image that isn’t square', async () => {
+    const { output } = config;
+    const exported = async (format: 'mlpackage' | 'safetensors'): Promise<Uint8Array> => {
+      const { blob } = await model.exportModel({ runId: geometry, format, precision: 'float32', output });
+      return new Uint8Array(await blob.arrayBuffer());
+    };
+    const part = async (zip: Uint8Array | ArrayBuffer, path: RegExp): Promise<Uint8Array> =>
+      (await JSZip.loadAsync(zip)).file(path)[0]!.async('uint8array');
+
+    const { description } = fromBinary(ModelSchema, await part(await exported('mlpackage'), /model\.mlmodel$/));
+    // Names of Vision's options: VNImageCropAndScaleOption in Apple's documentation.
+    const option = { center_crop: 'centerCrop', squash: 'scaleFill' }[geometry];
+    expect(description?.metadata?.userDefined['pacerid.image_crop_and_scale_option']).toBe(
+      `VNImageCropAndScaleOption.${option}`,
+    );
+    expect(readSafetensors(await exported('safetensors')).metadata['geometry']).toBe(geometry);
+    const { blob } = await model.exportDemo({ runId: geometry, output });
+    const described = new TextDecoder().decode(await part(await blob.arrayBuffer(), /model\/model\.json$/));
+    expect(JSON.parse(described)).toMatchObject({ geometry, imageSize: 64 });
   });
 
   it('would not be torchvision’s if images were resized twice', async () => {
