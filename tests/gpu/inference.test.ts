@@ -12,4 +12,8 @@ async function open() {
   return inferenceOn(describeAdapter(adapter, null), await openWebGpu(adapter));
 }
 
-logitsSuite(open, (title) => title.includes('45 classes, 64 px'));
+logitsSuite(
+  open,
+  { quantity: 'logits, by tfjs’s own kernels', on: 'webgpu', command: 'npm test -- gpu/inference' },
+  (title) => title.includes('45 classes, 64 px'),
+);

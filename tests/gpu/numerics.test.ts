@@ -7,4 +7,9 @@ layersSuite(open);
 stepsSuite(open);
 nanSuite(open);
 // The other sizes and head widths are tested on wasm: compiling shaders on a software GPU is dear.
-logitsSuite(open, (title) => title.includes('45 classes, 64 px'));
+const all = process.env['PACERID_ALL_STEPS'] === '1';
+logitsSuite(
+  open,
+  { quantity: 'logits', on: 'webgpu', command: 'npm test -- gpu/numerics' },
+  (title) => all || title.includes('45 classes, 64 px'),
+);

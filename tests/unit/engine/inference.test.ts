@@ -8,7 +8,7 @@ import { logitsSuite } from '../support/engineSuites.ts';
 
 const open = async () => openInference(await nodeEngineEnvironment({ gpu: false }));
 
-logitsSuite(open);
+logitsSuite(open, { quantity: 'logits, by tfjs’s own kernels', on: 'wasm', command: 'npm test -- engine/inference' });
 
 it('has tfjs’s own kernels and none of ours', async () => {
   const engine = await open();

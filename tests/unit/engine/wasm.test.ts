@@ -9,7 +9,7 @@ const open = () => openInNode('wasm');
 layersSuite(open);
 stepsSuite(open);
 nanSuite(open);
-logitsSuite(open);
+logitsSuite(open, { quantity: 'logits', on: 'wasm', command: 'npm test -- engine/wasm' });
 
 it('a filter gradient whose patches do not fit at once is the sum of its images’', async () => {
   const engine = await open();

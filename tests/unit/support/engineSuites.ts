@@ -11,6 +11,7 @@ import type { Graph, GraphNode, Weights } from '../../../src/graph/types.ts';
 import gradients from '../../fixtures/gradients.json' with { type: 'json' };
 import steps from '../../fixtures/steps.json' with { type: 'json' };
 import { formulaImages, formulaTensor, formulaWeights, signed } from './formulaWeights.ts';
+import { judged } from './judged.ts';
 import { logitsCases } from './torchvisionLogits.ts';
 
 /**
@@ -93,8 +94,19 @@ interface Answers {
   dispose?(): Promise<void>;
 }
 
+interface Judging {
+  /** `logits` where they are the training engine's. */
+  readonly quantity: string;
+  readonly on: string;
+  readonly command: string;
+}
+
 /** Eval-mode logits of the three backbones against torchvision's. */
-export function logitsSuite(open: () => Promise<Answers>, wanted: (title: string) => boolean = () => true): void {
+export function logitsSuite(
+  open: () => Promise<Answers>,
+  judging: Judging,
+  wanted: (title: string) => boolean = () => true,
+): void {
   describe('logits as torchvision', () => {
     const engine = withEngine(open);
     it.each(logitsCases.filter(({ title }) => wanted(title)))('$title', async ({ architecture, classes, ...one }) => {
@@ -106,7 +118,11 @@ export function logitsSuite(open: () => Promise<Answers>, wanted: (title: string
         size: one.size,
       });
       network.dispose();
-      expect(distance(found, one.logits)).toBeLessThan(1e-4);
+      const error = distance(found, one.logits);
+      expect(error).toBeLessThan(1e-4);
+      const largest = Math.max(...one.logits.map(Math.abs));
+      const spread = one.float32Error / largest;
+      judged({ ...judging, network: architecture, error: error / largest, tolerance: 1e-4, spread });
     });
   });
 }
