@@ -55,13 +55,22 @@ export async function importWeights(
     verified,
     classes: rows,
     labels,
-    warnings: labels === null ? [...matched.warnings, LABELS_UNKNOWN] : matched.warnings,
+    warnings: [
+      ...matched.warnings,
+      ...(/(^|[/\\])tf_mobilenetv3/.test(given.name) ? [PADDED_OTHERWISE] : []),
+      ...(labels === null ? [LABELS_UNKNOWN] : []),
+    ],
     bytes: given.bytes.length,
     savedAt: given.now,
   };
   await cache.set(record, given.bytes);
   return record;
 }
+
+/** timm/models/mobilenetv3.py, `tf_mobilenetv3_small_100`: `bn_eps` 1e-3, `pad_type` 'same'. */
+const PADDED_OTHERWISE =
+  'By its name this is one of timm’s tf_ networks, whose tensors have the same names, but which pad as TensorFlow does and have 0.001 as ' +
+  'batch norms’ epsilon: what it predicts here is not what it predicts there.';
 
 const LABELS_UNKNOWN = 'This file does not say which labels its head tells apart: a new head starts from nothing.';
 

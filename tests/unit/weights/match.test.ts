@@ -235,6 +235,11 @@ describe('a file that is named after its checksum', () => {
     expect(await take(name)).toMatchObject({ verified: false });
   });
 
+  it('says of timm’s tf_ networks that they are others, which nothing but their name tells', async () => {
+    expect((await take('models/tf_mobilenetv3_small_100.pth')).warnings.join()).toContain('pad as TensorFlow does');
+    expect((await take('mobilenetv3_small_100.pth')).warnings.join()).not.toContain('TensorFlow');
+  });
+
   it('is refused where it is another one, with a way out', async () => {
     const known = await take('densenet121-a639ec97.pth').catch((error: unknown) => error);
     expect(known).toBeInstanceOf(ChecksumInNameError);
