@@ -1,9 +1,10 @@
 """tests/fixtures/state_dicts.json: names and shapes of torchvision's own state_dicts, in order, without num_batches_tracked.
 
-For 1000 classes in full; for 45 the entries whose shape differs. Also the number of trainable parameters, and what images are normalised
-with for torchvision's ImageNet weights.
+For 1000 classes in full; for 45 the entries whose shape differs. Also the number of trainable parameters, what images are normalised
+with for torchvision's ImageNet weights, and eps and momentum of each batch norm.
 """
 
+import torch
 import torchvision
 
 import fixture
@@ -21,6 +22,11 @@ def entries(name, classes):
     return shapes, sum(p.numel() for p in model.parameters())
 
 
+def batch_norms(name):
+    modules = getattr(torchvision.models, name)().named_modules()
+    return {k: [m.eps, m.momentum] for k, m in modules if isinstance(m, torch.nn.BatchNorm2d)}
+
+
 def run(name):
     shapes, parameters = entries(name, 1000)
     shapes45, parameters45 = entries(name, 45)
@@ -29,6 +35,7 @@ def run(name):
     return {
         "mean": transforms.mean,
         "std": transforms.std,
+        "batchNorms": batch_norms(name),
         "parameters": parameters,
         "parametersWith45Classes": parameters45,
         "entries": list(shapes.items()),

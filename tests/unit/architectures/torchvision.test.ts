@@ -34,6 +34,13 @@ describe.each(names)('%s', (name) => {
     expect([architectures[name].mean, architectures[name].std]).toEqual([torchvision.mean, torchvision.std]);
   });
 
+  it('has torchvision’s eps and momentum in every batch norm', () => {
+    const ours = buildGraph(name, 45).nodes.flatMap((node) =>
+      node.op === 'batchNorm2d' ? [[node.name, [node.eps, node.momentum]] as const] : [],
+    );
+    expect(Object.fromEntries(ours)).toEqual(torchvision.batchNorms);
+  });
+
   it('has as many trainable parameters', () => {
     expect(countsOf(buildGraph(name, 1000), 224).parameters).toBe(torchvision.parameters);
     expect(countsOf(buildGraph(name, 45), 224).parameters).toBe(torchvision.parametersWith45Classes);
