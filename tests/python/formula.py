@@ -63,6 +63,31 @@ def tensor(name, shape):
     return values.astype(np.float32).reshape(shape)
 
 
+# How torchvision's constructors scale what they draw (tiny's are ours: src/architectures/*/index.ts): the axis of a convolution's
+# fan, and the deviation of linear weights, or None for nn.Linear's own bounds.
+INITIAL = {"densenet121": (1, None), "resnet50": (0, None), "mobilenet_v3_small": (0, 0.01), "tiny": (1, None)}
+
+
+def initial(architecture, name, shape):
+    """float32 values of a new network: torch's own scales, uniform where it draws from a normal distribution of that deviation; biases 0.
+
+    Two scales are ours. The last batch norm of a residual branch (bn3) is 0.2, between torchvision's 1 and the 0 of its zero_init_residual.
+    With 1, rounding grows so on its way through ResNet50 that ReLUs turn over: at 64 px, batch 4, torch's float32 gradient is 5e-3 from
+    its float64 one, and 20 steps of Adam at 1e-6 are 4e-3 apart in loss. And running variances begin at 0, not 1: what a step adds to
+    them, a hundredth of a variance that may itself be a thousandth, is then not rounded away in float32.
+    """
+    axis, deviation = INITIAL[architecture]
+    kind = name.rsplit(".", 1)[1]
+    if len(shape) == 1:
+        constant = 0 if kind != "weight" else 0.2 if name.endswith("bn3.weight") else 1
+        return np.full(shape, constant, np.float32)
+    if len(shape) == 4:
+        bound = math.sqrt(6 / (shape[axis] * math.prod(shape[2:])))
+    else:
+        bound = 1 / math.sqrt(shape[1]) if deviation is None else math.sqrt(3) * deviation
+    return (bound * (2 * uniform(name, math.prod(shape)) - 1)).astype(np.float32).reshape(shape)
+
+
 def images(count, size):
     """[count, size, size, 3] float32 in [-2, 2), what normalised images span: cells of 16 pixels plus noise, as noise alone averages out."""
     cells = -(-size // 16)
@@ -73,13 +98,13 @@ def images(count, size):
     return (1.5 * coarse + 0.5 * fine.reshape(count, size, size, 3)).astype(np.float32)
 
 
-def fill(model):
-    """Every entry of a torchvision model's state_dict by formula; num_batches_tracked stays."""
+def fill(model, value=tensor):
+    """Every entry of a torchvision model's state_dict by a formula of its name and shape; num_batches_tracked stays."""
     import torch
 
     state = model.state_dict()
-    for name, value in state.items():
+    for name, old in state.items():
         if not name.endswith("num_batches_tracked"):
-            state[name] = torch.from_numpy(tensor(name, tuple(value.shape)))
+            state[name] = torch.from_numpy(value(name, tuple(old.shape)))
     model.load_state_dict(state)
     return model

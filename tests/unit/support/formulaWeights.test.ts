@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { architectures } from '../../../src/architectures/index.ts';
+import type { ArchitectureName } from '../../../src/architectures/settings.ts';
 import { fnv1a32, philox4x32, random } from '../../../src/random.ts';
 import samples from '../../fixtures/formula.json' with { type: 'json' };
-import { formulaImages, formulaTensor } from './formulaWeights.ts';
+import { formulaImages, formulaTensor, initialTensor } from './formulaWeights.ts';
 
 describe('Philox4x32-10', () => {
   // Random123's kat_vectors.
@@ -44,6 +46,14 @@ describe('weights and images by formula', () => {
   it.each(Object.entries(samples.tensors))('%s has the same bits as in numpy', (name, { shape, at, values }) => {
     const data = formulaTensor(name, shape);
     expect(at.map((i) => data[i])).toEqual(values);
+  });
+
+  it.each(Object.entries(samples.initial))('%s, new, has the same bits as in numpy', (architecture, tensors) => {
+    const rule = architectures[architecture as ArchitectureName].initialisation;
+    for (const [name, { shape, at, values }] of Object.entries(tensors)) {
+      const data = initialTensor(rule, name, shape);
+      expect(at.map((i) => data[i])).toEqual(values);
+    }
   });
 
   it.each(Object.entries(samples.images))('images of %s pixels have the same bits as in numpy', (size, sample) => {

@@ -1,3 +1,4 @@
+import type { Initialisation } from '../../../src/architectures/types.ts';
 import { parametersOf, sizeOf } from '../../../src/graph/parameters.ts';
 import type { Graph, Weights } from '../../../src/graph/types.ts';
 import { fnv1a32, random } from '../../../src/random.ts';
@@ -33,6 +34,29 @@ export function formulaTensor(name: string, shape: readonly number[]): Float32Ar
 /** Every parameter and running statistic of a graph, in torch's layout. */
 export function formulaWeights(graph: Graph): Weights {
   return new Map(parametersOf(graph).map(({ name, shape }) => [name, { shape, data: formulaTensor(name, shape) }]));
+}
+
+/**
+ * A tensor of a new network: torch's own scales, uniform where it draws from a normal distribution. Biases and running statistics are
+ * 0, the weights of the last batch norm of ResNet50's branches 0.2: formula.py says why.
+ */
+export function initialTensor(rule: Initialisation, name: string, shape: readonly number[]): Float32Array {
+  const kind = name.slice(name.lastIndexOf('.') + 1);
+  if (shape.length === 1) {
+    return new Float32Array(sizeOf(shape)).fill(kind !== 'weight' ? 0 : name.endsWith('bn3.weight') ? 0.2 : 1);
+  }
+  const [outs, ins] = shape as [number, number];
+  const linear = rule.linearWeight === 'torch' ? 1 / Math.sqrt(ins) : Math.sqrt(3) * rule.linearWeight.normal;
+  const fan = (rule.convolution === 'fan_in' ? ins : outs) * sizeOf(shape.slice(2));
+  const bound = shape.length === 4 ? Math.sqrt(6 / fan) : linear;
+  return new Float32Array(signed(name, sizeOf(shape)).map((value) => bound * value));
+}
+
+/** Every parameter and running statistic of a new network, in torch's layout. */
+export function initialFormulaWeights(graph: Graph, rule: Initialisation): Weights {
+  return new Map(
+    parametersOf(graph).map(({ name, shape }) => [name, { shape, data: initialTensor(rule, name, shape) }]),
+  );
 }
 
 /** `[count, size, size, 3] float32` in [−2, 2): cells of 16 pixels plus noise. */

@@ -1,0 +1,5 @@
+import { trainingSuite } from '../../support/trainingSuite.ts';
+import { onWasm } from './onWasm.ts';
+
+trainingSuite('mobilenet_v3_small', onWasm);
+trainingSuite('tiny', onWasm);
