@@ -80,6 +80,21 @@ export const mutations: readonly Mutation[] = [
     only: 'logits as torchvision .*mobilenet',
   },
   {
+    name: 'BatchNorm: torch’s momentum in MobileNetV3, not 0.01',
+    file: 'src/architectures/mobilenet_v3_small/index.ts',
+    text: 'momentum: 0.01 }',
+    replacement: 'momentum: 0.1 }',
+    test: 'tests/unit/architectures/torchvision.test.ts',
+  },
+  {
+    name: 'hardsigmoid: Keras’s, 0.2 x + 0.5',
+    file: 'src/engine/reference/wasmGradients/activation.ts',
+    text: 'value >= 3 ? 1 : (value + 3) / 6',
+    replacement: 'value >= 2.5 ? 1 : Math.max(0, (value + 2.5) / 5)',
+    test: wasm,
+    only: 'logits as torchvision .*mobilenet',
+  },
+  {
     name: 'BatchNorm: eps outside the square root',
     file: 'src/engine/reference/wasmGradients/batchNorm.ts',
     text: 'scale[c] = gamma[c]! / Math.sqrt(moments[channels + c]! + eps);',
