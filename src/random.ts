@@ -1,3 +1,5 @@
+import { cos, log } from './elementary.ts';
+
 /**
  * Seeded random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
  * Counter-based: the n-th draw of a stream depends on (seed, stream, n) alone, so a run resumed from a checkpoint, and the
@@ -82,7 +84,7 @@ export function random(seed: number, ...stream: [number?, number?, number?]): Ra
     uniform,
     integer,
     between: (low, high) => low + (high - low) * uniform(),
-    normal: () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
+    normal: () => Math.sqrt(-2 * log(1 - uniform())) * cos(2 * Math.PI * uniform()),
     shuffle: (items) => {
       for (let i = items.length - 1; i > 0; i--) {
         const j = integer(i + 1);

@@ -1,3 +1,4 @@
+import { exp, log } from '../elementary.ts';
 import type { ClassMetrics } from './types.ts';
 
 /** Softmax over rows: logits `[n × classes]` → probabilities `[n × classes]`, float32, sums of 1. */
@@ -7,8 +8,8 @@ export function softmax(logits: Float32Array, classes: number): Float32Array {
     let top = -Infinity;
     for (let c = 0; c < classes; c++) top = Math.max(top, logits[row + c] as number);
     let sum = 0;
-    for (let c = 0; c < classes; c++) sum += Math.exp((logits[row + c] as number) - top);
-    for (let c = 0; c < classes; c++) out[row + c] = Math.exp((logits[row + c] as number) - top) / sum;
+    for (let c = 0; c < classes; c++) sum += exp((logits[row + c] as number) - top);
+    for (let c = 0; c < classes; c++) out[row + c] = exp((logits[row + c] as number) - top) / sum;
   }
   return out;
 }
@@ -24,8 +25,8 @@ export function crossEntropy(logits: Float32Array, labels: ArrayLike<number>, cl
     let top = -Infinity;
     for (let c = 0; c < classes; c++) top = Math.max(top, logits[row + c] as number);
     let sum = 0;
-    for (let c = 0; c < classes; c++) sum += Math.exp((logits[row + c] as number) - top);
-    total += Math.log(sum) + top - (logits[row + (labels[i] as number)] as number);
+    for (let c = 0; c < classes; c++) sum += exp((logits[row + c] as number) - top);
+    total += log(sum) + top - (logits[row + (labels[i] as number)] as number);
   }
   return labels.length === 0 ? NaN : total / labels.length;
 }

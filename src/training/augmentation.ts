@@ -1,4 +1,5 @@
 import type { RgbImage } from '../dataset/types.ts';
+import { cos, exp, log, sin, tan } from '../elementary.ts';
 import type { AffineMatrix, Augmentation, CropBox, JitterStep } from '../engine/augmentation.ts';
 import { random, STREAMS, type Random } from '../random.ts';
 import type { AugmentationSettings } from './settings.ts';
@@ -26,7 +27,7 @@ export function drawCrop(width: number, height: number, settings: AugmentationSe
   const [low, high] = settings.crop_ratio;
   for (let attempt = 0; attempt < 10; attempt++) {
     const target = area * draw.between(...settings.crop_scale);
-    const ratio = Math.exp(draw.between(Math.log(low), Math.log(high)));
+    const ratio = exp(draw.between(log(low), log(high)));
     const w = Math.round(Math.sqrt(target * ratio));
     const h = Math.round(Math.sqrt(target / ratio));
     if (w > 0 && w <= width && h > 0 && h <= height) {
@@ -84,10 +85,10 @@ export function drawAugmentation(
 export function inverseAffine(size: number, { angle, translate, scale, shear }: AffineParameters): AffineMatrix {
   const rotation = (angle * Math.PI) / 180;
   const [sx, sy] = [(shear[0] * Math.PI) / 180, (shear[1] * Math.PI) / 180];
-  const a = Math.cos(rotation - sy) / Math.cos(sy);
-  const b = (-Math.cos(rotation - sy) * Math.tan(sx)) / Math.cos(sy) - Math.sin(rotation);
-  const c = Math.sin(rotation - sy) / Math.cos(sy);
-  const d = (-Math.sin(rotation - sy) * Math.tan(sx)) / Math.cos(sy) + Math.cos(rotation);
+  const a = cos(rotation - sy) / cos(sy);
+  const b = (-cos(rotation - sy) * tan(sx)) / cos(sy) - sin(rotation);
+  const c = sin(rotation - sy) / cos(sy);
+  const d = (-sin(rotation - sy) * tan(sx)) / cos(sy) + cos(rotation);
   const [m0, m1, m3, m4] = [d / scale, -b / scale, -c / scale, a / scale];
   const centre = size / 2;
   const [ox, oy] = [-centre - translate[0], -centre - translate[1]];

@@ -1,4 +1,5 @@
 import type { ImageEntry, ImageSource } from '../dataset/types.ts';
+import { exp, log } from '../elementary.ts';
 import { normalisedBatch } from '../evaluation/pixels.ts';
 import type { ChannelStatistics } from '../engine/normalise.ts';
 import type { LabelledBatch, TrainingBatch } from '../engine/types.ts';
@@ -94,5 +95,5 @@ export function splitBatch(batch: TrainingBatch, partSize: number): TrainingBatc
  */
 export function partMomentum(momentum: number, batchSize: number, partSize: number): number {
   const parts = Math.ceil(batchSize / partSize);
-  return parts <= 1 ? momentum : 1 - (1 - momentum) ** (1 / parts);
+  return parts <= 1 ? momentum : 1 - exp(log(1 - momentum) / parts);
 }

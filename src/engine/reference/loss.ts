@@ -1,3 +1,5 @@
+import { exp, log } from '../../elementary.ts';
+
 /**
  * Softmax cross-entropy, computed on the processor in double precision: logits are read back each step anyway, and a loss that
  * isn't finite is known before anything is updated.
@@ -24,10 +26,10 @@ export function crossEntropy(logits: Float32Array, labels: Int32Array, classes: 
       if (value > highest || value !== value) highest = value;
     }
     let total = 0;
-    for (let c = 0; c < classes; c++) total += Math.exp(logits[offset + c]! - highest);
-    sum += Math.log(total) + highest - logits[offset + label]!;
+    for (let c = 0; c < classes; c++) total += exp(logits[offset + c]! - highest);
+    sum += log(total) + highest - logits[offset + label]!;
     for (let c = 0; c < classes; c++) {
-      const probability = Math.exp(logits[offset + c]! - highest) / total;
+      const probability = exp(logits[offset + c]! - highest) / total;
       gradient[offset + c] = (probability - (c === label ? 1 : 0)) * scale;
     }
   }

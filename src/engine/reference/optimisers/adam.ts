@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { power } from '../../../elementary.ts';
 import { optimiserSlots } from '../../optimiserSlots.ts';
 import type { AdamSettings } from '../../types.ts';
 import type { Optimiser } from './types.ts';
@@ -25,8 +26,8 @@ export function adam(settings: AdamSettings): Optimiser {
   value[index] = u.shrink * value[index] - u.stepSize * m / (sqrt(v) / u.correction + u.epsilon);`,
     },
     at(learningRate, step) {
-      const stepSize = learningRate / (1 - beta1 ** step);
-      const correction = Math.sqrt(1 - beta2 ** step);
+      const stepSize = learningRate / (1 - power(beta1, step));
+      const correction = Math.sqrt(1 - power(beta2, step));
       const shrink = kind === 'adamw' ? 1 - learningRate * weightDecay : 1;
       const [gain1, gain2] = [1 - beta1, 1 - beta2];
       return {
