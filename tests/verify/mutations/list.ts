@@ -182,7 +182,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'Adam: no bias correction of the mean',
     file: 'src/engine/reference/optimisers/adam.ts',
-    text: 'learningRate / (1 - beta1 ** step)',
+    text: 'learningRate / (1 - power(beta1, step))',
     replacement: 'learningRate',
     test: wasm,
     only: 'five Adam steps',
@@ -190,7 +190,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'Adam: no bias correction of the squares',
     file: 'src/engine/reference/optimisers/adam.ts',
-    text: 'Math.sqrt(1 - beta2 ** step)',
+    text: 'Math.sqrt(1 - power(beta2, step))',
     replacement: '1',
     test: wasm,
     only: 'five Adam steps',
@@ -298,8 +298,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'affine: sheared before it is turned',
     file: 'src/training/augmentation.ts',
-    text: 'const b = (-Math.cos(rotation - sy) * Math.tan(sx)) / Math.cos(sy) - Math.sin(rotation);',
-    replacement: 'const b = (Math.cos(rotation - sy) * Math.tan(sx)) / Math.cos(sy) - Math.sin(rotation);',
+    text: 'const b = (-cos(rotation - sy) * tan(sx)) / cos(sy) - sin(rotation);',
+    replacement: 'const b = (cos(rotation - sy) * tan(sx)) / cos(sy) - sin(rotation);',
     test: pictures,
   },
   {
@@ -319,7 +319,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'crop: ratio uniform, not its logarithm',
     file: 'src/training/augmentation.ts',
-    text: 'Math.exp(draw.between(Math.log(low), Math.log(high)))',
+    text: 'exp(draw.between(log(low), log(high)))',
     replacement: 'draw.between(low, high)',
     test: draws,
   },
