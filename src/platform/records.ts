@@ -1,7 +1,5 @@
 import type { Dataset } from '../dataset/types.ts';
 import { UserError } from '../errors.ts';
-import { withLaterSettings } from '../training/settings.ts';
-import type { RunRecord } from '../training/types.ts';
 import type { WeightRecord } from '../weights/types.ts';
 
 /**
@@ -13,13 +11,9 @@ import type { WeightRecord } from '../weights/types.ts';
  * into one of the new. Whoever reads gets the newest form; it is stored so when the record is written next, not before. Keep its
  * key and the keys of what belongs to it: pages that don't know the form tell by them what they must leave alone. Then keep what a
  * page stores now as a fixture (tests/fixtures/stored/README.md). Versions and checkpoints, which travel between computers, carry
- * a `schema` of their own (registry/record.ts, training/checkpoint.ts).
+ * a `schema` of their own (registry/record.ts, training/checkpoint.ts). Runs' records: runRecords.ts.
  */
 export const datasetRecords = recordsOf<Dataset>('data set');
-export const runRecords = recordsOf<RunRecord>('run', [
-  // 2: configurations have the optimiser's settings; a page that lacks them would go on with Adam, whatever they say.
-  (first) => ({ ...first, schema: 2, config: withLaterSettings(first['config'] as RunRecord['config']) }),
-]);
 export const weightRecords = recordsOf<WeightRecord>('weights file');
 
 /** Stored in a form that this page doesn't know: it is neither used nor changed nor deleted. */

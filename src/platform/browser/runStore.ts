@@ -1,6 +1,6 @@
 import type { RunEvent } from '../../training/events.ts';
 import type { RunStore } from '../../training/types.ts';
-import { runRecords } from '../records.ts';
+import { runRecords } from '../runRecords.ts';
 import { keyValue, type KeyValue } from './keyValue.ts';
 
 export interface BrowserRunStore extends RunStore {

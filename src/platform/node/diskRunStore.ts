@@ -2,7 +2,7 @@ import { appendFile, readdir, readFile, rm, stat, truncate } from 'node:fs/promi
 import { join } from 'node:path';
 import { CheckpointUnreadableError } from '../../training/errors.ts';
 import type { RunRecord, RunStore } from '../../training/types.ts';
-import { runRecords } from '../records.ts';
+import { runRecords } from '../runRecords.ts';
 import { asWriteError, writeWhole } from './atomicWrite.ts';
 import { eventLine, eventsOf } from './runEventText.ts';
 

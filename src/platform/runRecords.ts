@@ -1,0 +1,9 @@
+import { withLaterSettings } from '../training/settings.ts';
+import type { RunRecord } from '../training/types.ts';
+import { recordsOf } from './records.ts';
+
+/** Apart from the other records: settings bring zod with them, and the page's first view waits for the list of data sets alone. */
+export const runRecords = recordsOf<RunRecord>('run', [
+  // 2: configurations have the optimiser's settings; a page that lacks them would go on with Adam, whatever they say.
+  (first) => ({ ...first, schema: 2, config: withLaterSettings(first['config'] as RunRecord['config']) }),
+]);
