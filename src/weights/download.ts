@@ -169,8 +169,9 @@ function connect(
     ...(byte > 0 && { range: `bytes=${byte}-` }),
     ...(ifRange && { 'if-range': validator }),
   };
-  // What is kept is kept by us: a copy in the browser's cache would take its room a second time.
-  const response = fetch(url, { headers, signal: stop.signal, cache: 'no-store' });
+  // What is kept is kept by us: a copy in the browser's cache would take its room a second time. Node's types lack `cache`.
+  const request = { headers, signal: stop.signal, cache: 'no-store' as const };
+  const response = fetch(url, request);
   return {
     from: { byte, ifRange },
     response,
