@@ -1,7 +1,7 @@
 import { normaliseInto, type ChannelStatistics } from './normalise.ts';
 
 /**
- * Augmentation with given parameters, on the processor: torchvision's resized_crop (antialiased), hflip, affine (bilinear) and colour
+ * Augmentation with given parameters, on the processor: torchvision's resized_crop (antialiased), hflip, affine (nearest pixel) and colour
  * steps, one after the other, in floating point. `reference/webgpuKernels/augmentation.ts` does the same on the GPU. Draws nothing,
  * and knows no tfjs: whoever shows what augmentation does calls it too.
  */
@@ -136,33 +136,31 @@ function resizedCrop({ width, data }: Picture, size: number, crop: CropBox): Flo
   return out;
 }
 
-/** `F.affine(…, BILINEAR)` with PIL's borders: what comes from outside is black, the last half pixel inside is its edge's colour. */
+/**
+ * An affine matrix as Pillow takes it where nothing is interpolated (`affine_fixed`, src/libImaging/Geometry.c): in 65,536ths of a pixel, so
+ * that processor and GPU, which rounds otherwise, choose the same pixels. Pixel (x, y) comes from column (a0 x + a1 y + a2) >> 16 and row
+ * (a3 x + a4 y + a5) >> 16.
+ */
+export function fixedAffine([m0, m1, m2, m3, m4, m5]: AffineMatrix): AffineMatrix {
+  const fixed = (value: number): number => Math.floor(value * 65536 + 0.5);
+  const across = fixed(m2 + m0 * 0.5 + m1 * 0.5);
+  const down = fixed(m5 + m3 * 0.5 + m4 * 0.5);
+  return [fixed(m0), fixed(m1), across, fixed(m3), fixed(m4), down];
+}
+
+/** `F.affine` with torchvision's default, the nearest pixel; what comes from outside is black. */
 function affine(source: Float32Array, size: number, matrix: AffineMatrix, flip: boolean): Float32Array {
-  const [m0, m1, m2, m3, m4, m5] = matrix;
-  const last = size - 1;
+  const [a0, a1, a2, a3, a4, a5] = fixedAffine(matrix);
   const out = new Float32Array(size * size * 3);
   for (let y = 0, o = 0; y < size; y++) {
     for (let x = 0; x < size; x++, o += 3) {
-      const u = m0 * (x + 0.5) + m1 * (y + 0.5) + m2;
-      const v = m3 * (x + 0.5) + m4 * (y + 0.5) + m5;
-      if (u < 0 || v < 0 || u >= size || v >= size) continue;
-      const sx = Math.min(Math.max(u - 0.5, 0), last);
-      const sy = Math.min(Math.max(v - 0.5, 0), last);
-      const x0 = Math.floor(sx);
-      const y0 = Math.floor(sy);
-      const fx = sx - x0;
-      const fy = sy - y0;
-      const upper = y0 * size;
-      const lower = Math.min(y0 + 1, last) * size;
-      const left = flip ? last - x0 : x0;
-      const right = flip ? Math.max(left - 1, 0) : Math.min(x0 + 1, last);
-      for (let c = 0; c < 3; c++) {
-        const a = source[(upper + left) * 3 + c] as number;
-        const b = source[(lower + left) * 3 + c] as number;
-        const above = a + ((source[(upper + right) * 3 + c] as number) - a) * fx;
-        const below = b + ((source[(lower + right) * 3 + c] as number) - b) * fx;
-        out[o + c] = above + (below - above) * fy;
-      }
+      const column = (a0 * x + a1 * y + a2) >> 16;
+      const row = (a3 * x + a4 * y + a5) >> 16;
+      if (column < 0 || row < 0 || column >= size || row >= size) continue;
+      const from = (row * size + (flip ? size - 1 - column : column)) * 3;
+      out[o] = source[from] as number;
+      out[o + 1] = source[from + 1] as number;
+      out[o + 2] = source[from + 2] as number;
     }
   }
   return out;

@@ -76,14 +76,6 @@ function onProcessor(pictures: Pictures, size: number): Float32Array {
 }
 
 describe('the kernel makes what the processor makes', () => {
-  /** Pixels so near to the affine's border that rounding decides whether they are black. */
-  function undecided([, { matrix: m }]: Pictures[number], size: number, pixel: number): boolean {
-    const [x, y] = [(pixel % size) + 0.5, Math.floor(pixel / size) + 0.5];
-    return [m[0] * x + m[1] * y + m[2], m[3] * x + m[4] * y + m[5]].some(
-      (at) => Math.min(Math.abs(at), Math.abs(at - size)) < 1e-4,
-    );
-  }
-
   it.each([
     [33, 40, 130],
     [1, 9, 60],
@@ -92,14 +84,6 @@ describe('the kernel makes what the processor makes', () => {
     const pictures = drawn(7, count, size, widest);
     const expected = onProcessor(pictures, size);
     const found = await onDevice(batchOf(pictures, size));
-    let skipped = 0;
-    for (let i = 0; i < found.length; i++) {
-      const pixel = Math.floor(i / 3) % (size * size);
-      if (!undecided(pictures[Math.floor(i / (3 * size * size))]!, size, pixel)) continue;
-      skipped++;
-      found[i] = expected[i]!;
-    }
-    expect(skipped).toBeLessThan(found.length / 1000);
     judged({
       quantity: `${count} augmented images of ${size} px, normalised, against the processor’s`,
       network: '—',

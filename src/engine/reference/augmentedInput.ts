@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { augmentInto, type Augmentation, type Picture } from '../augmentation.ts';
+import { augmentInto, fixedAffine, type Augmentation, type Picture } from '../augmentation.ts';
 import type { ChannelStatistics } from '../normalise.ts';
 import type { AugmentedBatch } from '../types.ts';
 import { hasKernel, run } from './ops/kernel.ts';
@@ -24,7 +24,7 @@ export const WORD = {
   width: 1,
   height: 2,
   flip: 3,
-  /** Six floats, as `AffineMatrix`, but from middle to middle. */
+  /** Six whole numbers (`fixedAffine`). */
   matrix: 4,
   /** A kind and a factor (float) each. */
   steps: 10,
@@ -67,7 +67,7 @@ function onDevice({ pictures, n, size, mean, std }: AugmentedBatch, upload: numb
       const [, augmentation] = pictures[end]!;
       const more = wordsOf(augmentation);
       if (end > first && (words + more) * 4 > upload) break;
-      describe(augmentation, size, words, end * WORDS, parameters, floats);
+      describe(augmentation, words, end * WORDS, parameters, floats);
       words += more;
     }
     const pixels = new Int32Array(fewSizes(words));
@@ -87,7 +87,6 @@ function wordsOf({ crop: { width, height } }: Augmentation): number {
 /** Writes an image's parameters at `at`. */
 function describe(
   { crop, flip, matrix, jitter }: Augmentation,
-  size: number,
   begin: number,
   at: number,
   words: Int32Array,
@@ -99,11 +98,7 @@ function describe(
   words[at + WORD.width] = crop.width;
   words[at + WORD.height] = crop.height;
   words[at + WORD.flip] = flip ? 1 : 0;
-  const [m0, m1, m2, m3, m4, m5] = matrix;
-  const middle = size / 2;
-  const across = (m0 + m1 - 1) * middle + m2;
-  const down = (m3 + m4 - 1) * middle + m5;
-  floats.set([m0, m1, across, m3, m4, down], at + WORD.matrix);
+  words.set(fixedAffine(matrix), at + WORD.matrix);
   jitter.forEach(([kind, factor], i) => {
     words[at + WORD.steps + 2 * i] = STEP_KIND[kind];
     floats[at + WORD.steps + 2 * i + 1] = factor;

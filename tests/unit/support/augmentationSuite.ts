@@ -65,14 +65,15 @@ function picture(name: string, width: number, height: number): Picture {
 }
 
 /**
- * What rounding to 8 bits after each step can cost a pixel, levels: a half for each pass of the resize, up to a whole one for the affine
- * and for each colour step, which PIL cuts off; colour steps scale what came before. PIL takes grey and its mean as whole numbers.
+ * What rounding to 8 bits after each step can cost a pixel, levels: a half for each pass of the resize, up to a whole one for each
+ * colour step, which PIL cuts off; colour steps scale what came before. PIL takes grey and its mean as whole numbers.
+ * A thousandth for what float32 rounds.
  */
 function lostByRounding({ jitter }: AugmentationCase): number {
   return jitter.reduce((lost, [kind, factor]) => {
     const other = kind === 'brightness' ? 0 : lost + (kind === 'contrast' ? 1 : 0.5);
     return factor * lost + Math.abs(1 - factor) * other + 1;
-  }, 2);
+  }, 1.001);
 }
 
 /**

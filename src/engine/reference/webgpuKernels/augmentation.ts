@@ -9,6 +9,7 @@ import { allocate, dispatch, free, shader, webgpuKernel } from './dispatch.ts';
 const ADDERS = 256;
 
 const float = (word: string): string => `bitcast<f32>(parameters[${word}])`;
+const whole = (entry: number): string => `bitcast<i32>(parameters[words + ${WORD.matrix + entry}])`;
 
 /**
  * Crop and antialiased resize, one thread a pixel. The filter's weights are whole numbers, so that nothing is rounded before the sum.
@@ -75,36 +76,20 @@ const turn = shader('augmentTurn', {
   bits: ['parameters'],
   writes: ['turned'],
   integers: ['count', 'size'],
-  declarations: `${colour}
-fn pixel(at : i32) -> vec3<f32> { return vec3<f32>(reduced[at * 3], reduced[at * 3 + 1], reduced[at * 3 + 2]); }`,
+  declarations: colour,
   body: `
   if (index >= u.count) { return; }
   let image = index / (u.size * u.size);
   let words = image * ${WORDS};
-  let m = words + ${WORD.matrix};
-  let side = f32(u.size);
-  let x = f32(index % u.size) + 0.5 - side / 2.0;
-  let y = f32((index / u.size) % u.size) + 0.5 - side / 2.0;
-  let place = vec2<f32>(
-    ${float('m')} * x + ${float('m + 1')} * y + ${float('m + 2')},
-    ${float('m + 3')} * x + ${float('m + 4')} * y + ${float('m + 5')}) + side / 2.0;
+  let x = index % u.size;
+  let y = (index / u.size) % u.size;
+  let column = (${whole(0)} * x + ${whole(1)} * y + ${whole(2)}) >> 16u;
+  let row = (${whole(3)} * x + ${whole(4)} * y + ${whole(5)}) >> 16u;
   var rgb = vec3<f32>(0.0);
-  if (place.x >= 0.0 && place.y >= 0.0 && place.x < side && place.y < side) {
-    let last = u.size - 1;
-    let at = clamp(place - 0.5, vec2<f32>(0.0), vec2<f32>(side - 1.0));
-    let corner = vec2<i32>(floor(at));
-    let share = at - floor(at);
-    let upper = (image * u.size + corner.y) * u.size;
-    let lower = (image * u.size + min(corner.y + 1, last)) * u.size;
-    var left = corner.x;
-    var right = min(corner.x + 1, last);
-    if (parameters[words + ${WORD.flip}] == 1u) {
-      left = last - left;
-      right = last - right;
-    }
-    let above = mix(pixel(upper + left), pixel(upper + right), share.x);
-    let below = mix(pixel(lower + left), pixel(lower + right), share.x);
-    rgb = mix(above, below, share.y);
+  if (column >= 0 && row >= 0 && column < u.size && row < u.size) {
+    let mirrored = parameters[words + ${WORD.flip}] == 1u;
+    let at = ((image * u.size + row) * u.size + select(column, u.size - 1 - column, mirrored)) * 3;
+    rgb = vec3<f32>(reduced[at], reduced[at + 1], reduced[at + 2]);
   }
   for (var step = 0; step < ${MOST_STEPS}; step++) {
     let kind = ${kindOf};
