@@ -124,6 +124,11 @@ def statistics(model):
     return found
 
 
+def gradient_of(gradients):
+    total, each = sketch.sketch(gradients)
+    return {"sketch": total, "tensors": each, "norm": math.sqrt(sum(norm * norm for norm, _ in each.values()))}
+
+
 def run(name, kind, dtype):
     """One of the runs of a network, in numbers that a process can hand on."""
     torch.set_num_threads(1)
@@ -135,16 +140,22 @@ def run(name, kind, dtype):
         head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
         with torch.no_grad():
             model(images)
+        result = {}
+
+        def begun(_):
+            gradients = {f"{NETS[name]['head']}.{key}": array(value.grad).reshape(-1) for key, value in head.named_parameters()}
+            result.update(gradient_of(gradients))
+
         # The backbone does not change: what it shows the head is the same in each step.
-        return {"losses": descend(lambda: head(seen[0]), head.parameters(), labels, RATE)}
+        result["losses"] = descend(lambda: head(seen[0]), head.parameters(), labels, RATE, first=begun)
+        return result
     model = built(name, lambda *one: formula.initial(name, *one), dtype).train()
     result = {}
 
     def first(logits):
-        total, each = sketch.sketch({key: array(value.grad).reshape(-1) for key, value in model.named_parameters()})
-        result.update(logits=array(logits).reshape(-1), statistics=statistics(model), sketch=total, tensors=each)
+        result.update(logits=array(logits).reshape(-1), statistics=statistics(model))
+        result.update(gradient_of({key: array(value.grad).reshape(-1) for key, value in model.named_parameters()}))
         (result["momentum"],) = {module.momentum for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
-        result["norm"] = math.sqrt(sum(norm * norm for norm, _ in each.values()))
 
     forward = lambda: model(images)
     if kind == "all":
@@ -163,14 +174,16 @@ def judged(norm, tensors):
 def spread(single, double):
     """Largest difference in each quantity, as tests/unit/support/trainingSuite.ts measures it."""
     apart = {"losses": max(abs(a / b - 1) for a, b in zip(single["losses"], double["losses"]))}
-    if "logits" not in double:
+    if "sketch" not in double:
         return apart
     norm = double["norm"]
-    apart["logits"] = float(np.abs(single["logits"] - double["logits"]).max() / np.abs(double["logits"]).max())
     apart["gradient"] = max(np.linalg.norm(single["sketch"] - double["sketch"]), abs(single["norm"] - norm)) / norm
     apart["tensors"] = max(
         max(abs(a - b) for a, b in zip(single["tensors"][key], one)) / one[0] for key, one in judged(norm, double["tensors"]).items()
     )
+    if "logits" not in double:
+        return apart
+    apart["logits"] = float(np.abs(single["logits"] - double["logits"]).max() / np.abs(double["logits"]).max())
     apart["statistics"] = max(
         max(abs(a - b) / scale for a, b, scale in zip(single["statistics"][key], one, (one[0], one[0], one[4], one[4])))
         for key, one in double["statistics"].items()
@@ -202,18 +215,18 @@ def written(name, results):
             "spread": checked(name, kind, spread(single, double)),
             "losses": [round(loss, 8) for loss in double["losses"]],
         }
-        if "logits" in double:
+        if "sketch" in double:
             norm = double["norm"]
-            entry["firstStep"] = {
-                "momentum": double["momentum"],
-                "logits": [round(value, 7) for value in double["logits"].tolist()],
+            # Of each tensor: its share of the gradient's norm, and its projection relative to its own.
+            entry["gradient" if kind == "all" else "headGradient"] = {
                 "norm": digits(norm, 8),
                 "sketch": [round(value, 7) for value in (double["sketch"] / norm).tolist()],
+                "tensors": {
+                    key: [round(own / norm, 9), round(along / own, 6)] for key, (own, along) in judged(norm, double["tensors"]).items()
+                },
             }
-            # Of each tensor: its share of the gradient's norm, and its projection relative to its own.
-            entry["tensors"] = {
-                key: [round(own / norm, 9), round(along / own, 6)] for key, (own, along) in judged(norm, double["tensors"]).items()
-            }
+        if "logits" in double:
+            entry["firstStep"] = {"momentum": double["momentum"], "logits": [round(value, 7) for value in double["logits"].tolist()]}
             # Of each batch norm: the variances' norm, their projection relative to it; the means' two, relative to the deviations' norm.
             entry["statistics"] = {
                 key: [digits(v), round(pv / v, 6), round(m / deviation, 6), round(pm / deviation, 6), digits(deviation)]

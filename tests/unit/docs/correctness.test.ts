@@ -16,6 +16,25 @@ describe('docs/correctness.md', () => {
     expect(above).toEqual([]);
   });
 
+  it('has the three networks in training, all steps, on both backends', () => {
+    const rows = tableIn(text, 'rows').map(([quantity, network, on]) => `${network} on ${on}: ${quantity}`);
+    const quantities = [
+      /: logits$/,
+      /: logits in train mode$/,
+      /: running statistics after a step$/,
+      /: gradient, over its norm$/,
+      /: gradient of each tensor, over its norm$/,
+      /: gradient, head only, over its norm$/,
+      /: gradient of each tensor, head only, over its norm$/,
+      /: loss of 20 steps, all layers/,
+      /: loss of 20 steps, head only/,
+    ];
+    for (const network of ['densenet121', 'resnet50', 'mobilenet_v3_small'])
+      for (const on of ['wasm', 'webgpu'])
+        for (const quantity of quantities)
+          expect(rows.filter((row) => row.startsWith(`${network} on ${on}:`) && quantity.test(row)).length).toBe(1);
+  });
+
   it('names commands that are there', () => {
     const commands = new Set([...text.matchAll(/`(npm [^`]+)`/g)].map(([, command]) => command!));
     expect([...commands].flatMap((command) => missingFor(command, testFiles))).toEqual([]);

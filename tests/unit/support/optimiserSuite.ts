@@ -28,8 +28,10 @@ interface Case {
 
 /** Relative; the least that is asked for, where torch's own float32 is nearer than that. */
 const least = { losses: 1e-6, weights: 1e-4, state: 2e-5 };
-const toleranceOf = (quantity: keyof typeof least, { spread }: Case): number =>
-  Math.max(least[quantity], 3 * spread[quantity]);
+function toleranceOf(quantity: keyof typeof least, { spread }: Case): number {
+  expect(spread[quantity], 'torch’s own float32').toBeLessThanOrEqual(3e-4);
+  return Math.max(least[quantity], 3 * spread[quantity]);
+}
 
 /** Ten steps by each optimiser, with and without clipping, as torch in float64: tests/python/make_optimisers.py. */
 export function optimiserSuite(open: Open, on: string, command: string): void {
