@@ -1,4 +1,5 @@
 import { env, getKernel, type KernelConfig, type TensorInfo } from '@tensorflow/tfjs';
+import { convolutionGeometry, type ConvolutionAttributes } from '../geometry.ts';
 import { sizeOf } from './dispatch.ts';
 
 /**
@@ -45,12 +46,18 @@ export function orderedProducts(): readonly KernelConfig[] {
       const batch = Math.max(sizeOf(a) / (rows * inner), sizeOf(b) / (columns * inner));
       return { batch, rows, columns, inner };
     }),
-    // One image through a convolution is such a product, too.
-    around('Conv2D', ({ inputs }) => {
+    // tfjs multiplies in some convolutions, too, and a convolution's product has one batch in two cases.
+    around('Conv2D', ({ inputs, attrs }) => {
       const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo };
-      const [batch, height, width] = x.shape as [number, number, number];
-      const [kernelHeight, kernelWidth, channels, columns] = filter.shape as [number, number, number, number];
-      return { batch, rows: height * width, columns, inner: kernelHeight * kernelWidth * channels };
+      const g = convolutionGeometry(x.shape, filter.shape, attrs as unknown as ConvolutionAttributes, false);
+      const columns = g.outChannels;
+      const inner = g.filterHeight * g.filterWidth * g.inChannels;
+      // The filter covers the whole image, a map of 1 × 1 for instance: the images are the rows.
+      const covered =
+        g.filterHeight === g.inHeight && g.filterWidth === g.inWidth && g.padInfo.top === 0 && g.padInfo.left === 0;
+      if (covered) return { batch: 1, rows: g.batchSize, columns, inner };
+      // Else the pixels of the output are, and it takes a single image.
+      return { batch: g.batchSize, rows: g.outHeight * g.outWidth, columns, inner };
     }),
   ];
   return kernels;
