@@ -4,6 +4,12 @@ import type { AffineMatrix, Augmentation, CropBox, JitterStep } from '../engine/
 import { random, STREAMS, type Random } from '../random.ts';
 import type { AugmentationSettings } from './settings.ts';
 
+/**
+ * Counts how a draw's pixels are made; checkpoints carry it. 1, which none of them says: crop and affine in one bilinear warp, by
+ * `Math`'s exp, sin and cos. 2: torchvision's steps one after the other, the affine one to the nearest pixel, by those of elementary.ts.
+ */
+export const AUGMENTATION_FORM = 2;
+
 /** What an image's draws of one epoch come from: they depend neither on the order nor on where a run was resumed. */
 export function augmentationDraw(seed: number, epoch: number, imageIndex: number): Random {
   return random(seed, STREAMS.augmentation, epoch, imageIndex);

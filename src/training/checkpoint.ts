@@ -92,6 +92,7 @@ const schema = z.object({
       generator: z.string(),
       seeds: z.object({ training: uint32, split: uint32 }),
       streams: z.record(z.string(), uint32),
+      augmentation: natural.optional(),
       next: z.object({ epoch: z.int().positive(), step: natural }),
     })
     .optional(),

@@ -1,4 +1,5 @@
 import { GENERATOR, STREAMS } from '../random.ts';
+import { AUGMENTATION_FORM } from './augmentation.ts';
 import { epochOrder } from './batches.ts';
 import { OtherDrawsError } from './errors.ts';
 import type { Checkpoint, RunConfig } from './types.ts';
@@ -18,6 +19,7 @@ export function drawsAfter(
       generator: GENERATOR,
       seeds: { training: training.seed, split: data.seed },
       streams: STREAMS,
+      augmentation: AUGMENTATION_FORM,
       next: { epoch: epoch + 1, step },
     },
     order: epochOrder(images, training.seed, epoch + 1),
@@ -26,7 +28,8 @@ export function drawsAfter(
 
 /**
  * Throws `OtherDrawsError` where a run that goes on from the checkpoint would draw other numbers, or see other images, than the run
- * that wrote it. A checkpoint of an earlier page says nothing of it, and was drawn as this version draws.
+ * that wrote it. A checkpoint of an earlier page says nothing of it: its numbers and order were drawn as this version draws. How a draw is
+ * made into pixels is no reason to refuse: see `otherPixels`.
  */
 export function refuseOtherDraws(
   checkpoint: Pick<Checkpoint, 'epoch' | 'optimiser' | 'random' | 'order'>,
@@ -58,4 +61,14 @@ export function refuseOtherDraws(
     throw new OtherDrawsError(
       `the order of its next epoch's images is not the one that seed ${config.training.seed} gives`,
     );
+}
+
+/** What the user is told of a run whose images were varied in another way up to here; null where they were not, or none are to come. */
+export function otherPixels(
+  { epoch, random }: Pick<Checkpoint, 'epoch' | 'random'>,
+  { training }: RunConfig,
+): string | null {
+  if (!training.augmentation.enabled || epoch >= training.epochs || random?.augmentation === AUGMENTATION_FORM)
+    return null;
+  return 'Images are varied in a slightly different way since this run began: its curve may bend here.';
 }

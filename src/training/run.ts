@@ -7,7 +7,7 @@ import { parametersOf, sizeOf } from '../graph/parameters.ts';
 import { attemptRun } from './attempt.ts';
 import { batchRanges } from './batches.ts';
 import { readCheckpoint } from './checkpoint.ts';
-import { refuseOtherDraws } from './draws.ts';
+import { otherPixels, refuseOtherDraws } from './draws.ts';
 import { DeviceKeepsFailingError, NoTrainingImagesError, StoppedBeforeFirstStepError } from './errors.ts';
 import type { RunInputs } from './inputs.ts';
 import { createRunLog } from './runLog.ts';
@@ -86,7 +86,9 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
       });
     }
 
-    for (const text of inputs.notices ?? []) log.emit({ type: 'notice', text });
+    const bend = from === null ? null : otherPixels(from, config);
+    for (const text of [...(inputs.notices ?? []), ...(bend === null ? [] : [bend])])
+      log.emit({ type: 'notice', text });
 
     let partLimit = from?.batchnormBatch ?? config.training.batchnorm_batch;
     let losses = 0;

@@ -82,6 +82,8 @@ export interface RandomState {
   readonly seeds: { readonly training: number; readonly split: number };
   /** `STREAMS` of src/random.ts: what each use of a seed begins with. */
   readonly streams: Readonly<Record<string, number>>;
+  /** `AUGMENTATION_FORM` of augmentation.ts: another one makes other pixels of the same draws. */
+  readonly augmentation?: number;
   /** What is drawn for next: the epoch (order, augmentation), the updates made so far (dropout). */
   readonly next: { readonly epoch: number; readonly step: number };
 }
@@ -106,7 +108,7 @@ export interface Checkpoint {
   readonly members?: Members;
   /** Images of its data set in each split; `members` may name more. Absent in checkpoints of the first version. */
   readonly counts?: Readonly<Record<Split, number>>;
-  /** Absent in checkpoints of pages before 2026-11-25, 23:00, which drew as is drawn now. */
+  /** Absent in checkpoints of older pages: the same numbers in the same order, but other pixels where images are augmented. */
   readonly random?: RandomState;
   /** The images of the next epoch in the order in which it sees them: indices into the data set of `dataset.hash`. Absent as `random`. */
   readonly order?: readonly number[];

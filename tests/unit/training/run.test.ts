@@ -110,6 +110,7 @@ describe('a run that is cut off', () => {
       generator: 'philox4x32-10',
       seeds: { training: 5, split: 1 },
       streams: { order: 1, augmentation: 2, dropout: 0x64726f70, split: 0x73706c69 },
+      augmentation: 2,
       next: { epoch: 5, step: 16 },
     });
     const trained = splitWith(dataset, config.data, null).train;
@@ -141,6 +142,28 @@ describe('a run that is cut off', () => {
     await cut.store.writeCheckpoint(cut.record, 2, writeCheckpoint(earlier));
     await expectSame(straight, await smallRun({ store: cut.store, record: cut.record }));
   });
+
+  it.each([
+    ['by an earlier page, which counted no ways', ({ random: _, order: __, ...earlier }) => earlier, true, 1],
+    ['in another way', (c) => ({ ...c, random: { ...c.random!, augmentation: 1 } }), true, 1],
+    ['in this way', (c) => c, true, 0],
+    ['not at all', (c) => ({ ...c, random: { ...c.random!, augmentation: 1 } }), false, 0],
+  ] satisfies [string, (checkpoint: Checkpoint) => Checkpoint, boolean, number][])(
+    'whose images were varied %s says so when it goes on, if its curve may bend',
+    async (_, change, enabled, times) => {
+      const cut = await cutAfter(2);
+      await cut.store.writeCheckpoint(cut.record, 2, writeCheckpoint(change(await latest(cut.store))));
+      const { config: own } = cut.record;
+      const augmentation = { ...own.training.augmentation, enabled };
+      const record = { ...cut.record, config: { ...own, training: { ...own.training, augmentation } } };
+      const resumed = await smallRun({ store: cut.store, record });
+      expect(resumed.error).toBeNull();
+      const bends = (events: readonly RunEvent[]) =>
+        foldRun(events).notices.filter(({ text }) => text.includes('its curve may bend here'));
+      expect(bends(resumed.events)).toHaveLength(times);
+      expect((await latest(resumed.store)).random?.augmentation).toBe(2);
+    },
+  );
 
   it.each([
     [
