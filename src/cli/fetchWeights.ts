@@ -1,9 +1,12 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { buildGraph } from '../architectures/index.ts';
 import { architectureNames, type ArchitectureName } from '../architectures/settings.ts';
 import { nearestOf } from '../config/describe.ts';
 import { writeWhole } from '../platform/node/atomicWrite.ts';
 import { WeightsUnavailableError } from '../weights/errors.ts';
+import { batchNormEpsOfFile } from '../weights/match.ts';
+import { batchNormEpsMetadata } from '../weights/metadata.ts';
 import { loadPretrained, type PretrainedOptions } from '../weights/pretrained.ts';
 import { isPyTorchFile } from '../weights/pytorch/container.ts';
 import { writeSafetensors } from '../weights/safetensors.ts';
@@ -86,10 +89,11 @@ export async function fetchWeights(
   const sources = options.sources ?? downloadable(architecture, false);
   const source = sources.find(({ url }) => url === record.url);
   // The name of the file beside the page says safetensors; what is one already stays as it is: its checksum can be told.
+  // What is converted says its epsilon: the names alone may be those of files with either.
+  const eps = batchNormEpsOfFile(buildGraph(architecture, 2), file);
+  const said = { format: 'pt', source: record.url ?? record.name, ...batchNormEpsMetadata(eps), ...file.metadata };
   const bytes =
-    fetched === undefined || isPyTorchFile(fetched.bytes)
-      ? writeSafetensors(file.tensors, { format: 'pt', ...file.metadata })
-      : fetched.bytes;
+    fetched === undefined || isPyTorchFile(fetched.bytes) ? writeSafetensors(file.tensors, said) : fetched.bytes;
   await writeWhole(path, bytes);
   out.line(`${record.name} → ${path} (${megabytes(bytes.length)})`);
   out.line(

@@ -1,3 +1,4 @@
+import { inSeconds, progressOf } from './downloadProgress.ts';
 import type { DownloadProgress } from './types.ts';
 
 export interface Patience {
@@ -42,11 +43,12 @@ export interface Part {
 /** No file of this source: there is none, or it could not be had. The reason in words. */
 export class NotDownloaded extends Error {}
 
-/** Why a try did not bring the rest. `wait`: how long the server asks to wait, ms. */
+/** Why a try did not bring the rest. `wait`: how long the server asks to wait, ms. `busy`: it answered that it cannot now. */
 class Setback extends Error {
   constructor(
     reason: string,
     readonly wait: number | null = null,
+    readonly busy = false,
   ) {
     super(reason);
   }
@@ -84,6 +86,10 @@ export async function download(
   let failures = 0;
   let farthest = part.done;
   let [answered, rangesWork] = [false, false];
+  const givenUp = (reason: string): NotDownloaded => {
+    if (part.done > 0) parts?.set(url, part);
+    return new NotDownloaded(reason);
+  };
   for (;;) {
     // Where a range may be what fails, the last tries do without.
     const ranged = !foreign || rangesWork || failures <= patience.tries / 2;
@@ -105,23 +111,24 @@ export async function download(
       throw new Setback('the answer ended early');
     } catch (error) {
       if (signal?.aborted) throw error;
-      if (error instanceof NotDownloaded) throw error;
+      if (error instanceof NotDownloaded) throw givenUp(error.message);
       const silent = `nothing came for ${inSeconds(patience.stall)}`;
       const reason = error instanceof Setback ? error.message : connection.stalled() ? silent : 'it was closed';
       failures = part.done > farthest ? 1 : failures + 1;
       farthest = Math.max(farthest, part.done);
       // A server that was never heard is not waited for: there may be another source, or no network at all.
       const tries = answered ? patience.tries : connection.stalled() ? 2 : 1;
+      const busy = error instanceof Setback && error.busy;
       if (failures >= tries) {
-        if (part.done > 0) parts?.set(url, part);
         const after = failures > 1 ? `, ${failures} times` : '';
-        throw new NotDownloaded(`the connection failed (${reason}${after})`);
+        throw givenUp(`${busy ? 'the server is busy' : 'the connection failed'} (${reason}${after})`);
       }
       const asked = error instanceof Setback ? error.wait : null;
       if (asked !== null && asked > patience.longestWait)
-        throw new NotDownloaded(`${reason}, and it asks to wait ${inSeconds(asked)}`);
+        throw givenUp(`the server is busy (${reason}) and asks to wait ${inSeconds(asked)}`);
       const wait = asked ?? Math.min(patience.firstWait * 2 ** (failures - 1), patience.longestWait);
-      progress.waits(`The connection broke (${reason}): trying again in ${inSeconds(wait)}`);
+      const what = busy ? 'The server is busy' : 'The connection broke';
+      progress.waits(`${what} (${reason}): trying again ${wait < 100 ? 'now' : `in ${inSeconds(wait)}`}`);
       await pause(wait, signal);
     } finally {
       connection.close();
@@ -197,7 +204,7 @@ function connect(
 function takeUp(part: Part, response: Response, from: Connection['from'], checked: boolean): void {
   const { status, headers } = response;
   if (status === 408 || status === 425 || status === 429 || status >= 500)
-    throw new Setback(`HTTP ${status}`, retryAfter(headers));
+    throw new Setback(`HTTP ${status}`, retryAfter(headers), true);
   const length = lengthOf(headers);
   if (from.byte > 0 && (status === 206 || status === 416)) {
     if (status === 206 && goesOn(part, headers, length, from.ifRange, checked)) {
@@ -245,40 +252,6 @@ function retryAfter(headers: Headers): number | null {
   const seconds = headers.get('retry-after');
   return seconds !== null && /^\d+$/.test(seconds) ? Number(seconds) * 1000 : null;
 }
-
-function progressOf(
-  { url, bytes }: { readonly url: string; readonly bytes: number | null },
-  part: Part,
-  onProgress: DownloadOptions['onProgress'],
-) {
-  /** Of connections that are over, ms and bytes; and where the present one began. */
-  let [active, arrived] = [0, 0];
-  let now: { readonly since: number; readonly from: number } | null = null;
-  const spent = (): readonly [ms: number, count: number] =>
-    now === null ? [active, arrived] : [active + performance.now() - now.since, arrived + part.done - now.from];
-  const tell = (waiting: string | null): void => {
-    const total = part.total ?? bytes;
-    const totalBytes = total === null ? null : Math.max(total, part.done);
-    const [ms, count] = spent();
-    const known = totalBytes !== null && waiting === null && ms >= 1000 && count > 0;
-    const secondsLeft = known ? ((ms / 1000) * (totalBytes - part.done)) / count : null;
-    onProgress?.({ url, doneBytes: part.done, totalBytes, secondsLeft, waiting });
-  };
-  return {
-    starts: (): void => {
-      now = { since: performance.now(), from: part.done };
-    },
-    tell: () => tell(null),
-    waits: (why: string): void => {
-      // What was begun anew may be less than what was there.
-      [active, arrived] = spent().map((value) => Math.max(0, value)) as [number, number];
-      now = null;
-      tell(why);
-    },
-  };
-}
-
-const inSeconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`;
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -101,18 +101,17 @@ export class ChecksumError extends UserError {
 
 /**
  * A file from this computer is named as torchvision names its own, `NAME-xxxxxxxx.pth` with the first digits of the SHA-256, and has
- * another one. `url`: where the file of this name lies, if it is a known one.
+ * another one. `url`: where the file of this name lies.
  */
 export class ChecksumInNameError extends UserError {
-  constructor(name: string, digits: string, found: string, url: string | null) {
+  constructor(name: string, digits: string, found: string, url: string) {
     super(
       `“${name}” is not the file that its name speaks of: its SHA-256 begins with ${found.slice(0, digits.length)}, and a name that ` +
         `ends in -${digits}.pth says ${digits}.`,
       {
         kept: nothingChanged,
         remedy:
-          (url === null ? 'Download or copy it again' : `Download it again, from ${url}`) +
-          ': it was damaged or changed on its way. If these digits stand for something else, or the file was changed on purpose, ' +
+          `Download it again, from ${url}: it was damaged or changed on its way. If the file was changed on purpose, ` +
           'give it a name without them: it is then taken unverified.',
       },
     );
@@ -143,7 +142,7 @@ export class WeightsUnavailableError extends UserError {
         remedy:
           (byHand === undefined ? '' : `Download ${byHand} in a tab of its own and drop it here; or drop `) +
           (byHand === undefined ? 'Drop a' : 'another') +
-          ` .safetensors or .pth file with torchvision's names for ${architecture}, ` +
+          ` .safetensors or .pth file with torchvision's or timm's names for ${architecture}, ` +
           'connect to the internet and try again, or train from a random initialisation (model.pretrained: false).',
         cause,
       },

@@ -90,6 +90,11 @@ export function assertTrainable(weights: Pick<MatchedWeights, 'foldedBatchNorms'
   if (layers === 'all' && weights.foldedBatchNorms) throw new FoldedBatchNormError();
 }
 
+/** The eps that a file's weights are right with, in a network like `graph`; null where that has no batch norms. */
+export function batchNormEpsOfFile(graph: Graph, file: Pick<WeightsFile, 'tensors' | 'metadata'>): number | null {
+  return epsFor(graph, underTorchvisionNames(file.tensors), file.metadata).eps;
+}
+
 /** What the file says itself goes before what its names tell; else the architecture's own. */
 function epsFor(
   graph: Graph,

@@ -26,8 +26,10 @@ export function underTorchvisionNames(tensors: ReadonlyMap<string, Tensor>): Nam
   const isTimm = has.has('conv_stem.weight') && has.has('blocks.0.0.conv_dw.weight');
   const isOld = bare.some(([, name]) => oldDenseNet.test(name));
   const named = bare.map(([inFile, name, tensor]): [string, string, Tensor] => {
-    if (isTimm && name === 'conv_head.weight') return [inFile, 'classifier.0.weight', asLinear(tensor)];
-    return [inFile, isTimm ? fromTimmMobilenet(name) : name.replace(oldDenseNet, '$1$2'), tensor];
+    const torchvisions = isTimm ? fromTimmMobilenet(name) : name.replace(oldDenseNet, '$1$2');
+    // There under both names: it keeps this one, which no network knows, so that it is not silently one of the two that counts.
+    if (torchvisions !== name && has.has(torchvisions)) return [inFile, name, tensor];
+    return [inFile, torchvisions, isTimm && name === 'conv_head.weight' ? asLinear(tensor) : tensor];
   });
   return {
     tensors: new Map(named.map(([, name, tensor]) => [name, tensor])),

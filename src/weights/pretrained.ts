@@ -4,6 +4,7 @@ import type { ArchitectureName } from '../architectures/settings.ts';
 import { UserError } from '../errors.ts';
 import { checksumInName } from './checksumInName.ts';
 import { download, NotDownloaded, PATIENCE, type Part, type Patience } from './download.ts';
+import { EARLIER_CONVERSION, mayBeEarlierConversion } from './earlierConversion.ts';
 import { ChecksumError, DownloadCancelledError, WeightsUnavailableError } from './errors.ts';
 import { readWeightsFile, type WeightsFile } from './readWeights.ts';
 import { downloadable, weightSources, type Downloadable } from './sources.ts';
@@ -34,7 +35,8 @@ export interface PretrainedWeights {
 
 /**
  * ImageNet weights of an architecture: what is kept on this computer, else from beside the page, else from the sources; kept then.
- * Only a whole file with the right checksum is ever kept. Throws `WeightsUnavailableError`, `ChecksumError`, `DownloadCancelledError`.
+ * Only a whole file with the right checksum is ever kept; where one has another, the next source is asked, and `ChecksumError` comes
+ * if none has the right one. Throws `WeightsUnavailableError` and `DownloadCancelledError` too.
  * A full disk is a warning in the record: the weights are good all the same.
  */
 export async function loadPretrained(
@@ -46,34 +48,55 @@ export async function loadPretrained(
   const known = options.sources ?? downloadable(architecture, page !== null);
   const sources = options.base === null ? known : [beside(architecture, options.base), ...known];
   const kept = await options.cache.get(key);
-  if (kept !== undefined && bytesToHex(sha256(kept.bytes)) === kept.record.sha256) {
-    return { file: readWeightsFile(kept.bytes), record: kept.record, fromCache: true };
+  const whole = kept !== undefined && bytesToHex(sha256(kept.bytes)) === kept.record.sha256;
+  const copy = whole
+    ? withItsWarning({ file: readWeightsFile(kept.bytes), record: kept.record, fromCache: true })
+    : undefined;
+  // Where it may have been made wrongly, what lies there now comes first.
+  const doubtful = copy?.record.warnings.includes(EARLIER_CONVERSION) === true;
+  if (copy && !doubtful) {
+    options.parts?.clear();
+    return copy;
   }
 
   const attempts: string[] = [];
   let cause: unknown;
+  let another: ChecksumError | undefined;
   for (const source of sources) {
     try {
       // A damaged copy is replaced only by what it was a copy of.
-      const pin = kept?.record.url === source.url ? kept.record.sha256 : null;
+      const pin = kept?.record.url === source.url && !doubtful ? kept.record.sha256 : null;
       const expected = source.sha256 ?? pin ?? checksumInName(source.url);
       const { bytes, found } = await checked(source, expected, page, options);
       const file = readWeightsFile(bytes);
       const vouched = known.some((one) => one.sha256 === found) || found.startsWith(checksumInName(source.url) ?? '-');
       const record = await keep({ key, architecture, source, found, verified: vouched, bytes }, options);
-      return { file, record, fromCache: false };
+      // What another source had sent of it is of no use now: up to 100 MB.
+      options.parts?.clear();
+      return withItsWarning({ file, record, fromCache: false });
     } catch (error) {
-      if (error instanceof ChecksumError) throw error;
-      if (options.signal?.aborted) throw new DownloadCancelledError(source.name);
+      if (options.signal?.aborted) {
+        options.parts?.clear();
+        throw new DownloadCancelledError(source.name);
+      }
+      if (error instanceof ChecksumError) another ??= error;
       attempts.push(`${source.url}: ${reasonOf(error)}`);
       cause = error;
     }
   }
+  if (copy) return copy;
+  if (another) throw another;
   throw new WeightsUnavailableError(architecture, attempts, {
     byHand: page === null ? undefined : weightSources[architecture].find(({ url }) => checksumInName(url))?.url,
     begun: sources.some(({ url }) => options.parts?.has(url)),
     cause,
   });
+}
+
+function withItsWarning(found: PretrainedWeights): PretrainedWeights {
+  const { file, record } = found;
+  if (record.verified || !mayBeEarlierConversion(record.architecture as ArchitectureName, file)) return found;
+  return { ...found, record: { ...record, warnings: [...record.warnings, EARLIER_CONVERSION] } };
 }
 
 function beside(architecture: ArchitectureName, base: string): Downloadable {

@@ -13,7 +13,7 @@ export interface Downloadable {
 }
 
 export interface WeightSource extends Downloadable {
-  /** Of the hub's repository, in full; null: its newest (`main`), held fast by the checksum. PyTorch's files have none. */
+  /** Of the hub's repository, in full. PyTorch's files have none. */
   readonly revision: string | null;
   /**
    * Who downloads it. `anybody`; `outside a page`: whether its server lets a page of another origin read it is not known, so a page
@@ -35,10 +35,10 @@ export interface WeightSource extends Downloadable {
 const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
 
 /** The hub lets pages of other origins read its files. */
-const hub = (repository: string, revision: string | null) =>
+const hub = (repository: string, revision: string) =>
   ({
     name: repository,
-    url: `https://huggingface.co/${repository}/resolve/${revision ?? 'main'}/model.safetensors`,
+    url: `https://huggingface.co/${repository}/resolve/${revision}/model.safetensors`,
     revision,
     downloadedBy: 'anybody',
     ...imagenet,
@@ -64,14 +64,15 @@ const pytorch = (file: string) =>
  *   bicubic, or measured anew;
  * - SHA-256, sizes and revisions on the hub: not computed here. densenet121 and resnet50: the hub's pages of the files (Git LFS
  *   details); all three are the same in several public repositories, each of which pins them by itself, and, for MobileNetV3, says
- *   that a download met them;
+ *   that a download met them. densenet121's revision: in one public repository beside this SHA-256, as the hub's cache lays them out;
+ *   another one links to the file tree of this commit, of 2025-01-21;
  * - not read: whether download.pytorch.org sends CORS headers, the sizes of its files.
  * A licence of PyTorch's files isn't given beside them: that of the torchvision repository is.
  */
 export const weightSources: Readonly<Record<ArchitectureName, readonly WeightSource[]>> = {
   densenet121: [
     {
-      ...hub('timm/densenet121.tv_in1k', null),
+      ...hub('timm/densenet121.tv_in1k', 'f0d0f2698a02cb133b09d48396db6e1e46fe9f3b'),
       sha256: 'c894c6d9caa317a8ca1942986dee7a16a86c77734a4d691d2abe05389cfef358',
       bytes: 32_300_000,
       license: 'Apache-2.0',

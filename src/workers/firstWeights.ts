@@ -36,6 +36,8 @@ export async function firstWeights(
   const { config, graph, weightsId, labels } = wanted;
   const { architecture, pretrained } = config.model;
   const { seed, layers } = config.training;
+  // What a download that gave up had brought is not waited for any more.
+  if (weightsId !== null || !pretrained) platform.parts?.clear();
   if (weightsId === null && !pretrained) {
     const weights = initialWeights(graph, architectures[architecture], seed);
     const warnings = layers === 'head' ? [FROZEN_AT_RANDOM] : [];

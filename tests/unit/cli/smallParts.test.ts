@@ -11,7 +11,7 @@ import { fetchWeights } from '../../../src/cli/fetchWeights.ts';
 import { reporter } from '../../../src/cli/reporter.ts';
 import { terminal } from '../../../src/cli/terminal.ts';
 import { labelsIn } from '../../../src/cli/weights.ts';
-import { writeSafetensors } from '../../../src/weights/safetensors.ts';
+import { readSafetensorsMetadata, writeSafetensors } from '../../../src/weights/safetensors.ts';
 
 let folder: string;
 beforeAll(() => (folder = mkdtempSync(join(tmpdir(), 'cli-parts-'))));
@@ -44,6 +44,7 @@ describe('fetch-weights', () => {
   beforeAll(async () => {
     server = createServer((request, response) => {
       if (request.url === '/whole') response.end(bytes);
+      else if (request.url === '/torch') response.end(readFileSync('tests/fixtures/pytorch/state_dict.pt'));
       else response.writeHead(404).end();
     }).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
@@ -64,6 +65,18 @@ describe('fetch-weights', () => {
     expect(await fetchInto(path, `${url}/whole`, sha256)).toContain(`SHA-256 ${sha256}, as expected.`);
     expect(new Uint8Array(readFileSync(path))).toEqual(bytes);
     expect(await fetchInto(path, `${url}/whole`, null)).toContain('unverified');
+  });
+
+  it('writes into what it converts which epsilon its batch norms have, and where it came from', async () => {
+    const path = join(folder, 'converted', 'mobilenet_v3_small.safetensors');
+    const source = { name: 'theirs', url: `${url}/torch`, sha256: null, bytes: null, license: 'MIT' };
+    const out = terminal({ write: () => undefined });
+    await fetchWeights('mobilenet_v3_small', path, out, { fetch, sources: [source] });
+    expect(readSafetensorsMetadata(readFileSync(path))).toEqual({
+      format: 'pt',
+      source: `${url}/torch`,
+      batch_norm_eps: '0.001',
+    });
   });
 
   it('leaves nothing where the checksum differs or there is no such file', async () => {

@@ -88,7 +88,7 @@ describe('a download', () => {
     ]);
     const waiting = progress.filter((step) => step.waiting !== null);
     expect(waiting.map(({ doneBytes, totalBytes, waiting: why }) => [doneBytes, totalBytes, why])).toEqual([
-      [HALF, bytes.length, 'The connection broke (it was closed): trying again in 0 s'],
+      [HALF, bytes.length, 'The connection broke (it was closed): trying again now'],
     ]);
     expect(progress.at(-1)).toMatchObject({ doneBytes: bytes.length, totalBytes: bytes.length, waiting: null });
   });
@@ -202,10 +202,50 @@ describe('a download', () => {
     const busy: RequestListener = (_, response) => void response.writeHead(503, { 'retry-after': '0' }).end();
     server.answer = inTurn(busy, {});
     const progress = await expectWhole();
-    expect(progress[0]?.waiting).toBe('The connection broke (HTTP 503): trying again in 0 s');
+    expect(progress[0]?.waiting).toBe('The server is busy (HTTP 503): trying again now');
     server.answer = (_, response) => void response.writeHead(429, { 'retry-after': '3600' }).end();
     await weightStore(folder).delete('pretrained/densenet121');
-    expect((await failure()).message).toContain('HTTP 429, and it asks to wait 3600 s');
+    expect((await failure()).message).toContain('the server is busy (HTTP 429) and asks to wait 3600 s');
+  });
+
+  it.each([
+    ['asks for an hour', 429, { 'retry-after': '3600' }],
+    ['refuses the rest', 403, {}],
+    ['has lost the file', 404, {}],
+  ])('of a server that %s is taken up there with the next start', async (_, status, headers) => {
+    server.answer = inTurn({ cutAfter: HALF }, (_request, response) => void response.writeHead(status, headers).end());
+    const parts = new Map<string, Part>();
+    const error = await failure({ parts });
+    expect((error as WeightsUnavailableError).kept).toContain('another start goes on from there');
+    server.answer = (request, response) => serve(request, response, bytes);
+    await expectWhole({ parts });
+    expect(ranges().at(-1)).toBe(`bytes=${HALF}-`);
+    expect(parts.size).toBe(0);
+  });
+
+  it('leaves nothing in memory once another source had the file, or the user cancelled', async () => {
+    const broken = source({ url: `${server.origin}/broken` });
+    server.answer = (request, response) =>
+      request.url === '/broken'
+        ? serve(request, response, bytes, { cutAfter: request.headers.range === undefined ? HALF : 0 })
+        : serve(request, response, bytes);
+    const parts = new Map<string, Part>();
+    const stop = new AbortController();
+    let kept = 0;
+    const second = load({
+      parts,
+      sources: [broken, source()],
+      signal: stop.signal,
+      onProgress: ({ url }) => {
+        if (url === broken.url) return;
+        kept = parts.get(broken.url)?.done ?? 0;
+        stop.abort();
+      },
+    });
+    await expect(second).rejects.toThrow(DownloadCancelledError);
+    expect([kept, parts.size]).toEqual([HALF, 0]);
+    await expectWhole({ parts, sources: [broken, source()] });
+    expect(parts.size).toBe(0);
   });
 
   it('begins anew after a 416', async () => {

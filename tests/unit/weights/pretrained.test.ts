@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { architectures } from '../../../src/architectures/index.ts';
+import { architectures, buildGraph } from '../../../src/architectures/index.ts';
 import { architectureNames } from '../../../src/architectures/settings.ts';
 import { mayFetch } from '../../../src/hosts.ts';
 import { weightStore } from '../../../src/platform/node/weightStore.ts';
@@ -15,6 +15,7 @@ import { loadPretrained, type PretrainedOptions } from '../../../src/weights/pre
 import { writeSafetensors } from '../../../src/weights/safetensors.ts';
 import { downloadable, weightSources, type Downloadable } from '../../../src/weights/sources.ts';
 import type { DownloadProgress } from '../../../src/weights/types.ts';
+import { formulaWeights } from '../support/formulaWeights.ts';
 
 const bytes = writeSafetensors(new Map([['a', { shape: [100_000], data: new Float32Array(100_000).fill(2) }]]));
 const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -148,6 +149,61 @@ describe('pretrained weights', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  it('goes on to the next source where one has another checksum', async () => {
+    answer = hub;
+    const moved = { ...source('0'.repeat(64)), url: `${origin}/hub/moved.safetensors` };
+    expect((await load({ sources: [moved, source()] })).record).toMatchObject({ url: source().url, verified: true });
+    expect(asked.slice(-2)).toEqual(['/hub/moved.safetensors', '/hub/model.safetensors']);
+  });
+
+  it('says that a checksum was another one also where further sources have no file', async () => {
+    answer = hub;
+    const gone = { ...source(), url: `${origin}/gone.safetensors` };
+    const error = await load({ sources: [source('0'.repeat(64)), gone] }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(ChecksumError);
+    expect([asked.at(-1), readdirSync(folder)]).toEqual(['/gone.safetensors', []]);
+  });
+
+  it('warns of a MobileNetV3 that does not say its epsilon, and asks for another one before it takes a kept copy', async () => {
+    const tensors = formulaWeights(buildGraph('mobilenet_v3_small', 2));
+    const old = writeSafetensors(tensors, { format: 'pt' });
+    const today = writeSafetensors(tensors, { format: 'pt', batch_norm_eps: '0.00001' });
+    const answers =
+      (file: Uint8Array): RequestListener =>
+      (request, response) =>
+        request.url?.startsWith('/studio/') ? void response.end(file) : missing(request, response);
+    const mobilenet = async () =>
+      loadPretrained('mobilenet_v3_small', {
+        fetch,
+        cache: weightStore(folder),
+        base: `${origin}/studio/`,
+        now: 1000,
+        sources: [],
+      });
+    const warned = expect.stringContaining('converted by an earlier fetch-weights') as string;
+    answer = answers(old);
+    expect((await mobilenet()).record.warnings).toContainEqual(warned);
+    answer = missing;
+    const kept = await mobilenet();
+    expect(kept.fromCache).toBe(true);
+    expect(kept.record.warnings.filter((one) => one.includes('earlier fetch-weights'))).toHaveLength(1);
+    answer = answers(today);
+    const again = await mobilenet();
+    expect(again.fromCache).toBe(false);
+    expect(again.record.warnings).not.toContainEqual(warned);
+    answer = missing;
+    expect(await mobilenet()).toMatchObject({ fromCache: true, record: { sha256: again.record.sha256 } });
+  });
+
+  it('says nothing of the kind of torchvision’s own file, which its checksum tells', async () => {
+    const file = writeSafetensors(formulaWeights(buildGraph('mobilenet_v3_small', 2)), { format: 'pt' });
+    answer = (_, response) => void response.end(file);
+    const known = { ...source(createHash('sha256').update(file).digest('hex')) };
+    const options = { fetch, cache: weightStore(folder), base: null, now: 1, sources: [known] };
+    expect((await loadPretrained('mobilenet_v3_small', options)).record.warnings).toEqual([]);
+    expect((await loadPretrained('mobilenet_v3_small', options)).fromCache).toBe(true);
+  });
+
   it('replaces a damaged copy only by what it was a copy of', async () => {
     answer = hub;
     const unknown = { sources: [source(null)] };
@@ -195,6 +251,7 @@ describe('pretrained weights', () => {
         expect(url).toMatch(/^https:\/\//);
         expect(sum === null ? checksumInName(url) : /^[0-9a-f]{64}$/.test(sum)).toBeTruthy();
         expect([source.mean, source.std]).toEqual([mean, std]);
+        expect(revision === null).toBe(url.startsWith('https://download.pytorch.org/'));
         if (revision !== null) expect([/^[0-9a-f]{40}$/.test(revision), url.includes(revision)]).toEqual([true, true]);
         expect(source.top1).toBeGreaterThan(60);
         expect(source.license).toMatch(/^(Apache-2.0|BSD-3-Clause)$/);
