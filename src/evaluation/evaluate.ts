@@ -1,3 +1,4 @@
+import { turn } from '../turn.ts';
 import type { ChannelStatistics } from '../engine/normalise.ts';
 import { normalisedBatch } from './pixels.ts';
 import { accuracyOf, argmaxRows, classMetrics, confusionMatrix, crossEntropy, macro, softmax } from './metrics.ts';
@@ -18,6 +19,9 @@ export interface EvaluationOptions extends ChannelStatistics {
   readonly signal?: AbortSignal;
 }
 
+/** How often progress is told within a batch, ms: what a page can draw. */
+const PROGRESS_MS = 100;
+
 /**
  * One pass over `indices` in eval mode. `source` gives what the network is to see (`evaluationSource`), `images` gives each index its
  * label, `labels` the classes' names in index order. Throws what the source, the network or `signal` throws.
@@ -32,12 +36,24 @@ export async function evaluate(
 ): Promise<EvaluationReport> {
   const classes = labels.length;
   const logits = new Float32Array(indices.length * classes);
+  let told = -Infinity;
+  const tell = (done: number): void => {
+    told = performance.now();
+    options.onProgress?.(done, indices.length);
+  };
   for (let from = 0; from < indices.length; from += options.batch) {
     options.signal?.throwIfAborted();
     const some = indices.slice(from, from + options.batch);
-    const batch = normalisedBatch(await source.read(some, options.between), options.size, options);
+    // A batch of radiographs takes a minute to decode. The batch's end is told once the network has seen it.
+    let decoded = 0;
+    const between = async (): Promise<void> => {
+      decoded += 1;
+      if (decoded < some.length && performance.now() - told >= PROGRESS_MS) tell(from + decoded);
+      await (options.between ?? turn)();
+    };
+    const batch = normalisedBatch(await source.read(some, between), options.size, options);
     logits.set(await network.predict(batch), from * classes);
-    options.onProgress?.(from + some.length, indices.length);
+    tell(from + some.length);
     await options.between?.();
   }
   const truth = indices.map((index) => (images[index] as ImageEntry).label);

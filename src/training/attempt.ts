@@ -115,7 +115,7 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
       metrics({
         emit,
         progress,
-        pace: createPace(split.val.length / data.batch_size / 3),
+        pace: createPace({ val: split.val.length, test: split.test.length, batch: data.batch_size }),
         classes: attempt.dataset.classes,
         epochs: training.epochs,
         stepsPerEpoch,

@@ -61,8 +61,7 @@ export function metrics(options: MetricsOptions): Handler {
         learningRate: options.learningRate,
         secondsPerStep: pace.secondsPerStep,
         imagesPerSecond: pace.imagesPerSecond,
-        // The Test split is read once more at the end.
-        etaSeconds: pace.eta((epochs - epoch + 1) * stepsPerEpoch - step, epochs - epoch + 2),
+        etaSeconds: pace.eta((epochs - epoch + 1) * stepsPerEpoch - step, epochs - epoch + 1),
       });
     },
     epochEnded: async (epoch) => {

@@ -1,11 +1,11 @@
 /** How fast steps go, and how long the rest will take. The first step (compiling, first allocations) is not counted. */
 export interface Pace {
   step(seconds: number, images: number): void;
-  /** One pass over the validation split took this long. */
+  /** One pass over the validation split took this long. The first one decodes its images; later ones find many of them in memory. */
   validation(seconds: number): void;
   readonly secondsPerStep: number;
   readonly imagesPerSecond: number;
-  /** To the end of the run; null until three steps were timed. */
+  /** To the end of the run, which reads the Test split once; null until three steps were timed. */
   eta(stepsLeft: number, validationsLeft: number): number | null;
 }
 
@@ -13,13 +13,14 @@ export interface Pace {
 const WINDOW = 20;
 
 /**
- * `forwardShare`: a guess, until a validation was timed, of its seconds in training steps (a forward pass is about a third of
- * a step).
+ * Until a validation was timed, a forward pass is taken for a third of a step. Test images were never read before, so each costs what
+ * one of the first validation pass did.
  */
-export function createPace(validationStepsGuess: number): Pace {
+export function createPace(images: { readonly val: number; readonly test: number; readonly batch: number }): Pace {
   const recent: { seconds: number; images: number }[] = [];
   let seen = 0;
-  let validationSeconds: number | null = null;
+  let first: number | null = null;
+  let latest: number | null = null;
   const mean = (): number => recent.reduce((sum, one) => sum + one.seconds, 0) / Math.max(1, recent.length);
   return {
     step: (seconds, images) => {
@@ -29,7 +30,8 @@ export function createPace(validationStepsGuess: number): Pace {
       if (recent.length > WINDOW) recent.shift();
     },
     validation: (seconds) => {
-      validationSeconds = seconds;
+      first ??= seconds;
+      latest = seconds;
     },
     get secondsPerStep() {
       return mean();
@@ -41,8 +43,9 @@ export function createPace(validationStepsGuess: number): Pace {
     },
     eta: (stepsLeft, validationsLeft) => {
       if (seen < 4) return null;
-      const validation = validationSeconds ?? validationStepsGuess * mean();
-      return stepsLeft * mean() + validationsLeft * validation;
+      const guess = mean() / images.batch / 3;
+      const test = images.test * (first === null ? guess : first / images.val);
+      return stepsLeft * mean() + validationsLeft * (latest ?? images.val * guess) + test;
     },
   };
 }

@@ -1,0 +1,13 @@
+import { expect, it } from 'vitest';
+import { createPace } from '../../../src/training/handlers/pace.ts';
+
+it('takes an image of Test for one that was never decoded, as in the first validation pass', () => {
+  const pace = createPace({ val: 10, test: 20, batch: 5 });
+  for (let i = 0; i < 4; i++) pace.step(3, 5);
+  // 3 s a step of 5 images: 0.2 s to judge one.
+  expect(pace.eta(2, 1)).toBeCloseTo(2 * 3 + 10 * 0.2 + 20 * 0.2);
+  pace.validation(40);
+  pace.validation(1);
+  expect(pace.eta(2, 3)).toBeCloseTo(2 * 3 + 3 * 1 + 20 * 4);
+  expect(pace.eta(0, 0)).toBeCloseTo(80);
+});
