@@ -1,7 +1,8 @@
 /**
  * Mutation trials: mistakes that one could make, each of which must make a test fail. For each one of tests/verify/mutations/list.ts a
- * private copy of the tree is changed and its test run, which must fail (not to load is no failure); unchanged, all of them must pass first.
- * Writes the result into docs/correctness.md; with `--only` (a part of names) it only prints.
+ * private copy of the tree is changed and its test run, which must fail (not to load, or to compile as WGSL, is no failure); unchanged,
+ * all of them must pass first. Those of kernels for WebGPU are left out, and it says so, where there is no adapter.
+ * Writes the result into docs/correctness.md; with `--only` (a part of names), or without an adapter, it only prints.
  *
  *   npm run verify -- mutations [--only BatchNorm]
  */
@@ -35,26 +36,37 @@ interface Outcome {
 const root = process.cwd();
 const copy = mkdtempSync(join(tmpdir(), 'pacerid-mutations-'));
 const { only } = parseArgs({ options: { only: { type: 'string' } } }).values;
-const chosen = mutations.filter(({ name }) => only === undefined || name.includes(only));
-if (chosen.length === 0) throw new Error(`No mutation’s name has “${only}”.`);
+const named = mutations.filter(({ name }) => only === undefined || name.includes(only));
+if (named.length === 0) throw new Error(`No mutation’s name has “${only}”.`);
+const adapter = named.some(({ project }) => project === 'gpu') ? findAdapter() : null;
+const chosen = adapter?.env === null ? named.filter(({ project }) => project !== 'gpu') : named;
+const leftOut = named.length - chosen.length;
+if (leftOut > 0) console.log(`${leftOut} mutations of kernels for WebGPU are left out: ${adapter?.said}`);
+else if (adapter) console.log(`Kernels for WebGPU run on ${adapter.said}.`);
 
 const rows: string[][] = [];
 const survivors: string[] = [];
 try {
   copyTree();
-  const files = [...new Set(chosen.map(({ test }) => test))];
-  console.log(`${chosen.length} mutations, ${files.length} test files; first as they are …`);
-  const { failed, broken, tested } = run(files);
-  const wrong = [...broken, ...failed.map((one) => one.title), ...files.filter((file) => !tested.includes(file))];
-  if (wrong.length > 0) throw new Error(`Without any mutation there fails, or is missing: ${wrong.join('; ')}`);
+  console.log(`${chosen.length} mutations; first the tests as they are …`);
+  for (const project of ['unit', 'gpu'] as const) {
+    const here = chosen.filter((one) => projectOf(one) === project);
+    const wholly = new Set(here.filter((one) => one.only === undefined).map(({ test }) => test));
+    const partly = here.filter(({ test }) => !wholly.has(test));
+    expectPassed(project, [...wholly]);
+    // Slow tests that judge no mutation are left out.
+    expectPassed(project, [...new Set(partly.map(({ test }) => test))], partly.map((one) => one.only).join('|'));
+  }
   for (const one of chosen) {
     const path = join(copy, one.file);
     const before = readFileSync(path, 'utf8');
     writeFileSync(path, changed(before, one));
     const started = performance.now();
-    const { failed, broken, passed } = run([one.test], one.only);
+    const { failed, broken, passed } = run(projectOf(one), [one.test], one.only);
     writeFileSync(path, before);
     if (broken.length > 0) throw new Error(`“${one.name}” is no mutation, it cannot be loaded: ${broken.join('; ')}`);
+    const refused = failed.find(({ message }) => /GpuError|DeviceLostError/.test(message));
+    if (refused) throw new Error(`“${one.name}” is no mutation, the device refuses it: ${refused.message}`);
     if (failed.length === 0 && passed === 0) throw new Error(`“${one.name}”: no test of ${one.test} has ${one.only}.`);
     const [first] = failed;
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
@@ -67,8 +79,18 @@ try {
 }
 console.log(`\n${rows.length} of ${chosen.length} mutations were caught.`);
 if (survivors.length > 0) console.log(`Survivors: ${survivors.join('; ')}`);
-else if (only === undefined) write();
+else if (only === undefined && leftOut === 0) write();
 process.exit(survivors.length === 0 ? 0 : 1);
+
+/** Its name, and what it needs in the environment; or why there is none, and null. */
+function findAdapter(): { said: string; env: Record<string, string> | null } {
+  const { status, stdout } = spawnSync(process.execPath, ['scripts/ensure-vulkan.mjs'], { encoding: 'utf8' });
+  const said = stdout.trim().split('\n')[0] ?? '';
+  const env = Object.fromEntries(
+    [...stdout.matchAll(/^export (\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]),
+  );
+  return { said, env: status === 0 ? env : null };
+}
 
 /** What git knows or would know, as it is on the disk; packages and the bundle of tfjs by links. */
 function copyTree(): void {
@@ -86,12 +108,24 @@ function copyTree(): void {
     if (name.startsWith('tensorflow-')) symlinkSync(join(root, '.cache', name), join(copy, '.cache', name));
 }
 
-function run(files: readonly string[], pattern?: Mutation['only']): Outcome {
+function projectOf({ project }: Mutation): 'unit' | 'gpu' {
+  return project ?? 'unit';
+}
+
+function expectPassed(project: 'unit' | 'gpu', files: readonly string[], pattern?: string): void {
+  if (files.length === 0) return;
+  const { failed, broken, tested } = run(project, files, pattern);
+  const wrong = [...broken, ...failed.map((one) => one.title), ...files.filter((file) => !tested.includes(file))];
+  if (wrong.length > 0) throw new Error(`Without any mutation there fails, or is missing: ${wrong.join('; ')}`);
+}
+
+function run(project: 'unit' | 'gpu', files: readonly string[], pattern?: Mutation['only']): Outcome {
   const report = join(copy, 'report.json');
   rmSync(report, { force: true });
   const filter = pattern === undefined ? [] : ['-t', pattern];
-  const args = ['--no-install', 'vitest', 'run', '--project', 'unit', '--reporter=json', `--outputFile=${report}`];
-  const { stderr } = spawnSync('npx', [...args, ...files, ...filter], { cwd: copy, encoding: 'utf8' });
+  const args = ['--no-install', 'vitest', 'run', '--project', project, '--reporter=json', `--outputFile=${report}`];
+  const env = { ...process.env, ...(project === 'gpu' && adapter?.env) };
+  const { stderr } = spawnSync('npx', [...args, ...files, ...filter], { cwd: copy, encoding: 'utf8', env });
   if (!existsSync(report)) throw new Error(`Vitest left no report of ${files.join(', ')}: ${stderr}`);
   const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as {
     testResults: {

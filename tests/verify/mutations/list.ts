@@ -5,8 +5,10 @@ export interface Mutation {
   /** Exactly as it stands there, once. */
   readonly text: string;
   readonly replacement: string;
-  /** A unit test. */
+  /** A unit test, or one of `project`. */
   readonly test: string;
+  /** `gpu`: needs an adapter for WebGPU. */
+  readonly project?: 'gpu';
   /** A pattern of its titles, where the file has slow ones beside. */
   readonly only?: string;
 }
@@ -19,6 +21,12 @@ export function changed(source: string, { name, file, text, replacement }: Mutat
 }
 
 const wasm = 'tests/unit/engine/wasm.test.ts';
+const training = 'tests/unit/engine/training/mobilenet_v3_small.test.ts';
+const [gpuNumerics, gpuOptimisers, gpuPictures] = [
+  'tests/gpu/numerics.test.ts',
+  'tests/gpu/optimisers.test.ts',
+  'tests/gpu/augmentation.test.ts',
+];
 const optimisers = 'tests/unit/engine/optimisers.test.ts';
 const resumed = 'tests/unit/training/run.test.ts';
 const pictures = 'tests/unit/training/augmentation.test.ts';
@@ -178,6 +186,32 @@ export const mutations: readonly Mutation[] = [
     replacement: 'training: true,',
     test: 'tests/unit/engine/network.test.ts',
   },
+  // A whole network in training.
+  {
+    name: 'MobileNetV3 in training: BatchNorm’s eps 1e-5, not 1e-3',
+    file: 'src/architectures/mobilenet_v3_small/index.ts',
+    text: 'eps: 1e-3, momentum',
+    replacement: 'eps: 1e-5, momentum',
+    test: training,
+    only: 'mobilenet_v3_small',
+  },
+  {
+    name: 'MobileNetV3 in training: no bias correction of Adam’s mean',
+    file: 'src/engine/reference/optimisers/adam.ts',
+    text: 'learningRate / (1 - power(beta1, step))',
+    replacement: 'learningRate',
+    test: training,
+    only: 'mobilenet_v3_small',
+  },
+  {
+    name: 'MobileNetV3 in training: depthwise convolutions with TensorFlow’s SAME padding',
+    file: 'src/engine/reference/ops/conv2d.ts',
+    text: '? tf.depthwiseConv2d(x as tf.Tensor4D, weight as tf.Tensor4D, stride, padding)',
+    replacement:
+      "? tf.depthwiseConv2d(x as tf.Tensor4D, weight as tf.Tensor4D, stride, padding > 0 ? 'same' : 'valid')",
+    test: training,
+    only: 'mobilenet_v3_small',
+  },
   // Optimisers.
   {
     name: 'Adam: no bias correction of the mean',
@@ -242,6 +276,115 @@ export const mutations: readonly Mutation[] = [
     replacement: 'const g = gradient[i]! + decay * value[i]!;',
     test: optimisers,
     only: 'wasm',
+  },
+  // Kernels for WebGPU.
+  {
+    name: 'WGSL, Adam: eps inside the square root',
+    file: 'src/engine/reference/optimisers/adam.ts',
+    text: '(sqrt(v) / u.correction + u.epsilon)',
+    replacement: 'sqrt(v / (u.correction * u.correction) + u.epsilon)',
+    project: 'gpu',
+    test: gpuNumerics,
+    only: 'five Adam steps',
+  },
+  {
+    name: 'WGSL, Adam: no bias correction of the squares',
+    file: 'src/engine/reference/optimisers/adam.ts',
+    text: 'sqrt(v) / u.correction',
+    replacement: 'sqrt(v)',
+    project: 'gpu',
+    test: gpuNumerics,
+    only: 'five Adam steps',
+  },
+  {
+    name: 'WGSL, SGD: Nesterov ignored',
+    file: 'src/engine/reference/optimisers/sgd.ts',
+    text: `\${nesterov ? '(g + u.momentum * carried)' : 'carried'}`,
+    replacement: 'carried',
+    project: 'gpu',
+    test: gpuOptimisers,
+    only: 'Nesterov',
+  },
+  {
+    name: 'WGSL, clipping: small gradients are made larger',
+    file: 'src/engine/reference/webgpuKernels/clipping.ts',
+    text: 'min(1.0, u.maxNorm / (sqrt(sums[0]) + u.epsilon))',
+    replacement: 'u.maxNorm / (sqrt(sums[0]) + u.epsilon)',
+    project: 'gpu',
+    test: gpuOptimisers,
+    only: 'clipped',
+  },
+  {
+    name: 'WGSL, clipping: a part of each large gradient is not counted',
+    file: 'src/engine/reference/webgpuKernels/clipping.ts',
+    text: 'Math.ceil(size / SPAN)',
+    replacement: 'Math.max(1, Math.floor(size / SPAN))',
+    project: 'gpu',
+    test: gpuOptimisers,
+    only: 'the norm of the whole gradient',
+  },
+  {
+    name: 'WGSL, BatchNorm: eps outside the square root',
+    file: 'src/engine/reference/webgpuKernels/batchNorm.ts',
+    text: '(gamma[c] * inverseSqrt(moments[u.channels + c] + u.eps))',
+    replacement: '(gamma[c] / (sqrt(moments[u.channels + c]) + u.eps))',
+    project: 'gpu',
+    test: gpuNumerics,
+    only: 'layers',
+  },
+  {
+    name: 'WGSL, BatchNorm: no gradient through the batch’s variance',
+    file: 'src/engine/reference/webgpuKernels/batchNorm.ts',
+    text: '(dBeta[c] + normalised * dGamma[c])',
+    replacement: '(dBeta[c] + 0.0 * normalised * dGamma[c])',
+    project: 'gpu',
+    test: gpuNumerics,
+    only: 'layers',
+  },
+  {
+    name: 'WGSL, BatchNorm: momentum as TensorFlow’s, what is kept',
+    file: 'src/engine/reference/webgpuKernels/inPlace.ts',
+    text: 'mean[index] + u.momentum *',
+    replacement: 'mean[index] + (1.0 - u.momentum) *',
+    project: 'gpu',
+    test: gpuNumerics,
+    only: 'five Adam steps',
+  },
+  {
+    name: 'WGSL, BatchNorm: running variance biased',
+    file: 'src/engine/reference/webgpuKernels/inPlace.ts',
+    text: '(u.unbias * moments[u.channels + index]',
+    replacement: '(moments[u.channels + index]',
+    project: 'gpu',
+    test: gpuNumerics,
+    only: 'five Adam steps',
+  },
+  {
+    name: 'WGSL, augmentation: mirrored one pixel off',
+    file: 'src/engine/reference/webgpuKernels/augmentation.ts',
+    text: 'u.size - 1 - column, mirrored',
+    replacement: '(u.size - column) % u.size, mirrored',
+    project: 'gpu',
+    test: gpuPictures,
+    only: 'float64 tensors',
+  },
+  {
+    name: 'WGSL, augmentation: means of red and blue swapped',
+    file: 'src/engine/reference/webgpuKernels/augmentation.ts',
+    text: 'u.red, u.green, u.blue',
+    replacement: 'u.blue, u.green, u.red',
+    project: 'gpu',
+    test: gpuPictures,
+    only: 'what the processor makes',
+  },
+  {
+    name: 'WGSL, augmentation: deviations of red and blue swapped',
+    file: 'src/engine/reference/webgpuKernels/augmentation.ts',
+    text: 'u.ofRed, u.ofGreen, u.ofBlue',
+    replacement: 'u.ofBlue, u.ofGreen, u.ofRed',
+    project: 'gpu',
+    test: gpuPictures,
+    only: 'what the processor makes',
   },
   // Images.
   {
