@@ -33,15 +33,23 @@ interface Viewed {
 
 /** A few images are looked at, again with each change of a setting: this much of either kind stays at hand. */
 const KEPT_BYTES = 32 * 2 ** 20;
+/** … and goes when nothing was asked for so long, ms: the preview is closed, or the data set is gone. */
+const KEPT_FOR = 60_000;
 
 /** What a run would make of its training images. Val and Test stay out of it: the split is the one that `start` makes. */
 export function augmentationCommands({ store, decoder, membersOf }: AugmentationPlatform): AugmentationCommands {
   let viewed: Viewed | null = null;
+  let letGo: ReturnType<typeof setTimeout> | undefined;
 
   const view = async ({ id, config: { data }, weightsId }: Wanted): Promise<Viewed> => {
     // Each time: it may have been deleted in another tab.
     const dataset = await store.read(id);
-    if (dataset === undefined) throw new NoSuchDatasetError(id);
+    if (dataset === undefined) {
+      viewed = null;
+      throw new NoSuchDatasetError(id);
+    }
+    clearTimeout(letGo);
+    letGo = setTimeout(() => (viewed = null), KEPT_FOR);
     const key = JSON.stringify([id, data, weightsId]);
     if (viewed?.key === key) return viewed;
     const { train } = splitWith(dataset, data, weightsId === null ? null : await membersOf(weightsId));

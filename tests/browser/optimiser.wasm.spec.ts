@@ -22,7 +22,10 @@ test('the optimiser is chosen on the page or by a link; what does not go togethe
   const nesterov = page.getByRole('checkbox', { name: 'Nesterov' });
   await nesterov.click();
   await expect(nesterov).not.toBeChecked();
-  await expect(optimiser.getByRole('alert')).toContainText('training.nesterov needs a momentum');
+  await expect(nesterov).toHaveAccessibleDescription(
+    'Nesterov needs a momentum: set Momentum above 0, or Nesterov to off.',
+  );
+  await expect(nesterov).toHaveAttribute('aria-invalid', 'true');
   const fill = async (label: string, value: string) => {
     await page.getByRole('textbox', { name: label }).fill(value);
     await page.getByRole('textbox', { name: label }).press('Enter');
@@ -31,6 +34,10 @@ test('the optimiser is chosen on the page or by a link; what does not go togethe
   await expect(optimiser.getByRole('alert')).toHaveCount(0);
   await nesterov.check();
   await fill('Weight decay', '0.001');
+  await fill('Largest gradient norm', 'abc');
+  await expect(page.getByRole('textbox', { name: 'Largest gradient norm' })).toHaveAccessibleDescription(
+    /^Largest gradient norm is "abc"; allowed: .*, or nothing\. In use: no limit\.$/,
+  );
   await fill('Largest gradient norm', '2');
   await expect(optimiser.locator('summary')).toContainText('SGD, Nesterov momentum, weight decay, clipped');
   await fill('Largest gradient norm', '');

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import sharp from 'sharp';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { checkedDecoder } from '../../../src/dataset/decoding.ts';
 import { evaluationSource } from '../../../src/dataset/evaluationSource.ts';
 import { imageSource } from '../../../src/dataset/imageSource.ts';
@@ -184,6 +184,28 @@ describe('a preview of augmentation', () => {
     const { images } = await look({ config: { ...config, data } });
     expect(images[0]?.tiles?.map((tile) => tile.data.length)).toEqual(Array(3).fill(48 * 48 * 3));
     expect((await look({ weightsId: 'model' })).of).toBe(3);
+  });
+
+  it('keeps images at hand for a minute after the last question', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { store } = await stored(four);
+    let shardsRead = 0;
+    const readOriginals: DatasetStore['readOriginals'] = (...asked) => (
+      (shardsRead += 1),
+      store.readOriginals(...asked)
+    );
+    const look = commands({ ...store, readOriginals });
+    const readAfter = async (pause: number): Promise<number> => {
+      vi.advanceTimersByTime(pause);
+      shardsRead = 0;
+      await look({ count: 4 });
+      return shardsRead;
+    };
+    expect(await readAfter(0)).toBe(4);
+    expect(await readAfter(59_000)).toBe(0);
+    expect(await readAfter(59_000)).toBe(0);
+    expect(await readAfter(61_000)).toBe(4);
   });
 
   it('makes them no larger than they are shown', async () => {
