@@ -45,8 +45,17 @@ export async function expectNoViolation(page: Page, name: string): Promise<void>
     await page.setViewportSize(size);
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     expect.soft(await violationsOf(page, coloursOnly), `${name}, ${on}, ${colorScheme}`).toEqual([]);
+    expect.soft(await scrollOf(page), `${name}, ${on}, scrolls as a whole`).toEqual([0, 0]);
   }
   await page.setViewportSize(desktop);
+}
+
+/** By how many pixels the document is wider and higher than the window: what scrolls is within the frame. */
+export function scrollOf(page: Page): Promise<number[]> {
+  return page.evaluate(() => {
+    const { scrollWidth, scrollHeight } = document.documentElement;
+    return [Math.max(0, scrollWidth - innerWidth), Math.max(0, scrollHeight - innerHeight)];
+  });
 }
 
 /** One line a rule and element: what is wrong, where, and what would put it right. */

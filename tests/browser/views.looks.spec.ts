@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { expect, test, type Page } from '@playwright/test';
 import JSZip from 'jszip';
+import { scrollOf } from './axe.ts';
 import { drop, fewSteps, goTo, open, pickFolderOf, startTraining, testAccuracy, useSample } from './support.ts';
 
 /**
@@ -20,8 +21,7 @@ async function look(page: Page, name: string): Promise<void> {
       await page.setViewportSize(size);
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
       await page.screenshot({ path: `${folder}/${name}-${size.name}-${scheme}.png` });
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1);
-      expect.soft(wide, `${name} ${size.name} scrolls sideways`).toBe(false);
+      expect.soft(await scrollOf(page), `${name} ${size.name} scrolls as a whole`).toEqual([0, 0]);
     }
   await page.setViewportSize(sizes[0]);
 }
@@ -62,6 +62,15 @@ test('every view in its states', async ({ page }) => {
   await page.getByText('What it looks like').evaluate((summary) => summary.scrollIntoView());
   await page.waitForTimeout(500);
   await look(page, 'train-7-varied');
+  await page.getByText('Optimiser').click();
+  await page.getByLabel('Method').selectOption('SGD');
+  await page.getByLabel('Momentum').fill('abc');
+  await page.getByLabel('Momentum').press('Enter');
+  await page.getByLabel('Share of the area, from').fill('2');
+  await page.getByLabel('Share of the area, from').press('Enter');
+  await look(page, 'train-8-refused');
+  await page.getByLabel('Method').selectOption('Adam');
+  await page.getByText('Optimiser').click();
   await page.getByText('What it looks like').click();
   await page.getByRole('button', { name: /^Train \d+ epochs?$/ }).click();
   await expect(page.locator('main table.data tbody tr').nth(1)).toBeVisible({ timeout: 120_000 });
