@@ -13,8 +13,11 @@ import {
   useSample,
 } from './support.ts';
 
+/** At a rate at which rounding is not amplified: Adam makes whole steps of gradients that are zero but for rounding. */
+const rate = 1e-4;
+
 async function trainOn(page: Page, device: 'webgpu' | 'wasm'): Promise<number[]> {
-  await open(page, { ...fewSteps, 'training.epochs': 2, 'training.device': device });
+  await open(page, { ...fewSteps, 'training.epochs': 2, 'training.learning_rate': rate, 'training.device': device });
   const ready = page.getByRole('button', { name: 'Set up training' });
   const sample = page.getByRole('button', { name: 'Use the sample data set' });
   await expect(ready.or(sample)).toBeVisible();
@@ -36,7 +39,7 @@ test('a real WebGPU adapter learns with the losses of wasm, to 1e-3, and exports
   expect(wasm.length).toBe(webgpu.length);
   const differences = webgpu.map((loss, i) => Math.abs(loss - (wasm[i] ?? Number.NaN)));
   console.log(
-    `losses on webgpu ${webgpu.map((x) => x.toFixed(5)).join(' ')}; largest difference ${Math.max(...differences)}`,
+    `losses on webgpu ${webgpu.map((x) => x.toFixed(5)).join(' ')}; differences ${differences.map((x) => x.toExponential(1)).join(' ')}`,
   );
   expect(Math.max(...differences)).toBeLessThan(1e-3);
   expect(new Set(webgpu).size).toBe(webgpu.length);
