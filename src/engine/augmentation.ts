@@ -120,7 +120,7 @@ function resizedCrop({ width, data }: Picture, size: number, crop: CropBox): Flo
       narrow[o + 2] = b;
     }
   }
-  const down = triangle(crop.height, size);
+  const down = crop.height === crop.width ? across : triangle(crop.height, size);
   const out = new Float32Array(size * size * 3);
   const row = size * 3;
   const sums = new Float64Array(row);

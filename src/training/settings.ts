@@ -6,7 +6,7 @@ const range = (low: number, high: number) =>
     .tuple([z.number().min(low).max(high), z.number().min(low).max(high)])
     .refine(([a, b]) => a <= b, 'the smaller number first');
 
-/** `training.augmentation`: torchvision's RandomResizedCrop, RandomAffine and ColorJitter, with their arguments. */
+/** `training.augmentation`: torchvision's RandomResizedCrop, RandomHorizontalFlip, RandomAffine and ColorJitter, with their arguments. */
 export const augmentationSettings = z.strictObject({
   enabled: z.boolean(),
   /** Share of the image's area. */

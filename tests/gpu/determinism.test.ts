@@ -14,51 +14,29 @@ it('two epochs: one seed gives one run, in this process and in another; another 
 
 const values = (name: string, shape: number[]) => new Float32Array(signed(name, tf.util.sizeFromShape(shape)));
 
+type Product = (x: tf.Tensor, w: tf.Tensor) => tf.Tensor;
+const convolution =
+  (stride: number, pad: number): Product =>
+  (x, w) =>
+    tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, stride, pad);
+
 /** Long sums of few outputs: tfjs's own kernels add them up in the order in which threads end. */
 it.each([
   ['the head of ResNet50', [32, 2048], [2048, 45], (x, w) => tf.matMul(x, w)],
   ['a transposed product', [4096, 16], [32, 4096], (x, w) => tf.matMul(x, w, true, true)],
-  [
-    'a 3 × 3 convolution of one image',
-    [1, 4, 4, 256],
-    [3, 3, 256, 256],
-    (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 1),
-  ],
-  [
-    'a 1 × 1 convolution of one image',
-    [1, 4, 4, 2048],
-    [1, 1, 2048, 256],
-    (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 0),
-  ],
-  [
-    'a 1 × 1 convolution of eight images of one pixel',
-    [8, 1, 1, 2048],
-    [1, 1, 2048, 512],
-    (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 0),
-  ],
-  [
-    'a convolution as large as its four images',
-    [4, 3, 3, 256],
-    [3, 3, 256, 256],
-    (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 2, 0),
-  ],
-  [
-    'a convolution of stride 2, small at its output alone',
-    [1, 12, 12, 256],
-    [3, 3, 256, 256],
-    (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 2, 0),
-  ],
-] as [string, number[], number[], (x: tf.Tensor, w: tf.Tensor) => tf.Tensor][])(
-  '%s gives the same bits ten times',
-  async (_, left, right, product) => {
-    const engine = await openInNode('webgpu');
-    const [x, w] = [tf.tensor(values('x', left), left), tf.tensor(values('w', right), right)];
-    const results = new Set<string>();
-    for (let i = 0; i < 10; i++) results.add((await tf.tidy(() => product(x, w)).data()).toString());
-    await engine.dispose();
-    expect(results.size).toBe(1);
-  },
-);
+  ['a 3 × 3 convolution of one image', [1, 4, 4, 256], [3, 3, 256, 256], convolution(1, 1)],
+  ['a 1 × 1 convolution of one image', [1, 4, 4, 2048], [1, 1, 2048, 256], convolution(1, 0)],
+  ['a 1 × 1 convolution of eight images of one pixel', [8, 1, 1, 2048], [1, 1, 2048, 512], convolution(1, 0)],
+  ['a convolution as large as its four images', [4, 3, 3, 256], [3, 3, 256, 256], convolution(2, 0)],
+  ['a convolution of stride 2, small at its output alone', [1, 12, 12, 256], [3, 3, 256, 256], convolution(2, 0)],
+] as [string, number[], number[], Product][])('%s gives the same bits ten times', async (_, left, right, product) => {
+  const engine = await openInNode('webgpu');
+  const [x, w] = [tf.tensor(values('x', left), left), tf.tensor(values('w', right), right)];
+  const results = new Set<string>();
+  for (let i = 0; i < 10; i++) results.add((await tf.tidy(() => product(x, w)).data()).toString());
+  await engine.dispose();
+  expect(results.size).toBe(1);
+});
 
 it.each(['resnet50', 'densenet121'] as const)('%s gives the same bits for four images of 32 px twice', async (name) => {
   const engine = await openInNode('webgpu');

@@ -180,6 +180,21 @@ NETWORK = [
 IMAGES, SIZE, CLASSES, STEPS, RATE = 6, 19, 5, 5, 0.01
 
 
+def step_gradients(images, step, parts, state, momentum=None):
+    """Loss of step `step` over a batch in parts; its gradients are in `state` afterwards. images: [STEPS, IMAGES, SIZE, SIZE, 3]"""
+    total, begin = 0.0, 0
+    for count in parts:
+        values = {"input": first(images[step, begin : begin + count])}
+        labels = torch.tensor([(step + i) % CLASSES for i in range(begin, begin + count)])
+        for node in NETWORK[1:]:
+            values[node["name"]] = apply(node, [values[i] for i in node["inputs"]], state[node["name"]], True, momentum)
+        loss = F.cross_entropy(values["head"], labels) * count / IMAGES
+        loss.backward()
+        total += loss.item()
+        begin += count
+    return total
+
+
 def run_steps(parts, momentum):
     state = {node["name"]: parameters(node) for node in NETWORK}
     named = {f"{n}.{k}": t for n, own in state.items() for k, t in own.items()}
@@ -189,16 +204,7 @@ def run_steps(parts, momentum):
     losses = []
     for step in range(STEPS):
         adam.zero_grad()
-        total, begin = 0.0, 0
-        for count in parts:
-            values = {"input": first(images[step, begin : begin + count])}
-            labels = torch.tensor([(step + i) % CLASSES for i in range(begin, begin + count)])
-            for node in NETWORK[1:]:
-                values[node["name"]] = apply(node, [values[i] for i in node["inputs"]], state[node["name"]], True, momentum)
-            loss = F.cross_entropy(values["head"], labels) * count / IMAGES
-            loss.backward()
-            total += loss.item()
-            begin += count
+        total = step_gradients(images, step, parts, state, momentum)
         adam.step()
         losses.append(round(total, 7))
     result = {"parts": parts, "momentum": momentum, "losses": losses, "weights": {n: numbers(t) for n, t in named.items()}}

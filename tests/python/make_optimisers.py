@@ -8,10 +8,9 @@ import json
 import sys
 
 import torch
-import torch.nn.functional as F
 
 import fixture
-from make_gradients import CLASSES, IMAGES, NETWORK, SIZE, apply, first, parameters, signed
+from make_gradients import IMAGES, NETWORK, SIZE, parameters, signed, step_gradients
 
 STEPS = 10
 # Every kind of parameter, and where gradients are largest and smallest; those of all others follow from the same code.
@@ -52,16 +51,7 @@ def run(case, dtype):
     losses, norms = [], []
     for step in range(STEPS):
         optim.zero_grad()
-        total, begin = 0.0, 0
-        for count in case["parts"]:
-            values = {"input": first(images[step, begin : begin + count])}
-            labels = torch.tensor([(step + i) % CLASSES for i in range(begin, begin + count)])
-            for node in NETWORK[1:]:
-                values[node["name"]] = apply(node, [values[i] for i in node["inputs"]], state[node["name"]], True, None)
-            loss = F.cross_entropy(values["head"], labels) * count / IMAGES
-            loss.backward()
-            total += loss.item()
-            begin += count
+        total = step_gradients(images, step, case["parts"], state)
         largest = case["clip_norm"] or float("inf")
         norms.append(torch.nn.utils.clip_grad_norm_(trained.values(), largest).item())
         optim.step()
