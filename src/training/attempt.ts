@@ -20,7 +20,8 @@ import type { RunInputs } from './inputs.ts';
 import { train } from './trainer.ts';
 import type { Checkpoint, RunConfig, RunRecord } from './types.ts';
 
-export interface Attempt extends Omit<RunInputs, 'emit' | 'record'> {
+export interface Attempt extends Omit<RunInputs, 'emit' | 'record' | 'cropsFor'> {
+  readonly crops: ImageSource;
   readonly split: Readonly<Record<Split, readonly number[]>>;
   readonly stepsPerEpoch: number;
   /** Where to go on from; null: from the first weights. */

@@ -32,8 +32,8 @@ export interface RunInputs {
   readonly dataset: Dataset;
   /** Uncropped caches, to be augmented. */
   readonly source: ImageSource;
-  /** What evaluation sees, and training without augmentation. */
-  readonly crops: ImageSource;
+  /** What evaluation sees, and training without augmentation; memory is set aside for images that are read again and again. */
+  readonly cropsFor: (often: readonly number[]) => ImageSource;
   /** The training graph for the data set's classes. */
   readonly graph: Graph;
   /** The architecture's normalisation. */

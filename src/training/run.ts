@@ -90,12 +90,15 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
     for (const text of [...(inputs.notices ?? []), ...(bend === null ? [] : [bend])])
       log.emit({ type: 'notice', text });
 
+    // Validation is judged after every epoch. Training without augmentation would fill the memory before it.
+    const crops = inputs.cropsFor(split.val);
     let partLimit = from?.batchnormBatch ?? config.training.batchnorm_batch;
     let losses = 0;
     for (;;) {
       try {
         const reason = await attemptRun({
           ...inputs,
+          crops,
           split,
           stepsPerEpoch,
           from,

@@ -103,15 +103,7 @@ export function trainerCommands(
       record,
       dataset,
       source: platform.sourceOf(dataset),
-      crops: evaluationSource(
-        datasets,
-        dataset,
-        platform.decoder,
-        config.data,
-        undefined,
-        // Judged after every epoch. Training without augmentation would fill the memory before it.
-        splitWith(dataset, config.data, record.members ?? null).val,
-      ),
+      cropsFor: (often) => evaluationSource(datasets, dataset, platform.decoder, config.data, undefined, often),
       graph,
       statistics: architectures[architecture],
       openEngine: () => platform.openEngine(config.training.device),

@@ -206,9 +206,9 @@ export async function smallRun(options: SmallRun = {}) {
         return Promise.resolve(indices.map(pixelsOf));
       },
     },
-    crops: {
+    cropsFor: () => ({
       read: (indices) => Promise.resolve(indices.map((index) => evaluationCrop(pixelsOf(index), 32, 'center_crop'))),
-    },
+    }),
     graph,
     statistics: architectures[architecture],
     openEngine: wrapped,
