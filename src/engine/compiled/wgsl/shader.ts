@@ -1,0 +1,52 @@
+import type { Program } from '../kernels.ts';
+
+export interface Storage {
+  readonly name: string;
+  /** `read` for memory that no call of the same dispatch writes and that is never in the arena (parameters); else `read_write`. */
+  readonly access: 'read' | 'read_write';
+  readonly element: 'f32' | 'vec4<f32>' | 'u32' | 'i32';
+}
+
+/**
+ * WGSL with its declarations. `integers` and `floats` become fields of `u`. `body` sees `group`, the flat index of the workgroup, `lane`,
+ * the thread's index in it, and `index`, the flat index of the thread, all i32. Arena memory is bound `read_write` even where it is only
+ * read: parts of one buffer may not be bound as both in one dispatch.
+ */
+export function shader(
+  name: string,
+  options: {
+    readonly storage: readonly Storage[];
+    readonly integers: readonly string[];
+    readonly floats?: readonly string[];
+    readonly workgroup?: number;
+    /** Directives such as `enable subgroups;`. */
+    readonly directives?: string;
+    readonly declarations?: string;
+    readonly body: string;
+  },
+): Program {
+  const size = options.workgroup ?? 64;
+  const fields = [
+    ...options.integers.map((field) => `${field} : i32`),
+    ...(options.floats ?? []).map((field) => `${field} : f32`),
+  ];
+  const code = `${options.directives ?? ''}
+${options.storage
+  .map((s, i) => `@group(0) @binding(${i}) var<storage, ${s.access}> ${s.name} : array<${s.element}>;`)
+  .join('\n')}
+struct Uniforms { ${fields.join(', ')} }
+@group(0) @binding(${options.storage.length}) var<uniform> u : Uniforms;
+${options.declarations ?? ''}
+@compute @workgroup_size(${size})
+fn main(@builtin(workgroup_id) workgroupId : vec3<u32>, @builtin(num_workgroups) workgroups : vec3<u32>,
+        @builtin(local_invocation_index) localIndex : u32) {
+  let group = i32(workgroupId.y * workgroups.x + workgroupId.x);
+  let lane = i32(localIndex);
+  let index = group * ${size} + lane;
+  ${options.body}
+}`;
+  return { name, code };
+}
+
+export const arena = (name: string): Storage => ({ name, access: 'read_write', element: 'vec4<f32>' });
+export const parameters = (name: string): Storage => ({ name, access: 'read', element: 'vec4<f32>' });

@@ -1,0 +1,88 @@
+import type { Call } from '../../../../src/engine/compiled/calls.ts';
+import { encode, prepare, type Place } from '../../../../src/engine/compiled/device/commands.ts';
+import { createPipelines, type Pipelines } from '../../../../src/engine/compiled/device/pipelines.ts';
+import type { Kernel, KernelTable } from '../../../../src/engine/compiled/kernels.ts';
+import { matrix, type Matrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
+import { openNodeGpu } from '../../../../src/platform/node/gpu.ts';
+
+export interface Bench {
+  readonly device: GPUDevice;
+  readonly pipelines: Pipelines;
+  /** First error that nobody caught; null: none. */
+  failure(): string | null;
+}
+
+/** A device with all that the adapter has. Throws where there is none. */
+export async function openBench(): Promise<Bench> {
+  const adapter = await (await openNodeGpu())?.requestAdapter();
+  if (!adapter) throw new Error('No WebGPU adapter.');
+  const wanted = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+  const device = await adapter.requestDevice({
+    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[],
+    requiredLimits: {
+      maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
+      maxBufferSize: adapter.limits.maxBufferSize,
+    },
+  });
+  let first: string | null = null;
+  device.addEventListener('uncapturederror', (event) => {
+    event.preventDefault();
+    first ??= (event as GPUUncapturedErrorEvent).error.message;
+  });
+  return { device, pipelines: createPipelines(device), failure: () => first };
+}
+
+/**
+ * Runs calls on memories filled with `contents` (others are NaN, so that what a kernel fails to write is seen), each in a buffer of its
+ * own, and gives back what is in `wanted`. Throws on any error of the device.
+ */
+export async function runCalls(
+  { device, pipelines, failure }: Bench,
+  kernels: Partial<KernelTable>,
+  calls: readonly Call[],
+  contents: ReadonlyMap<Memory, Float32Array>,
+  wanted: readonly Memory[],
+): Promise<Float32Array[]> {
+  const places = new Map<Memory, Place>();
+  const placeOf = (memory: Memory): Place => {
+    let place = places.get(memory);
+    if (!place) {
+      const size = Math.max(16, memory.floats * 4);
+      const buffer = device.createBuffer({
+        size,
+        usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+      });
+      const data = contents.get(memory) ?? new Float32Array(size / 4).fill(Number.NaN);
+      if (data.length < memory.floats) throw new Error(`${memory.name}: ${data.length} of ${memory.floats} floats.`);
+      device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>);
+      places.set(memory, (place = { buffer, offset: 0, size }));
+    }
+    return place;
+  };
+  const planned = calls.map((call) => {
+    const floats = (kernels[call.kind] as Kernel<Call>).scratch?.(call) ?? 0;
+    const scratch: Matrix | null = floats > 0 ? matrix('scratch', 1, Math.ceil(floats / 4) * 4) : null;
+    return { call, scratch };
+  });
+  const commands = await prepare(device, pipelines, kernels as KernelTable, planned, placeOf);
+  const encoder = device.createCommandEncoder();
+  encode(encoder, commands.list, 0, commands.list.length);
+  const readers = wanted.map((memory) => {
+    const { buffer, size } = placeOf(memory);
+    const reader = device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    encoder.copyBufferToBuffer(buffer, 0, reader, 0, size);
+    return reader;
+  });
+  device.queue.submit([encoder.finish()]);
+  const results: Float32Array[] = [];
+  for (const [i, reader] of readers.entries()) {
+    await reader.mapAsync(GPUMapMode.READ);
+    results.push(new Float32Array(reader.getMappedRange().slice(0)).subarray(0, wanted[i]!.floats));
+    reader.destroy();
+  }
+  for (const { buffer } of places.values()) buffer.destroy();
+  commands.dispose();
+  const message = failure();
+  if (message !== null) throw new Error(message);
+  return results;
+}
