@@ -104,6 +104,11 @@ export interface Network {
   trainStep(parts: readonly TrainingBatch[], learningRate: number): Promise<StepResult>;
   /** Logits `[n, classes]`, eval mode. */
   predict(batch: ImageBatch): Promise<Float32Array>;
+  /**
+   * What the head reads, `[n, F]`: the input of `graph.head` in eval mode (dropout does nothing, batch norms take their running
+   * statistics); F is `headOf(graph).inFeatures`. Nothing is changed; labels are not looked at.
+   */
+  features(batch: TrainingBatch | ImageBatch): Promise<Float32Array>;
   /** A copy in torch's layout. */
   readWeights(): Promise<Weights>;
   writeWeights(weights: Weights): Promise<void>;

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
+import { backboneOf } from '../../graph/head.ts';
 import { random, STREAMS } from '../../random.ts';
 import type { BatchNorm2dNode, Graph, Weights } from '../../graph/types.ts';
-import type { Network, NetworkOptions, OptimiserState, StepResult, TrainingBatch } from '../types.ts';
+import type { ImageBatch, Network, NetworkOptions, OptimiserState, StepResult, TrainingBatch } from '../types.ts';
 import { augmentedInput } from './augmentedInput.ts';
 import { backward, type Gradients } from './backward.ts';
 import type { Host } from './host.ts';
@@ -9,7 +10,7 @@ import type { InPlace } from './inPlace.ts';
 import { crossEntropy } from './loss.ts';
 import { createOptimiser } from './optimisers/index.ts';
 import { readState, startState, writeState } from './optimiserState.ts';
-import type { Statistics } from './pass.ts';
+import { planOf, type Statistics } from './pass.ts';
 import { createRunner } from './runner.ts';
 import { clipScale, moveStatistics, updateParameter } from './update.ts';
 
@@ -31,14 +32,20 @@ export function createNetwork(
   const { plan, parameters, inTurn, afterNode } = runner;
   const batchNorms = new Map(graph.nodes.flatMap((node) => (node.op === 'batchNorm2d' ? [[node.name, node]] : [])));
   const nodeIndex = new Map(graph.nodes.map((node, index) => [node.name, index]));
+  /** Ends where the head begins. */
+  const backbone = planOf(backboneOf(graph), new Set());
   const optimiser = createOptimiser(options.optimiser);
   startState(parameters, optimiser.slots);
   let step = 0;
 
+  const inputOf = async (batch: TrainingBatch | ImageBatch): Promise<tf.Tensor> => {
+    host.enter();
+    return 'pictures' in batch ? augmentedInput(batch, afterNode) : runner.upload(batch);
+  };
+
   /** Gradients of one part, or null where its loss isn't finite. */
   const differentiate = async (batch: TrainingBatch, part: number, scale: number) => {
-    host.enter();
-    const x = 'pictures' in batch ? await augmentedInput(batch, afterNode) : runner.upload(batch);
+    const x = await inputOf(batch);
     const pass = await runner.forward(x, {
       training: !headOnly,
       record: true,
@@ -106,6 +113,7 @@ export function createNetwork(
         }
       }),
     predict: runner.predict,
+    features: (batch) => inTurn(async () => runner.outputOf(await inputOf(batch), backbone)),
     readWeights: () => inTurn(() => parameters.read()),
     writeWeights: (next) =>
       inTurn(async () => {

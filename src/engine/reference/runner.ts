@@ -21,6 +21,8 @@ export interface Runner {
   upload(batch: ImageBatch): tf.Tensor;
   /** Frees `x`. */
   forward(x: tf.Tensor, options: Pick<ForwardOptions, 'training' | 'record' | 'uniform'>): Promise<ForwardPass>;
+  /** The last output of the runner's plan, or of one that is a part of it, in eval mode. Within `inTurn`; frees `x`. */
+  outputOf(x: tf.Tensor, of?: Plan): Promise<Float32Array>;
   /** Logits `[n, classes]`, eval mode. */
   predict(batch: ImageBatch): Promise<Float32Array>;
   dispose(): void;
@@ -70,16 +72,16 @@ export function createRunner(
       host.enter();
       return forward(plan, x, { ...options, parameters: parameters.ofNode, onNode: runner.afterNode });
     },
-    predict: (batch) =>
-      runner.inTurn(async () => {
-        const x = runner.upload(batch);
-        const pass = await runner.forward(x, { training: false, record: false, uniform: notAsked });
-        try {
-          return (await pass.output.data()) as Float32Array;
-        } finally {
-          pass.ledger.disposeAll();
-        }
-      }),
+    async outputOf(x, of = plan) {
+      host.enter();
+      const pass = await forward(of, x, { ...inEvalMode, parameters: parameters.ofNode, onNode: runner.afterNode });
+      try {
+        return (await pass.output.data()) as Float32Array;
+      } finally {
+        pass.ledger.disposeAll();
+      }
+    },
+    predict: (batch) => runner.inTurn(async () => runner.outputOf(runner.upload(batch))),
     dispose() {
       if (disposed) return;
       disposed = true;
@@ -89,7 +91,10 @@ export function createRunner(
   return runner;
 }
 
-/** Dropout draws nothing in eval mode. */
-const notAsked: ForwardOptions['uniform'] = () => () => {
-  throw new Error('Random numbers are asked for in eval mode.');
+const inEvalMode: Pick<ForwardOptions, 'training' | 'record' | 'uniform'> = {
+  training: false,
+  record: false,
+  uniform: () => () => {
+    throw new Error('Dropout draws nothing in eval mode.');
+  },
 };

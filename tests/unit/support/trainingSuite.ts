@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { architectures, buildGraph } from '../../../src/architectures/index.ts';
 import type { ArchitectureName } from '../../../src/architectures/settings.ts';
-import type { AdamSettings, Engine, LabelledBatch, Network } from '../../../src/engine/types.ts';
+import { createHead } from '../../../src/engine/head.ts';
+import type { AdamSettings, Engine, LabelledBatch, Network, OptimiserState } from '../../../src/engine/types.ts';
 import { parametersOf } from '../../../src/graph/parameters.ts';
 import type { Graph, Weights } from '../../../src/graph/types.ts';
 import densenet121 from '../../fixtures/training/densenet121.json' with { type: 'json' };
@@ -82,14 +83,13 @@ export function trainingSuite(name: ArchitectureName, { open, on, command, steps
     judged({ quantity, network: name, on, error, spread, tolerance: Math.max(least, 3 * spread), command });
   };
   /** Of a network after one step of Adam, whose first moments are (1 − β₁) · gradient; of exactly these parameters. */
-  const judgeGradient = async (
-    of: '' | ', head only',
-    network: Network,
+  const judgeGradient = (
+    of: '' | ', head only' | ', head on features',
+    { step, moments }: OptimiserState,
     names: readonly string[],
     expected: StoredGradient,
     spread: Run['spread'],
   ) => {
-    const { step, moments } = await network.readOptimiser();
     expect(step).toBe(1);
     const gradients = [...moments].flatMap(([key, { data }]) =>
       key.endsWith('.exp_avg') ? [[key.slice(0, -'.exp_avg'.length), data] as const] : [],
@@ -149,7 +149,7 @@ export function trainingSuite(name: ArchitectureName, { open, on, command, steps
 
       it('gradients of all parameters', async () => {
         const names = trained.map((one) => one.name);
-        await judgeGradient('', network, names, gradient, spread);
+        judgeGradient('', await network.readOptimiser(), names, gradient, spread);
       });
 
       it(
@@ -169,12 +169,26 @@ export function trainingSuite(name: ArchitectureName, { open, on, command, steps
           const network = await engine.build(graph, formulaWeights(graph), { ...options, trainable: 'head' });
           const begun = await lossesOf(network, fastRate, 1);
           const names = trained.filter(({ node }) => node === graph.head).map((one) => one.name);
-          await judgeGradient(', head only', network, names, headGradient, runs.head!.spread);
+          judgeGradient(', head only', await network.readOptimiser(), names, headGradient, runs.head!.spread);
           judgeLosses('head only, Adam 1e-3', runs.head!, await lossesOf(network, fastRate, stepsOf('head'), begun));
           network.dispose();
         },
         timeout,
       );
+    }
+
+    if (runs.head && headGradient) {
+      it('the gradient and the loss of 20 steps of the head by itself, on what the backbone gave once', async () => {
+        const network = await engine.build(graph, formulaWeights(graph), { ...options, trainable: 'head' });
+        const features = await network.features(batch);
+        network.dispose();
+        const head = createHead(graph, formulaWeights(graph), options);
+        const losses = [head.step(features, batch.labels, fastRate).loss];
+        const names = trained.filter(({ node }) => node === graph.head).map((one) => one.name);
+        judgeGradient(', head on features', head.readOptimiser(), names, headGradient, runs.head!.spread);
+        while (losses.length < runs.head!.losses.length) losses.push(head.step(features, batch.labels, fastRate).loss);
+        judgeLosses('head on features, Adam 1e-3', runs.head!, losses);
+      });
     }
 
     if (runs.fast) {

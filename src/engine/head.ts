@@ -1,0 +1,137 @@
+import { headOf } from '../graph/head.ts';
+import { parametersOfNode, sizeOf } from '../graph/parameters.ts';
+import type { Graph, Tensor, Weights } from '../graph/types.ts';
+import { crossEntropy } from './reference/loss.ts';
+import { createOptimiser } from './reference/optimisers/index.ts';
+import { CLIP_EPSILON } from './reference/update.ts';
+import type { NetworkOptions, OptimiserState, StepResult } from './types.ts';
+
+/** The head alone, trained on what a frozen backbone gave (`Network.features`). */
+export interface Head {
+  /**
+   * Forward, softmax cross-entropy, backward, update, as `Network.trainStep` with `trainable: 'head'`: the same numbers but for
+   * rounding. `features`: `[n, F]`, `labels`: n class indices. A loss of NaN is returned and makes no update.
+   */
+  step(features: Float32Array, labels: Int32Array, learningRate: number): StepResult;
+  /** `[n, classes]` of `[n, F]`. */
+  logits(features: Float32Array): Float32Array;
+  /** Of the head, in torch's layout; a copy. */
+  readWeights(): Weights;
+  readOptimiser(): OptimiserState;
+  /** Throws where something of the head is missing or has another shape. */
+  writeOptimiser(state: OptimiserState): void;
+}
+
+/**
+ * A linear layer on the processor, in plain TypeScript: at [n, F] × [F, classes] a device would spend its time on being asked. Sums are
+ * made in double precision, in the order of images and of features, and rounded once: the same bits in every engine of JavaScript.
+ * `weights`: those of the network, of which the head's are copied. Throws where they are missing or have another shape.
+ */
+export function createHead(
+  graph: Graph,
+  weights: Weights,
+  options: Pick<NetworkOptions, 'optimiser' | 'clipNorm'>,
+): Head {
+  const node = headOf(graph);
+  const { inFeatures: width, outFeatures: classes } = node;
+  const optimiser = createOptimiser(options.optimiser);
+  const parameters = parametersOfNode(node).map(({ name, shape, kind }) => ({
+    name,
+    shape,
+    kind,
+    value: copied(weights, name, shape),
+    gradient: new Float32Array(sizeOf(shape)),
+    state: optimiser.slots.map((): Float32Array => new Float32Array(sizeOf(shape))),
+  }));
+  const weight = parameters.find(({ kind }) => kind === 'weight')!;
+  const bias = parameters.find(({ kind }) => kind === 'bias');
+  let step = 0;
+
+  const logitsOf = (features: Float32Array): Float32Array => {
+    const n = rowsOf(features, width);
+    const logits = new Float32Array(n * classes);
+    const w = weight.value;
+    for (let row = 0; row < n; row++) {
+      const from = row * width;
+      for (let c = 0; c < classes; c++) {
+        const along = c * width;
+        let sum = bias ? bias.value[c]! : 0;
+        for (let f = 0; f < width; f++) sum += features[from + f]! * w[along + f]!;
+        logits[row * classes + c] = sum;
+      }
+    }
+    return logits;
+  };
+
+  /** Into the parameters' gradients. `slopes` `[n, classes]`: of the logits. */
+  const differentiate = (features: Float32Array, slopes: Float32Array): void => {
+    const n = rowsOf(features, width);
+    const sums = new Float64Array(width);
+    for (let c = 0; c < classes; c++) {
+      sums.fill(0);
+      let total = 0;
+      for (let row = 0; row < n; row++) {
+        const slope = slopes[row * classes + c]!;
+        const from = row * width;
+        total += slope;
+        for (let f = 0; f < width; f++) sums[f] = sums[f]! + slope * features[from + f]!;
+      }
+      weight.gradient.set(sums, c * width);
+      if (bias) bias.gradient[c] = total;
+    }
+  };
+
+  /** What clipping leaves of the gradients. */
+  const scale = (): number => {
+    if (options.clipNorm === null) return 1;
+    let squares = 0;
+    for (const { gradient } of parameters) for (const slope of gradient) squares += slope * slope;
+    return Math.min(1, options.clipNorm / (Math.sqrt(squares) + CLIP_EPSILON));
+  };
+
+  return {
+    step(features, labels, learningRate) {
+      const logits = logitsOf(features);
+      const n = labels.length;
+      if (n === 0 || logits.length !== n * classes) throw new Error(`${n} labels for ${logits.length} logits.`);
+      const { sum, gradient } = crossEntropy(logits, labels, classes, 1 / n);
+      if (!Number.isFinite(sum)) return { loss: Number.NaN, logits };
+      differentiate(features, gradient);
+      step += 1;
+      const update = optimiser.at(learningRate, step);
+      const kept = scale();
+      for (const { value, gradient: own, state } of parameters) update.onProcessor(value, own, state, kept);
+      return { loss: sum / n, logits };
+    },
+    logits: logitsOf,
+    readWeights: () => new Map(parameters.map(({ name, shape, value }) => [name, { shape, data: value.slice() }])),
+    readOptimiser: () => ({
+      step,
+      moments: new Map(
+        parameters.flatMap(({ name, shape, state }) =>
+          state.map((data, i): [string, Tensor] => [`${name}.${optimiser.slots[i]!}`, { shape, data: data.slice() }]),
+        ),
+      ),
+    }),
+    writeOptimiser(stored) {
+      const next = parameters.map(({ name, shape }) =>
+        optimiser.slots.map((slot) => copied(stored.moments, `${name}.${slot}`, shape)),
+      );
+      parameters.forEach((parameter, i) => (parameter.state = next[i]!));
+      step = stored.step;
+    },
+  };
+}
+
+function rowsOf(features: Float32Array, width: number): number {
+  if (features.length % width !== 0) throw new Error(`${features.length} numbers are no rows of ${width}.`);
+  return features.length / width;
+}
+
+function copied(weights: Weights, name: string, shape: readonly number[]): Float32Array {
+  const tensor = weights.get(name);
+  if (!tensor) throw new Error(`The weights lack ${name}.`);
+  if (tensor.shape.join() !== shape.join())
+    throw new Error(`${name} has shape [${tensor.shape.join()}], the head expects [${shape.join()}].`);
+  return tensor.data.slice();
+}
