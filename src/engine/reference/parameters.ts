@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
+import { isDepthwise } from '../../graph/convolution.ts';
 import { parametersOfNode } from '../../graph/parameters.ts';
 import type { Graph, ParameterSpec, Tensor, Weights } from '../../graph/types.ts';
 import { layoutOf, type Layout } from './layouts.ts';
-import { isDepthwise } from './ops/conv2d.ts';
 import type { NodeParameters } from './ops/types.ts';
 
 /** A parameter or running statistic on the device. Tensors are replaced or written in place by updates. */

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildGraph } from '../../../src/architectures/index.ts';
 import { layoutOf } from '../../../src/engine/reference/layouts.ts';
-import { isDepthwise } from '../../../src/engine/reference/ops/conv2d.ts';
+import { isDepthwise } from '../../../src/graph/convolution.ts';
 import { backwardOf } from '../../../src/engine/reference/ops/backward.ts';
 import { forwardOf } from '../../../src/engine/reference/ops/index.ts';
 import type { Engine, LabelledBatch, Network, NetworkOptions } from '../../../src/engine/types.ts';

@@ -1,6 +1,7 @@
 import type { Call } from '../calls.ts';
 import type { Dispatch, KernelTable, Kernel } from '../kernels.ts';
-import type { Matrix, Memory } from '../memory.ts';
+import type { Memory } from '../memory.ts';
+import type { PlannedCall } from '../plan/types.ts';
 import type { Pipelines } from './pipelines.ts';
 
 /** Where a memory lies. */
@@ -9,12 +10,6 @@ export interface Place {
   /** Bytes. */
   readonly offset: number;
   readonly size: number;
-}
-
-/** A call with its scratch memory, as a plan hands it over. */
-export interface PlannedCall {
-  readonly call: Call;
-  readonly scratch: Matrix | null;
 }
 
 /** One dispatch, ready: nothing is made any more when it runs. */

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { isDepthwise } from '../../../graph/convolution.ts';
 import type { Conv2dNode } from '../../../graph/types.ts';
 import { run } from './kernel.ts';
 import type { Backward, Forward } from './types.ts';
@@ -24,10 +25,6 @@ export const conv2dBackward: Backward<Conv2dNode> = ({
       : plainBackward(node, x!, weight!, dy, inputShapes[0]!, wanted[0]!);
   return { inputs: [result.dx], weight: result.dw, ...(node.bias && { bias: tf.sum(dy, [0, 1, 2]) }) };
 };
-
-export function isDepthwise(node: Conv2dNode): boolean {
-  return node.groups > 1 && node.groups === node.inChannels && node.groups === node.outChannels;
-}
 
 function groupsOf(node: Conv2dNode): 'one' | 'depthwise' | 'some' {
   return node.groups === 1 ? 'one' : isDepthwise(node) ? 'depthwise' : 'some';

@@ -1,0 +1,169 @@
+import type { Graph } from '../../../graph/types.ts';
+import { inferShapes } from '../../../graph/shapes.ts';
+import { parametersOfNode } from '../../../graph/parameters.ts';
+import type { KernelTraits, TraitsTable } from '../kernels.ts';
+import type { Call } from '../calls.ts';
+import { matrix, padded, type Matrix, type Memory, type View } from '../memory.ts';
+import { leastBytes, livesOf, placed, type Arena } from './arena.ts';
+import { backward } from './backward.ts';
+import { createDraft } from './draft.ts';
+import { forward } from './forward.ts';
+import type { FlatLayout } from './parameters.ts';
+import type { PlannedCall } from './types.ts';
+
+export interface CompileOptions {
+  readonly images: number;
+  readonly imageSize: number;
+  /** `train`: forward, loss, backward. `predict`: logits, eval mode. `features`: what the head reads, eval mode. */
+  readonly mode: 'train' | 'predict' | 'features';
+  /** With `head` all but the head is in eval mode, and stays as it is. */
+  readonly trainable: 'all' | 'head';
+  /** Replaces every batch norm's momentum. */
+  readonly momentum: number | null;
+  readonly layout: FlatLayout;
+  readonly traits: TraitsTable;
+  readonly step: Memory;
+  readonly labels: Memory;
+  readonly losses: Memory;
+  /** Of a dropout node, `[images, channels]`, kept. */
+  readonly maskOf: (node: string, channels: number) => Matrix;
+  /** A norm's table in eval mode, kept: one for all plans of a network. */
+  readonly keptTableOf: (node: string, channels: number) => Matrix;
+}
+
+/**
+ * A step as data: which kernels run on what, in which order, and where everything lies. Made once for a graph, a batch and a size; runs
+ * any number of times. Knows nothing of WGSL.
+ */
+export interface Plan {
+  readonly images: number;
+  readonly imageSize: number;
+  readonly mode: CompileOptions['mode'];
+  /** To be run when the weights have changed: tables of eval mode. */
+  readonly once: readonly PlannedCall[];
+  readonly calls: readonly PlannedCall[];
+  /** First call of the backward pass; their number where there is none. */
+  readonly backwardFrom: number;
+  /** `[images · size · size, channels]`, normalised; whoever runs the plan fills it. */
+  readonly input: Matrix;
+  /** Logits, or features; there after the last call. */
+  readonly output: View;
+  readonly outputChannels: number;
+  readonly arena: Arena;
+  /** The most bytes that live at once. */
+  readonly leastBytes: number;
+}
+
+/**
+ * @throws ImageTooSmallError; Error where the graph has something that this engine has no kernels for (`isSupported`).
+ */
+export function compile(graph: Graph, options: CompileOptions): Plan {
+  const { images, imageSize, mode, trainable, layout, traits } = options;
+  const shapes = inferShapes(graph, imageSize);
+  const draft = createDraft(traits);
+  const once = createDraft(traits);
+  const first = graph.nodes[0]!;
+  if (first.op !== 'input') throw new Error(`${graph.architecture} doesn't begin with its input.`);
+  const input = matrix('images', images * imageSize * imageSize, padded(first.channels));
+  const head = graph.nodes.find((node) => node.name === graph.head)!;
+  const last = mode === 'features' ? head.inputs[0]! : graph.nodes.at(-1)!.name;
+  const pass = forward(graph, shapes, draft, once, last, {
+    images,
+    input,
+    training: mode === 'train' && trainable === 'all',
+    momentum: options.momentum,
+    layout,
+    maskOf: options.maskOf,
+    keptTableOf: options.keptTableOf,
+  });
+  const { source } = pass.values.get(last)!;
+  let output = source.view;
+  if (source.norm !== null || source.activation !== 'none' || source.factor !== null) {
+    const out = matrix(`${last} output`, images, source.view.channels);
+    output = { matrix: out, first: 0, channels: out.channels };
+    draft.emit({ kind: 'materialise', node: last, images, pixels: 1, source, out: output, accumulate: false });
+  }
+
+  const backwardFrom = draft.calls.length;
+  if (mode === 'train') {
+    const gradient = matrix('logits gradient', images, padded(graph.classes));
+    const dy: View = { matrix: gradient, first: 0, channels: gradient.channels };
+    const { step, labels, losses } = options;
+    draft.emit({
+      kind: 'crossEntropy',
+      node: last,
+      logits: output,
+      rows: images,
+      classes: graph.classes,
+      labels,
+      classWeights: null,
+      smoothing: 0,
+      step,
+      losses,
+      gradient: dy,
+    });
+    const trained =
+      trainable === 'head'
+        ? [graph.head]
+        : graph.nodes.filter((node) => parametersOfNode(node).some((spec) => spec.trainable)).map(({ name }) => name);
+    backward(graph, draft, pass, { images, layout, trained: new Set(trained), dy });
+  }
+  const lives = livesOf(draft.calls, [input], [output.matrix]);
+  return {
+    images,
+    imageSize,
+    mode,
+    once: once.calls,
+    calls: draft.calls,
+    backwardFrom,
+    input,
+    output,
+    outputChannels: shapes.get(last)!.at(-1)!,
+    arena: placed(lives),
+    leastBytes: leastBytes(lives),
+  };
+}
+
+/** Whether this engine has kernels for all of a graph; else the reference runtime has to do. */
+export function isSupported(graph: Graph): boolean {
+  const channels = new Map<string, number>();
+  for (const node of graph.nodes) {
+    const inputs = node.inputs.map((name) => channels.get(name)!);
+    switch (node.op) {
+      case 'softmax':
+      case 'channelAffine':
+        return false;
+      case 'conv2d':
+        if (node.groups > 1 && !(node.groups === node.inChannels && node.groups === node.outChannels)) return false;
+        channels.set(node.name, node.outChannels);
+        break;
+      case 'concat':
+        if (inputs.some((count) => count % 4 !== 0)) return false;
+        channels.set(
+          node.name,
+          inputs.reduce((sum, count) => sum + count, 0),
+        );
+        break;
+      case 'input':
+        channels.set(node.name, node.channels);
+        break;
+      case 'linear':
+        channels.set(node.name, node.outFeatures);
+        break;
+      default:
+        channels.set(node.name, inputs[0]!);
+    }
+  }
+  return true;
+}
+
+export interface CallCost {
+  readonly call: Call;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+/** What each call costs, by its kernel's own model. */
+export function costsOf(calls: readonly PlannedCall[], traits: TraitsTable): CallCost[] {
+  return calls.map(({ call }) => ({ call, ...(traits[call.kind] as KernelTraits<Call>).cost(call) }));
+}

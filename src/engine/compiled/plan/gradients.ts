@@ -1,0 +1,143 @@
+import type { Call, Partials } from '../calls.ts';
+import { whole, type Matrix, type View } from '../memory.ts';
+import type { Draft } from './draft.ts';
+import { memoriesOf } from './memoriesOf.ts';
+
+/** The gradient of a node's value, as its readers have left it: the sum of the parts that are not null. */
+export interface Parts {
+  /** In memory. */
+  plain: View | null;
+  /** `view · factor[image]`. */
+  factored: { readonly view: View; readonly factor: View } | null;
+  /** Of a mean over all pixels, `[images, channels]`. */
+  pooled: View | null;
+  /** Already that of z (before the activation), with its sums. Then there is nothing else. */
+  dz: { readonly view: View; readonly sums: Partials } | null;
+}
+
+/** What readers of a node's value leave for it, and who else looks at the memory in which it lies. */
+export interface Gradients {
+  of(node: string): Parts;
+  /**
+   * Adds a part by a call that writes `[rows, channels]`. `make` is told where, and whether to add to what is there; `canAdd`: whether it
+   * is able to.
+   */
+  add(
+    node: string,
+    rows: number,
+    channels: number,
+    canAdd: boolean,
+    make: (out: View, accumulate: boolean) => Call,
+  ): void;
+  /** Adds what is in memory already, and may be somebody else's too. */
+  share(node: string, view: View): void;
+  /** Hands the memory on to a node that has nothing yet: `view` is written in place. Only where `isFree`. */
+  move(node: string, view: View): void;
+  /** Nobody else waits for what is in this matrix, and it is no block's. */
+  isFree(view: View): boolean;
+  /** Whether `node` can take over memory. */
+  takesOver(node: string): boolean;
+  /** One more who waits for what is in a matrix, and one less. */
+  hold(view: View): void;
+  release(view: View | null): void;
+  /** Where a node's gradient lies in that of its block; null: it is in none. */
+  placeOf(node: string): View | null;
+}
+
+/** `blockPlaceOf`: nodes whose raw value lies in a block; their gradient lies in the block's, at the same channels. */
+export function createGradients(draft: Draft, blockPlaceOf: ReadonlyMap<string, View>): Gradients {
+  const parts = new Map<string, Parts>();
+  const readers = new Map<Matrix, number>();
+  const blocks = new Map<Matrix, { readonly matrix: Matrix; readonly written: boolean[] }>();
+  const blockOf = (matrix: Matrix) => {
+    let block = blocks.get(matrix);
+    if (!block) {
+      const gradient = draft.matrix(`${matrix.name} gradient`, matrix.rows, matrix.channels);
+      block = { matrix: gradient, written: new Array<boolean>(matrix.channels / 4).fill(false) };
+      blocks.set(matrix, block);
+    }
+    return block;
+  };
+  const isBlock = (matrix: Matrix): boolean => [...blocks.values()].some((block) => block.matrix === matrix);
+  const count = (matrix: Matrix, by: number): void => void readers.set(matrix, (readers.get(matrix) ?? 0) + by);
+
+  /** Where the next part of a node's gradient goes, and whether something is there. */
+  const destination = (node: string, rows: number, channels: number): { out: View; accumulate: boolean } => {
+    const place = blockPlaceOf.get(node);
+    if (place) {
+      const { matrix, written } = blockOf(place.matrix);
+      const out: View = { ...place, matrix };
+      const fours = written.slice(place.first / 4, (place.first + place.channels) / 4);
+      const accumulate = fours.some(Boolean);
+      if (accumulate) {
+        for (const [i, done] of fours.entries()) {
+          const view: View = { matrix, first: place.first + 4 * i, channels: 4 };
+          if (!done) draft.emit({ kind: 'fill', node, out: view, value: 0 });
+        }
+      }
+      written.fill(true, place.first / 4, (place.first + place.channels) / 4);
+      return { out, accumulate };
+    }
+    const entry = gradients.of(node);
+    if (entry.plain === null) {
+      entry.plain = whole(draft.matrix(`${node} gradient`, rows, channels));
+      count(entry.plain.matrix, 1);
+      return { out: entry.plain, accumulate: false };
+    }
+    if (!gradients.isFree(entry.plain)) {
+      const copy = whole(draft.matrix(`${node} gradient`, rows, channels));
+      draft.emit(materialise(node, entry.plain, copy, false));
+      count(entry.plain.matrix, -1);
+      count(copy.matrix, 1);
+      entry.plain = copy;
+    }
+    return { out: entry.plain, accumulate: true };
+  };
+
+  const gradients: Gradients = {
+    of(node) {
+      let entry = parts.get(node);
+      if (!entry) parts.set(node, (entry = { plain: null, factored: null, pooled: null, dz: null }));
+      return entry;
+    },
+    add(node, rows, channels, canAdd, make) {
+      const { out, accumulate } = destination(node, rows, channels);
+      const call = make(out, accumulate);
+      const reads = [...memoriesOf(make(whole(draft.matrix('elsewhere', 1, 4)), accumulate))];
+      if ((!accumulate || canAdd) && !reads.includes(out.matrix)) return draft.emit(call);
+      const apart = whole(draft.matrix(`${node} gradient, a part`, rows, channels));
+      draft.emit(make(apart, false));
+      draft.emit(materialise(node, apart, out, accumulate));
+    },
+    share(node, view) {
+      const entry = gradients.of(node);
+      if (blockPlaceOf.has(node) || entry.plain !== null) {
+        const { out, accumulate } = destination(node, view.matrix.rows, view.channels);
+        draft.emit(materialise(node, view, out, accumulate));
+      } else {
+        entry.plain = view;
+        count(view.matrix, 1);
+      }
+    },
+    move(node, view) {
+      gradients.of(node).plain = view;
+      count(view.matrix, 1);
+    },
+    isFree: ({ matrix }) => !isBlock(matrix) && (readers.get(matrix) ?? 0) <= 1,
+    takesOver: (node) => !blockPlaceOf.has(node) && gradients.of(node).plain === null,
+    hold: ({ matrix }) => count(matrix, 1),
+    release(view) {
+      if (view) count(view.matrix, -1);
+    },
+    placeOf(node) {
+      const place = blockPlaceOf.get(node);
+      return place ? { ...place, matrix: blockOf(place.matrix).matrix } : null;
+    },
+  };
+  return gradients;
+}
+
+function materialise(node: string, from: View, out: View, accumulate: boolean): Call {
+  const source = { view: from, norm: null, activation: 'none', factor: null } as const;
+  return { kind: 'materialise', node, images: from.matrix.rows, pixels: 1, source, out, accumulate };
+}
