@@ -12,14 +12,25 @@ export interface Place {
   readonly size: number;
 }
 
+/** A dispatch with what profiles and the cutting into submits want to know of it. */
+export interface Work {
+  readonly dispatch: Dispatch;
+  /** Node of the graph, or what else it is for. */
+  readonly node: string;
+  /** Kind of the call. */
+  readonly kind: string;
+  /** Modelled cost, arbitrary unit: only shares count. */
+  readonly weight: number;
+}
+
 /** One dispatch, ready: nothing is made any more when it runs. */
 export interface Command {
-  readonly call: Call;
+  readonly node: string;
+  readonly kind: string;
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
   readonly columns: number;
   readonly rows: number;
-  /** Share of the call's modelled cost, arbitrary unit. */
   readonly weight: number;
 }
 
@@ -32,31 +43,36 @@ export interface Commands {
 
 const UNIFORM_ALIGNMENT = 256;
 
+/** Bytes that cost as much time as one operation does, times its operations: a modelled machine of 10 operations a byte. */
+const OPERATIONS_A_BYTE = 10;
+
+/** The dispatches of calls, in order. */
+export function worksOf(kernels: KernelTable, calls: readonly PlannedCall[]): Work[] {
+  return calls.flatMap(({ call, scratch }) => {
+    const kernel = kernels[call.kind] as Kernel<Call>;
+    const { flops, bytes } = kernel.cost(call);
+    const dispatches = kernel.dispatches(call, scratch);
+    const weight = (flops + OPERATIONS_A_BYTE * bytes) / dispatches.length;
+    return dispatches.map((dispatch) => ({ dispatch, node: call.node, kind: call.kind, weight }));
+  });
+}
+
 /**
- * Pipelines, uniforms and bind groups of a list of calls. `progress` counts dispatches.
+ * Pipelines, uniforms and bind groups. `progress` counts dispatches.
  * @throws Error that names the kernel whose shader the device refuses.
  */
 export async function prepare(
   device: GPUDevice,
   pipelines: Pipelines,
-  kernels: KernelTable,
-  calls: readonly PlannedCall[],
+  works: readonly Work[],
   placeOf: (memory: Memory) => Place,
   progress: (done: number, total: number) => void = () => undefined,
 ): Promise<Commands> {
-  const dispatches = calls.flatMap(({ call, scratch }) => {
-    const kernel = kernels[call.kind] as Kernel<Call>;
-    const { flops, bytes } = kernel.cost(call);
-    const all = kernel.dispatches(call, scratch);
-    // A modelled machine of 10 operations a byte: only shares count.
-    const weight = (flops + 10 * bytes) / all.length;
-    return all.map((dispatch) => ({ call, dispatch, weight }));
-  });
   // All at once: the driver compiles on as many threads as it likes.
-  for (const { dispatch } of dispatches) void pipelines.get(dispatch.program);
+  for (const { dispatch } of works) void pipelines.get(dispatch.program).catch(() => undefined);
 
   const alignment = Math.max(UNIFORM_ALIGNMENT, device.limits.minUniformBufferOffsetAlignment);
-  const sizes = dispatches.map(({ dispatch }) => uniformBytes(dispatch));
+  const sizes = works.map(({ dispatch }) => uniformBytes(dispatch));
   const offsets: number[] = [];
   let total = 0;
   for (const size of sizes) {
@@ -72,7 +88,7 @@ export async function prepare(
   const mapped = uniforms.getMappedRange();
   const integers = new Int32Array(mapped);
   const floats = new Float32Array(mapped);
-  dispatches.forEach(({ dispatch }, i) => {
+  works.forEach(({ dispatch }, i) => {
     const at = offsets[i]! / 4;
     integers.set(dispatch.integers, at);
     floats.set(dispatch.floats ?? [], at + dispatch.integers.length);
@@ -80,11 +96,11 @@ export async function prepare(
   uniforms.unmap();
 
   const list: Command[] = [];
-  for (const [i, { call, dispatch, weight }] of dispatches.entries()) {
+  for (const [i, { dispatch, node, kind, weight }] of works.entries()) {
     const pipeline = await pipelines.get(dispatch.program);
     const resources: GPUBufferBinding[] = dispatch.memories.map(placeOf);
     const bindGroup = device.createBindGroup({
-      label: `${dispatch.program.name} of ${call.node}`,
+      label: `${dispatch.program.name} of ${node}`,
       layout: pipeline.getBindGroupLayout(0),
       entries: [...resources, { buffer: uniforms, offset: offsets[i]!, size: sizes[i]! }].map((resource, binding) => ({
         binding,
@@ -93,8 +109,8 @@ export async function prepare(
     });
     const limit = device.limits.maxComputeWorkgroupsPerDimension;
     const columns = Math.min(dispatch.workgroups, limit);
-    list.push({ call, pipeline, bindGroup, columns, rows: Math.ceil(dispatch.workgroups / columns), weight });
-    progress(i + 1, dispatches.length);
+    list.push({ node, kind, pipeline, bindGroup, columns, rows: Math.ceil(dispatch.workgroups / columns), weight });
+    progress(i + 1, works.length);
   }
   return { list, objects: list.length + 1, dispose: () => uniforms.destroy() };
 }

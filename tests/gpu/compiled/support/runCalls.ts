@@ -1,5 +1,5 @@
 import type { Call } from '../../../../src/engine/compiled/calls.ts';
-import { encode, prepare, type Place } from '../../../../src/engine/compiled/device/commands.ts';
+import { encode, prepare, worksOf, type Place } from '../../../../src/engine/compiled/device/commands.ts';
 import { createPipelines, type Pipelines } from '../../../../src/engine/compiled/device/pipelines.ts';
 import type { Kernel, KernelTable } from '../../../../src/engine/compiled/kernels.ts';
 import { matrix, type Matrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
@@ -64,7 +64,7 @@ export async function runCalls(
     const scratch: Matrix | null = floats > 0 ? matrix('scratch', 1, Math.ceil(floats / 4) * 4) : null;
     return { call, scratch };
   });
-  const commands = await prepare(device, pipelines, kernels as KernelTable, planned, placeOf);
+  const commands = await prepare(device, pipelines, worksOf(kernels as KernelTable, planned), placeOf);
   const encoder = device.createCommandEncoder();
   encode(encoder, commands.list, 0, commands.list.length);
   const readers = wanted.map((memory) => {
