@@ -272,9 +272,9 @@ export interface ScaleGradient extends CallBase<'scaleGradient'> {
 
 /**
  * Softmax cross-entropy of `classes` ≤ channels logits a row; the rest of `gradient` is set to 0.
- * gradient = step.scale · w[label] · (softmax − target), target = (1 − smoothing) · one-hot + smoothing / classes.
- * `losses[row]`: w[label] · cross-entropy against the target, nats (not scaled). A logit that is not finite sets `step.bad` to 1 (bits).
- * torch.nn.functional.cross_entropy with reduction sum.
+ * `losses[row]` = −Σ over c of w[c] · target[c] · log softmax[c], nats (not scaled), target = (1 − smoothing) · one-hot + smoothing / classes;
+ * gradient = step.scale times that of `losses[row]`: w[label] · (softmax − one-hot) without smoothing. A logit or loss that is not finite
+ * sets `step.bad` to 1 (bits). torch.nn.functional.cross_entropy with reduction sum, also where there are both weights and smoothing.
  */
 export interface CrossEntropy extends CallBase<'crossEntropy'> {
   readonly logits: View;

@@ -1,0 +1,80 @@
+import type { ActivationBackward } from '../calls.ts';
+import type { Kernel } from '../kernels.ts';
+import { columnSource } from './columns.ts';
+import { rowLoop, rowThreads, tileLoop, tileRowsOf, tileThreads } from './loops.ts';
+import { compose, inView, matrixPiece, viewPiece } from './pieces.ts';
+
+/**
+ * One thread a four of channels goes down some rows; with sums, down a tile's. With `accumulate` the sums are those of this call's dz
+ * alone.
+ */
+export const activationBackward: Kernel<ActivationBackward> = {
+  cost: ({ gradient, images, pixels, source, out, accumulate, sums }) => {
+    const size = images * pixels * source.view.channels;
+    const passes = (gradient ? 1 : 0) + (readsSource({ source, sums }) ? 1 : 0) + (out ? 1 : 0) + (accumulate ? 1 : 0);
+    return { flops: 8 * size, bytes: 4 * (size * passes + (sums?.matrix.floats ?? 0)) };
+  },
+  tileRows: ({ images, pixels, source }) => tileRowsOf(images * pixels, source.view.channels),
+  dispatches: (call) => {
+    const { gradient, factor, pooled, images, pixels, source, out, accumulate, sums } = call;
+    const rows = images * pixels;
+    const { channels } = source.view;
+    const reader = readsSource(call) ? columnSource('source', source, pixels) : null;
+    const inPlace = out !== null && out.matrix === gradient?.matrix;
+    const target = inView(inPlace ? 'gradient' : 'out');
+
+    const each = `
+    ${factor || pooled ? 'let image = row / u.pixels;' : ''}
+    ${gradient ? `var dz = ${inView('gradient')};` : 'var dz = vec4<f32>(0.0);'}
+    ${factor ? `dz *= ${inView('factor', 'image')};` : ''}
+    ${pooled ? `dz = fma(${inView('pooled', 'image')}, vec4<f32>(u.inversePixels), dz);` : ''}
+    ${reader ? 'let raw = source_raw(row, c4);' : ''}
+    ${source.activation === 'none' ? '' : 'dz *= source_act_slope(source_columnZ(column, raw));'}
+    ${out ? `${target} = ${accumulate ? `${target} + ` : ''}dz;` : ''}
+    ${sums ? 'sum += dz; sumHat = fma(dz, source_columnHat(column, raw), sumHat);' : ''}`;
+    const before = reader ? 'let column = source_column(c4);' : '';
+
+    const name = [
+      'activationBackward',
+      reader ? `source${reader.key}` : '',
+      gradient ? 'gradient' : '',
+      factor ? 'factor' : '',
+      pooled ? 'pooled' : '',
+      inPlace ? 'inPlace' : out ? 'out' : '',
+      accumulate ? 'accumulate' : '',
+      sums ? 'sums' : '',
+    ];
+    return [
+      compose(name.filter((part) => part !== '').join('-'), {
+        pieces: [
+          ...(gradient ? [viewPiece('gradient', gradient)] : []),
+          ...(factor ? [viewPiece('factor', factor)] : []),
+          ...(pooled ? [viewPiece('pooled', pooled)] : []),
+          ...(reader ? [reader] : []),
+          ...(out && !inPlace ? [viewPiece('out', out)] : []),
+          ...(sums ? [matrixPiece('sums', sums.matrix)] : []),
+          { storage: [], memories: [], integers: ['pixels'], values: [pixels] },
+        ],
+        floats: { inversePixels: 1 / pixels },
+        declarations: reader?.code ?? '',
+        ...(sums
+          ? {
+              ...tileThreads(rows, channels, sums),
+              body: tileLoop(
+                `${before}
+  var sum = vec4<f32>(0.0);
+  var sumHat = vec4<f32>(0.0);`,
+                each,
+                `sums[2 * tile * u.sumsStride + c4] = sum;
+  sums[(2 * tile + 1) * u.sumsStride + c4] = sumHat;`,
+              ),
+            }
+          : { ...rowThreads(rows, channels), body: rowLoop(each, before) }),
+      }),
+    ];
+  },
+};
+
+function readsSource({ source, sums }: Pick<ActivationBackward, 'source' | 'sums'>): boolean {
+  return source.activation !== 'none' || sums !== null;
+}

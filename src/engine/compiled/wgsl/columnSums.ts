@@ -1,0 +1,63 @@
+import type { ColumnSums } from '../calls.ts';
+import type { Dispatch, Kernel } from '../kernels.ts';
+import { whole, type Range, type View } from '../memory.ts';
+import { tileLoop, tileThreads } from './loops.ts';
+import { compose, inView, matrixPiece, rangesPiece, viewPiece } from './pieces.ts';
+import { addition, SUM_GROUP, sumCode, sumWidth } from './workgroupSum.ts';
+
+/** More rows than this are added up tile by tile first. */
+const MOST_ROWS = 1024;
+const TILE_ROWS = 32;
+
+export const columnSums: Kernel<ColumnSums> = {
+  cost: (call) => {
+    const size = call.dy.matrix.rows * call.dy.channels;
+    return { flops: size, bytes: 4 * (size + 2 * scratchFloats(call)) };
+  },
+  scratch: scratchFloats,
+  dispatches: ({ dy, gradient }, scratch) => {
+    const tiles = tilesOf(dy);
+    if (tiles === 0) return [ofRows(dy, dy.matrix.rows, gradient)];
+    const sums = { ...scratch!, rows: tiles, channels: dy.channels };
+    // The same memory under the shape in which it is used: bindings go by identity.
+    const piece = { ...matrixPiece('sums', sums), memories: [scratch!] };
+    return [
+      compose('columnSums-tiles', {
+        pieces: [viewPiece('dy', dy), piece],
+        ...tileThreads(dy.matrix.rows, dy.channels, { tiles, tileRows: TILE_ROWS }),
+        body: tileLoop('var sum = vec4<f32>(0.0);', `sum += ${inView('dy')};`, 'sums[tile * u.sumsStride + c4] = sum;'),
+      }),
+      { ...ofRows(whole(sums), tiles, gradient), memories: [scratch!, gradient.memory] },
+    ];
+  },
+};
+
+function tilesOf({ matrix }: View): number {
+  return matrix.rows > MOST_ROWS ? Math.ceil(matrix.rows / TILE_ROWS) : 0;
+}
+
+function scratchFloats({ dy }: ColumnSums): number {
+  return tilesOf(dy) * dy.channels;
+}
+
+/** A workgroup adds up the rows of a few channels. */
+function ofRows(dy: View, rows: number, gradient: Range): Dispatch {
+  const fours = dy.channels / 4;
+  const width = sumWidth(rows, fours, 2);
+  const ranges = rangesPiece({}, { gradient });
+  return compose('columnSums', {
+    pieces: [viewPiece('dy', dy), ranges],
+    integers: { rows, fours, width },
+    workgroup: SUM_GROUP,
+    declarations: sumCode({ sum: 'vec4<f32>' }, addition('sum')),
+    body: `
+  let c4 = group * u.width + lane % u.width;
+  var part = Part(vec4<f32>(0.0));
+  if (c4 < u.fours) {
+    for (var row = lane / u.width; row < u.rows; row += ${SUM_GROUP} / u.width) { part.sum += ${inView('dy')}; }
+  }
+  part = reduced(part, lane);
+  if (lane < u.width && c4 < u.fours) { ${ranges.at('gradient', 'c4')} += part.sum; }`,
+    workgroups: Math.ceil(fours / width),
+  });
+}

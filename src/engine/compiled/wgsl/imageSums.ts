@@ -1,0 +1,59 @@
+import type { GlobalAvgPool, ScaleGradient } from '../calls.ts';
+import type { Dispatch, Kernel } from '../kernels.ts';
+import type { Source, View } from '../memory.ts';
+import { columnSource } from './columns.ts';
+import { compose, inView, viewPiece } from './pieces.ts';
+import { addition, SUM_GROUP, sumCode, sumWidth } from './workgroupSum.ts';
+
+/** Sums over the pixels of an image: a workgroup an image and a few channels. */
+function imageSums(
+  name: string,
+  { images, pixels, out }: { readonly images: number; readonly pixels: number; readonly out: View },
+  source: Source,
+  gradient: View | null,
+  factor: number,
+): Dispatch {
+  const fours = out.channels / 4;
+  const width = sumWidth(pixels, fours, 8);
+  const groupsOfImage = Math.ceil(fours / width);
+  const reader = columnSource('source', source, pixels);
+  return compose(`${name}-source${reader.key}`, {
+    pieces: [reader, ...(gradient ? [viewPiece('gradient', gradient)] : []), viewPiece('out', out)],
+    integers: { images, pixels, fours, width, groupsOfImage },
+    floats: { outFactor: factor },
+    workgroup: SUM_GROUP,
+    declarations: `${reader.code}${sumCode({ sum: 'vec4<f32>' }, addition('sum'))}`,
+    body: `
+  let image = group / u.groupsOfImage;
+  let c4 = (group % u.groupsOfImage) * u.width + lane % u.width;
+  let inside = image < u.images && c4 < u.fours;
+  var part = Part(vec4<f32>(0.0));
+  if (inside) {
+    let column = source_column(c4);
+    for (var pixel = lane / u.width; pixel < u.pixels; pixel += ${SUM_GROUP} / u.width) {
+      let row = image * u.pixels + pixel;
+      let value = source_columnAt(column, row, c4);
+      part.sum ${gradient ? `= fma(${inView('gradient')}, value, part.sum)` : '+= value'};
+    }
+  }
+  part = reduced(part, lane);
+  if (lane < u.width && inside) { ${inView('out', 'image')} = part.sum * u.outFactor; }`,
+    workgroups: images * groupsOfImage,
+  });
+}
+
+export const globalAvgPool: Kernel<GlobalAvgPool> = {
+  cost: ({ images, pixels, out }) => {
+    const size = images * pixels * out.channels;
+    return { flops: 2 * size, bytes: 4 * (size + images * out.channels) };
+  },
+  dispatches: (call) => [imageSums('globalAvgPool', call, call.source, null, 1 / call.pixels)],
+};
+
+export const scaleGradient: Kernel<ScaleGradient> = {
+  cost: ({ images, pixels, out }) => {
+    const size = images * pixels * out.channels;
+    return { flops: 4 * size, bytes: 4 * (2 * size + images * out.channels) };
+  },
+  dispatches: (call) => [imageSums('scaleGradient', call, { ...call.source, factor: null }, call.gradient, 1)],
+};

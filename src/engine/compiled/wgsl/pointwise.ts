@@ -1,0 +1,60 @@
+import type { Add, Fill, Materialise } from '../calls.ts';
+import type { Kernel } from '../kernels.ts';
+import { columnSource } from './columns.ts';
+import { rowLoop, rowThreads } from './loops.ts';
+import { compose, inView, viewPiece } from './pieces.ts';
+
+export const add: Kernel<Add> = {
+  cost: ({ images, pixels, out }) => {
+    const size = images * pixels * out.channels;
+    return { flops: 3 * size, bytes: 4 * 3 * size };
+  },
+  dispatches: ({ images, pixels, a, b, out }) => {
+    const first = columnSource('a', a, pixels);
+    const second = columnSource('b', b, pixels);
+    return [
+      compose(`add-a${first.key}-b${second.key}`, {
+        pieces: [first, second, viewPiece('out', out)],
+        ...rowThreads(images * pixels, out.channels),
+        declarations: `${first.code}${second.code}`,
+        body: rowLoop(
+          `${inView('out')} = a_columnAt(aColumn_, row, c4) + b_columnAt(bColumn_, row, c4);`,
+          'let aColumn_ = a_column(c4); let bColumn_ = b_column(c4);',
+        ),
+      }),
+    ];
+  },
+};
+
+export const materialise: Kernel<Materialise> = {
+  cost: ({ images, pixels, out, accumulate }) => {
+    const size = images * pixels * out.channels;
+    return { flops: 3 * size, bytes: 4 * size * (accumulate ? 3 : 2) };
+  },
+  dispatches: ({ images, pixels, source, out, accumulate }) => {
+    const reader = columnSource('source', source, pixels);
+    return [
+      compose(`materialise-source${reader.key}${accumulate ? '-accumulate' : ''}`, {
+        pieces: [reader, viewPiece('out', out)],
+        ...rowThreads(images * pixels, out.channels),
+        declarations: reader.code,
+        body: rowLoop(
+          `${inView('out')} = ${accumulate ? `${inView('out')} + ` : ''}source_columnAt(column, row, c4);`,
+          'let column = source_column(c4);',
+        ),
+      }),
+    ];
+  },
+};
+
+export const fill: Kernel<Fill> = {
+  cost: ({ out }) => ({ flops: 0, bytes: 4 * out.matrix.rows * out.channels }),
+  dispatches: ({ out, value }) => [
+    compose('fill', {
+      pieces: [viewPiece('out', out)],
+      ...rowThreads(out.matrix.rows, out.channels),
+      floats: { value },
+      body: rowLoop(`${inView('out')} = vec4<f32>(u.value);`),
+    }),
+  ],
+};

@@ -1,0 +1,47 @@
+import { powerOfTwoUpTo } from './loops.ts';
+
+/**
+ * Sums down columns by a whole workgroup: `u.width` adjacent lanes take adjacent fours of channels, the lanes above them the next rows.
+ */
+export const SUM_GROUP = 256;
+
+/**
+ * Fours of channels that a workgroup takes of `fours`, a power of 2: so few that a lane has about four rows of `count` to add up, but
+ * not under `least` (adjacent lanes read adjacent memory), and not more than there are.
+ */
+export function sumWidth(count: number, fours: number, least: number): number {
+  const wanted = Math.max(least, powerOfTwoUpTo((4 * SUM_GROUP) / count));
+  return Math.min(64, wanted, powerOfTwoUpTo(2 * fours - 1));
+}
+
+/**
+ * `Part` with these fields, `merged(a, b)` as given, and `reduced(part, lane)`: in lanes 0 … u.width − 1 the parts of all lanes of the
+ * same column, merged in a fixed order. All lanes must call it.
+ */
+export function sumCode(fields: Readonly<Record<string, string>>, merge: string): string {
+  return `
+struct Part { ${Object.entries(fields)
+    .map(([name, type]) => `${name} : ${type}`)
+    .join(', ')} }
+var<workgroup> parts : array<Part, ${SUM_GROUP}>;
+fn merged(a : Part, b : Part) -> Part { ${merge} }
+fn reduced(part : Part, lane : i32) -> Part {
+  parts[lane] = part;
+  // By sixteens: barriers cost more than a few additions.
+  for (var live = ${SUM_GROUP}; live > u.width;) {
+    let next = max(live / 16, u.width);
+    workgroupBarrier();
+    if (lane < next) {
+      var sum = parts[lane];
+      for (var other = lane + next; other < live; other += next) { sum = merged(sum, parts[other]); }
+      parts[lane] = sum;
+    }
+    live = next;
+  }
+  return parts[lane];
+}`;
+}
+
+/** Merges parts by adding field to field. */
+export const addition = (...fields: readonly string[]): string =>
+  `return Part(${fields.map((field) => `a.${field} + b.${field}`).join(', ')});`;

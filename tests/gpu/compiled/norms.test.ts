@@ -1,0 +1,509 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Call, Partials } from '../../../src/engine/compiled/calls.ts';
+import { matrix, whole, type Activation, type Matrix, type Range } from '../../../src/engine/compiled/memory.ts';
+import { normKernels } from '../../../src/engine/compiled/wgsl/normKernels.ts';
+import { runTwice } from './support/repeated.ts';
+import { openBench, type Bench } from './support/runCalls.ts';
+import { activations, expectRange, expectRest, expectView, scene, sum, type Scene } from './support/scene.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await openBench();
+});
+
+function tilesOf(name: string, rows: number, channels: number, tileRows: number): Partials {
+  const tiles = Math.ceil(rows / tileRows);
+  return { matrix: matrix(name, 2 * tiles, channels), tiles, tileRows };
+}
+
+/** Mean and biased variance in two passes. */
+function momentsOf(count: number, value: (i: number) => number): { mean: number; variance: number } {
+  const mean = sum(count, value) / count;
+  return { mean, variance: sum(count, (i) => (value(i) - mean) ** 2) / count };
+}
+
+const numbers = (s: Scene, count: number, low: number, high: number): number[] =>
+  Array.from({ length: count }, () => s.draw(low, high));
+
+describe('statistics', () => {
+  for (const [rows, channels, tileRows] of [
+    [37, 8, undefined],
+    [64, 12, 16],
+    [1, 4, undefined],
+    [200, 264, 64],
+  ] as const) {
+    it(`${rows} rows, ${channels} channels, tiles of ${tileRows ?? 'its own'}`, async () => {
+      const s = scene(1);
+      const view = s.view('x', rows, channels);
+      const unknown = tilesOf('unknown', rows, channels, 1);
+      const size =
+        tileRows ?? normKernels.statistics.tileRows!({ kind: 'statistics', node: 'n', view, partials: unknown });
+      const partials = tilesOf('partials', rows, channels, size);
+      const [actual] = await runTwice(
+        bench,
+        normKernels,
+        [{ kind: 'statistics', node: 'n', view, partials }],
+        s.contents,
+        [partials.matrix],
+      );
+      expectView(actual!, actual!, whole(partials.matrix), (row, c) => {
+        const begin = Math.floor(row / 2) * size;
+        const count = Math.min(size, rows - begin);
+        const { mean, variance } = momentsOf(count, (i) => s.at(view, begin + i, c));
+        return row % 2 === 0 ? mean : variance * count;
+      });
+    });
+  }
+});
+
+describe('the table of a batch', () => {
+  it('takes fresh moments from tiles and the others as they are, the norm beginning where it likes', async () => {
+    const s = scene(2);
+    const [rows, tileRows, channels, first] = [83, 16, 20, 4];
+    // Moments of 32 channels: the norm has 4 … 23, fresh are 16 … 23, beside those of others.
+    const moments = s.given('moments', 2, 32, (row) => (row === 0 ? s.draw(-2, 2) : s.draw(0.1, 2)));
+    const x = s.view('x', rows, 8);
+    const partials = tilesOf('partials', rows, 8, tileRows);
+    const start = {
+      gamma: numbers(s, channels, -2, 2),
+      beta: numbers(s, channels, -2, 2),
+      mean: numbers(s, channels, -2, 2),
+      variance: numbers(s, channels, 0.5, 2),
+    };
+    const { gamma, beta } = s.ranges('parameters', { gamma: start.gamma, beta: start.beta });
+    const running = s.ranges('running', { mean: start.mean, variance: start.variance });
+    const table = matrix('table', 4, channels);
+    const eps = 1e-3;
+    const calls: Call[] = [
+      { kind: 'statistics', node: 'n', view: x, partials },
+      {
+        kind: 'normTableOfBatch',
+        node: 'n',
+        fresh: { partials, first: 16, channels: 8 },
+        rows,
+        moments: moments.matrix,
+        first,
+        gamma,
+        beta,
+        eps,
+        table,
+        runningMean: running.mean,
+        runningVariance: running.variance,
+        momentum: 0.3,
+      },
+    ];
+    const before = s.contents.get(running.mean.memory)!;
+    const [tables, actualMoments, statistics] = await runTwice(bench, normKernels, calls, s.contents, [
+      table,
+      moments.matrix,
+      running.mean.memory,
+    ]);
+    const known = (c: number): { mean: number; variance: number } => {
+      if (c < 16 || c >= 24) return { mean: s.at(moments, 0, c), variance: s.at(moments, 1, c) };
+      return momentsOf(rows, (row) => s.at(x, row, c - 16));
+    };
+    expectView(actualMoments!, actualMoments!, moments, (row, c) => (row === 0 ? known(c).mean : known(c).variance));
+    expectView(tables!, tables!, whole(table), (row, c) => {
+      const { mean, variance } = known(first + c);
+      const inverse = 1 / Math.sqrt(variance + eps);
+      const scale = start.gamma[c]! * inverse;
+      return [scale, start.beta[c]! - scale * mean, mean, inverse][row]!;
+    });
+    expectRange(
+      statistics!,
+      running.mean,
+      start.mean.map((value, c) => 0.7 * value + 0.3 * known(first + c).mean),
+    );
+    expectRange(
+      statistics!,
+      running.variance,
+      start.variance.map((value, c) => 0.7 * value + 0.3 * known(first + c).variance * (rows / (rows - 1))),
+    );
+    expectRest(statistics!, before, [running.mean, running.variance], channels);
+  });
+
+  it('needs no fresh moments', async () => {
+    const s = scene(3);
+    const moments = s.given('moments', 2, 8, (row) => (row === 0 ? s.draw(-2, 2) : s.draw(0.1, 2)));
+    const { gamma } = s.ranges('gamma', { gamma: [1, 2, 3, 4] });
+    const { beta } = s.ranges('beta', { beta: [4, 3, 2, 1] });
+    const { mean } = s.ranges('mean', { mean: [0, 0, 0, 0] });
+    const { variance } = s.ranges('variance', { variance: [1, 1, 1, 1] });
+    const table = matrix('table', 4, 4);
+    const [tables, means, variances] = await runTwice(
+      bench,
+      normKernels,
+      [
+        {
+          kind: 'normTableOfBatch',
+          node: 'n',
+          fresh: null,
+          rows: 2,
+          moments: moments.matrix,
+          first: 4,
+          gamma,
+          beta,
+          eps: 1e-5,
+          table,
+          runningMean: mean,
+          runningVariance: variance,
+          momentum: 0.1,
+        },
+      ],
+      s.contents,
+      [table, mean.memory, variance.memory],
+    );
+    expectView(tables!, tables!, whole(table), (row, c) => {
+      const inverse = 1 / Math.sqrt(s.at(moments, 1, 4 + c) + 1e-5);
+      const scale = (c + 1) * inverse;
+      return [scale, 4 - c - scale * s.at(moments, 0, 4 + c), s.at(moments, 0, 4 + c), inverse][row]!;
+    });
+    expectRange(
+      means!,
+      mean,
+      [0, 1, 2, 3].map((c) => 0.1 * s.at(moments, 0, 4 + c)),
+    );
+    // 2 rows: the unbiased variance is twice the biased one.
+    expectRange(
+      variances!,
+      variance,
+      [0, 1, 2, 3].map((c) => 0.9 + 0.2 * s.at(moments, 1, 4 + c)),
+    );
+  });
+
+  it.each([
+    ['many tiles of few channels', 20_011, 8, 8, 0, 1],
+    ['a mean 10⁴ deviations large', 3_001, 12, 64, 1e4, 1],
+    ['a mean 10⁶ deviations large, where float32 has 4 bits left', 1_000, 4, 8, 1e6, 1],
+    ['a tiny deviation', 300, 4, 32, 3, 1e-4],
+  ])('is exact: %s', async (_, rows, channels, tileRows, mean, deviation) => {
+    const s = scene(4);
+    const x = s.given('x', rows, channels, (__, c) => mean + deviation * (c + s.draw(-1, 1)));
+    const partials = tilesOf('partials', rows, channels, tileRows);
+    const { gamma, beta, ...running } = s.ranges('parameters', {
+      gamma: numbers(s, channels, 1, 2),
+      beta: numbers(s, channels, -1, 1),
+      mean: numbers(s, channels, 0, 0),
+      variance: numbers(s, channels, 1, 1),
+    });
+    const moments = matrix('moments', 2, channels);
+    const [actual] = await runTwice(
+      bench,
+      normKernels,
+      [
+        { kind: 'statistics', node: 'n', view: x, partials },
+        {
+          kind: 'normTableOfBatch',
+          node: 'n',
+          fresh: { partials, first: 0, channels },
+          rows,
+          moments,
+          first: 0,
+          gamma,
+          beta,
+          eps: 1e-5,
+          table: matrix('table', 4, channels),
+          runningMean: running.mean,
+          runningVariance: running.variance,
+          momentum: 0.1,
+        },
+      ],
+      s.contents,
+      [moments],
+    );
+    for (let c = 0; c < channels; c++) {
+      const wanted = momentsOf(rows, (row) => s.at(x, row, c));
+      // Tiles' means are rounded to float32: half a unit each, against which their own spread is at most the deviation.
+      const unit = Math.abs(wanted.mean) * 2 ** -23;
+      expect(Math.abs(actual![c]! - wanted.mean)).toBeLessThanOrEqual(2 * unit + 1e-6);
+      const variance = actual![channels + c]!;
+      expect(Math.abs(variance / wanted.variance - 1)).toBeLessThanOrEqual(1e-5 + unit / Math.sqrt(wanted.variance));
+    }
+  });
+});
+
+it('the table of running statistics', async () => {
+  const s = scene(5);
+  const channels = 12;
+  const start = { gamma: numbers(s, channels, -2, 2), beta: numbers(s, channels, -2, 2) };
+  const statistics = { mean: numbers(s, channels, -2, 2), variance: numbers(s, channels, 0.5, 2) };
+  const { gamma, beta } = s.ranges('parameters', start);
+  const { mean: runningMean, variance: runningVariance } = s.ranges('running', statistics);
+  const table = matrix('table', 4, channels);
+  const [actual] = await runTwice(
+    bench,
+    normKernels,
+    [{ kind: 'normTableOfRunning', node: 'n', gamma, beta, eps: 0.01, runningMean, runningVariance, table }],
+    s.contents,
+    [table],
+  );
+  expectView(actual!, actual!, whole(table), (row, c) => {
+    const inverse = 1 / Math.sqrt(statistics.variance[c]! + 0.01);
+    const scale = start.gamma[c]! * inverse;
+    return [scale, start.beta[c]! - scale * statistics.mean[c]!, statistics.mean[c]!, inverse][row]!;
+  });
+});
+
+describe('the backward step of a norm', () => {
+  for (const [tiles, channels] of [
+    [1, 4],
+    [5, 300],
+    [1_100, 8],
+  ] as const) {
+    it(`coefficients from ${tiles} tiles of ${channels} channels`, async () => {
+      const s = scene(6);
+      const rows = tiles * 8 - 3;
+      const sums = s.given('sums', 2 * tiles, channels, () => s.draw(-1, 1));
+      const norm = s.norm('norm', channels);
+      const start = { gamma: numbers(s, channels, -2, 2), beta: numbers(s, channels, -2, 2) };
+      const gradients = s.ranges('gradients', start);
+      const before = s.contents.get(gradients.gamma.memory)!;
+      const coefficients = matrix('coefficients', 4, channels);
+      const [actual, after] = await runTwice(
+        bench,
+        normKernels,
+        [
+          {
+            kind: 'normBackward',
+            node: 'n',
+            sums: { matrix: sums.matrix, tiles, tileRows: 8 },
+            rows,
+            norm,
+            gammaGradient: gradients.gamma,
+            betaGradient: gradients.beta,
+            coefficients,
+          },
+        ],
+        s.contents,
+        [coefficients, gradients.gamma.memory],
+      );
+      const dz = (c: number): number => sum(tiles, (t) => s.at(sums, 2 * t, c));
+      const dzHat = (c: number): number => sum(tiles, (t) => s.at(sums, 2 * t + 1, c));
+      const entry = (row: number, c: number): number => s.at(whole(norm), row, c);
+      const wanted = [
+        (c: number) => entry(0, c),
+        (c: number) => (-entry(0, c) * entry(3, c) * dzHat(c)) / rows,
+        (c: number) => (-entry(0, c) * dz(c)) / rows + ((entry(0, c) * entry(3, c) * dzHat(c)) / rows) * entry(2, c),
+      ];
+      const three: Matrix = { ...coefficients, rows: 3 };
+      expectView(actual!, actual!, whole(three), (row, c) => wanted[row]!(c));
+      const add = (range: Range, old: readonly number[], by: (c: number) => number): void =>
+        expectRange(
+          after!,
+          range,
+          old.map((value, c) => value + by(c)),
+          2e-5,
+        );
+      add(gradients.gamma, start.gamma, dzHat);
+      add(gradients.beta, start.beta, dz);
+      expectRest(after!, before, [gradients.gamma, gradients.beta], channels);
+    });
+  }
+
+  for (const [inPlace, accumulate, rows] of [
+    [false, false, 23],
+    [false, true, 23],
+    [true, false, 40_007],
+  ] as const) {
+    it(`applied${inPlace ? ', in place' : ''}${accumulate ? ', added' : ''}`, async () => {
+      const s = scene(7);
+      const channels = 16;
+      const dz = s.view('dz', rows, channels);
+      const x = s.view('x', rows, channels, { before: 12, after: 0 });
+      const coefficients = s.given('coefficients', 4, channels, () => s.draw(-2, 2));
+      const out = inPlace ? dz : s.view('out', rows, channels, { before: 0, after: 4 });
+      const [actual] = await runTwice(
+        bench,
+        normKernels,
+        [{ kind: 'normApply', node: 'n', dz, x, coefficients: coefficients.matrix, out, accumulate }],
+        s.contents,
+        [out.matrix],
+      );
+      const k = (row: number, c: number): number => s.at(coefficients, row, c);
+      expectView(
+        actual!,
+        s.contents.get(out.matrix)!,
+        out,
+        (row, c) =>
+          (accumulate ? s.at(out, row, c) : 0) + k(0, c) * s.at(dz, row, c) + k(1, c) * s.at(x, row, c) + k(2, c),
+      );
+    });
+  }
+});
+
+describe('activationBackward', () => {
+  const cases: readonly {
+    readonly activation: Activation;
+    readonly norm?: boolean;
+    readonly factor?: boolean;
+    readonly pooled?: boolean;
+    readonly gradient?: boolean;
+    readonly out: 'own' | 'in place' | 'none';
+    readonly accumulate?: boolean;
+    readonly sums?: boolean;
+  }[] = [
+    { activation: 'none', out: 'own', factor: true, pooled: true },
+    { activation: 'none', out: 'none', norm: true, sums: true },
+    { activation: 'relu', out: 'in place', norm: true, sums: true },
+    { activation: 'relu', out: 'in place' },
+    { activation: 'hardswish', out: 'own', norm: true, factor: true, pooled: true, sums: true },
+    { activation: 'hardsigmoid', out: 'own', norm: true, accumulate: true, factor: true },
+    { activation: 'hardsigmoid', out: 'own' },
+    { activation: 'relu', out: 'own', norm: true, gradient: false, pooled: true, sums: true },
+    { activation: 'none', out: 'own', gradient: false, pooled: true, accumulate: true },
+  ];
+  for (const { activation, norm = false, gradient: given = true, out: where, accumulate = false, ...rest } of cases) {
+    it(JSON.stringify({ activation, norm, gradient: given, out: where, accumulate, ...rest }), async () => {
+      const s = scene(8);
+      const [images, pixels, channels] = [3, 13, 12];
+      const rows = images * pixels;
+      const source = s.source('x', images, pixels, channels, { norm, activation });
+      const gradient = given ? s.view('gradient', rows, channels, { before: 8, after: 4 }) : null;
+      const factor = rest.factor ? s.view('factor', images, channels) : null;
+      const pooled = rest.pooled ? s.view('pooled', images, channels, { before: 0, after: 12 }) : null;
+      const out = where === 'none' ? null : where === 'in place' ? gradient! : s.view('out', rows, channels);
+      const base = { kind: 'activationBackward', node: 'n', gradient, factor, pooled, images, pixels, source } as const;
+      const tileRows = normKernels.activationBackward.tileRows!({ ...base, out, accumulate, sums: null });
+      const sums = rest.sums ? tilesOf('sums', rows, channels, tileRows) : null;
+      const call: Call = { ...base, out, accumulate, sums };
+      const wanted = [...(out ? [out.matrix] : []), ...(sums ? [sums.matrix] : [])];
+      const results = await runTwice(bench, normKernels, [call], s.contents, wanted);
+
+      const dz = (row: number, c: number): number => {
+        const image = Math.floor(row / pixels);
+        const value =
+          (gradient ? s.at(gradient, row, c) * (factor ? s.at(factor, image, c) : 1) : 0) +
+          (pooled ? s.at(pooled, image, c) / pixels : 0);
+        return value * s.valueOf(source, row, c, pixels).slope;
+      };
+      if (out) {
+        expectView(
+          results.shift()!,
+          s.contents.get(out.matrix)!,
+          out,
+          (row, c) => dz(row, c) + (accumulate ? s.at(out, row, c) : 0),
+        );
+      }
+      if (!sums) return;
+      const actual = results.shift()!;
+      expectView(actual, actual, whole(sums.matrix), (row, c) => {
+        const begin = Math.floor(row / 2) * tileRows;
+        return sum(Math.min(tileRows, rows - begin), (i) => {
+          const r = begin + i;
+          return dz(r, c) * (row % 2 === 0 ? 1 : s.valueOf(source, r, c, pixels).hat);
+        });
+      });
+    });
+  }
+});
+
+describe('batch norm and activation, as a whole', () => {
+  it.each(['none', 'relu', 'hardswish', 'hardsigmoid'] as const)('%s: finite differences', async (activation) => {
+    const s = scene(9);
+    const [rows, channels, real, eps] = [29, 8, 6, 1e-3];
+    const x = s.view('x', rows, channels);
+    const r = s.view('r', rows, channels, { before: 0, after: 0 });
+    // The last two channels are padding.
+    for (const view of [x, r]) {
+      const data = s.contents.get(view.matrix)!;
+      for (let row = 0; row < rows; row++) {
+        data.fill(
+          0,
+          row * view.matrix.channels + view.first + real,
+          row * view.matrix.channels + view.first + channels,
+        );
+      }
+    }
+    const pad = (values: number[]): number[] => values.map((value, c) => (c < real ? value : 0));
+    const start = {
+      gamma: pad(numbers(s, channels, 1, 3)),
+      beta: pad(numbers(s, channels, -2, 2)),
+      mean: pad(numbers(s, channels, 0, 0)),
+      variance: pad(numbers(s, channels, 1, 1)),
+    };
+    const { gamma, beta, mean: runningMean, variance: runningVariance } = s.ranges('parameters', start);
+    const { gammaGradient, betaGradient } = s.ranges('gradients', {
+      gammaGradient: numbers(s, channels, 0, 0),
+      betaGradient: numbers(s, channels, 0, 0),
+    });
+    const table = matrix('table', 4, channels);
+    const coefficients = matrix('coefficients', 4, channels);
+    const source = { view: x, norm: table, activation, factor: null };
+    const [y, dx] = [matrix('y', rows, channels), matrix('dx', rows, channels)];
+    const [partials, sums] = [tilesOf('partials', rows, channels, 8), tilesOf('sums', rows, channels, 16)];
+    const moments = matrix('moments', 2, channels);
+    const node = 'n';
+    const calls: Call[] = [
+      { kind: 'statistics', node, view: x, partials },
+      {
+        kind: 'normTableOfBatch',
+        node,
+        fresh: { partials, first: 0, channels },
+        rows,
+        moments,
+        first: 0,
+        gamma,
+        beta,
+        eps,
+        table,
+        runningMean,
+        runningVariance,
+        momentum: 0.1,
+      },
+      { kind: 'materialise', node, images: rows, pixels: 1, source, out: whole(y), accumulate: false },
+      {
+        kind: 'activationBackward',
+        node,
+        gradient: r,
+        factor: null,
+        pooled: null,
+        images: rows,
+        pixels: 1,
+        source,
+        out: r,
+        accumulate: false,
+        sums,
+      },
+      { kind: 'normBackward', node, sums, rows, norm: table, gammaGradient, betaGradient, coefficients },
+      { kind: 'normApply', node, dz: r, x, coefficients, out: whole(dx), accumulate: false },
+    ];
+    const [ys, dxs, gradients] = await runTwice(bench, normKernels, calls, s.contents, [y, dx, gammaGradient.memory]);
+
+    const outputs = (xs: readonly number[], scale: number, shift: number): number[] => {
+      const { mean, variance } = momentsOf(rows, (i) => xs[i]!);
+      return xs.map((value) => activations[activation]((scale * (value - mean)) / Math.sqrt(variance + eps) + shift));
+    };
+    const h = 1e-5;
+    for (let c = 0; c < channels; c++) {
+      const xs = Array.from({ length: rows }, (_, row) => s.at(x, row, c));
+      const loss = (values: readonly number[], scale: number, shift: number): number =>
+        outputs(values, scale, shift).reduce((total, value, row) => total + value * s.at(r, row, c), 0);
+      const [g, b] = [start.gamma[c]!, start.beta[c]!];
+      const padding = c >= real;
+      const close = (actual: number, expected: number, what: string): void => {
+        const error = Math.abs(actual - (padding ? 0 : expected));
+        expect(error, `${what} of channel ${c}: ${actual} for ${expected}`).toBeLessThanOrEqual(
+          padding ? 0 : 2e-5 * Math.max(1, Math.abs(expected)),
+        );
+      };
+      outputs(xs, g, b).forEach((value, row) => {
+        // A hard sigmoid of nothing is 1/2: padding stays 0 only behind functions that keep 0.
+        if (!padding || activation !== 'hardsigmoid') close(ys![row * channels + c]!, value, `output ${row}`);
+      });
+      close(
+        gradients![gammaGradient.offset + c]!,
+        (loss(xs, g + h, b) - loss(xs, g - h, b)) / (2 * h),
+        'gradient of γ',
+      );
+      close(gradients![betaGradient.offset + c]!, (loss(xs, g, b + h) - loss(xs, g, b - h)) / (2 * h), 'gradient of β');
+      for (let row = 0; row < rows; row++) {
+        const moved = (by: number): number[] => xs.map((value, i) => (i === row ? value + by : value));
+        close(
+          dxs![row * channels + c]!,
+          (loss(moved(h), g, b) - loss(moved(-h), g, b)) / (2 * h),
+          `gradient of x ${row}`,
+        );
+      }
+    }
+  });
+});
