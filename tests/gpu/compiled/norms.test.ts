@@ -125,12 +125,15 @@ describe('the table of a batch', () => {
   it('needs no fresh moments', async () => {
     const s = scene(3);
     const moments = s.given('moments', 2, 8, (row) => (row === 0 ? s.draw(-2, 2) : s.draw(0.1, 2)));
-    const { gamma } = s.ranges('gamma', { gamma: [1, 2, 3, 4] });
-    const { beta } = s.ranges('beta', { beta: [4, 3, 2, 1] });
-    const { mean } = s.ranges('mean', { mean: [0, 0, 0, 0] });
-    const { variance } = s.ranges('variance', { variance: [1, 1, 1, 1] });
+    // All in one memory.
+    const { gamma, beta, mean, variance } = s.ranges('parameters', {
+      gamma: [1, 2, 3, 4],
+      beta: [4, 3, 2, 1],
+      mean: [0, 0, 0, 0],
+      variance: [1, 1, 1, 1],
+    });
     const table = matrix('table', 4, 4);
-    const [tables, means, variances] = await runTwice(
+    const [tables, after] = await runTwice(
       bench,
       normKernels,
       [
@@ -151,7 +154,7 @@ describe('the table of a batch', () => {
         },
       ],
       s.contents,
-      [table, mean.memory, variance.memory],
+      [table, mean.memory],
     );
     expectView(tables!, tables!, whole(table), (row, c) => {
       const inverse = 1 / Math.sqrt(s.at(moments, 1, 4 + c) + 1e-5);
@@ -159,13 +162,13 @@ describe('the table of a batch', () => {
       return [scale, 4 - c - scale * s.at(moments, 0, 4 + c), s.at(moments, 0, 4 + c), inverse][row]!;
     });
     expectRange(
-      means!,
+      after!,
       mean,
       [0, 1, 2, 3].map((c) => 0.1 * s.at(moments, 0, 4 + c)),
     );
     // 2 rows: the unbiased variance is twice the biased one.
     expectRange(
-      variances!,
+      after!,
       variance,
       [0, 1, 2, 3].map((c) => 0.9 + 0.2 * s.at(moments, 1, 4 + c)),
     );
@@ -180,9 +183,11 @@ describe('the table of a batch', () => {
     const s = scene(4);
     const x = s.given('x', rows, channels, (__, c) => mean + deviation * (c + s.draw(-1, 1)));
     const partials = tilesOf('partials', rows, channels, tileRows);
-    const { gamma, beta, ...running } = s.ranges('parameters', {
+    const { gamma, beta } = s.ranges('parameters', {
       gamma: numbers(s, channels, 1, 2),
       beta: numbers(s, channels, -1, 1),
+    });
+    const running = s.ranges('running', {
       mean: numbers(s, channels, 0, 0),
       variance: numbers(s, channels, 1, 1),
     });
@@ -418,10 +423,12 @@ describe('batch norm and activation, as a whole', () => {
     const start = {
       gamma: pad(numbers(s, channels, 1, 3)),
       beta: pad(numbers(s, channels, -2, 2)),
-      mean: pad(numbers(s, channels, 0, 0)),
-      variance: pad(numbers(s, channels, 1, 1)),
     };
-    const { gamma, beta, mean: runningMean, variance: runningVariance } = s.ranges('parameters', start);
+    const { gamma, beta } = s.ranges('parameters', start);
+    const { runningMean, runningVariance } = s.ranges('running', {
+      runningMean: numbers(s, channels, 0, 0),
+      runningVariance: numbers(s, channels, 1, 1),
+    });
     const { gammaGradient, betaGradient } = s.ranges('gradients', {
       gammaGradient: numbers(s, channels, 0, 0),
       betaGradient: numbers(s, channels, 0, 0),

@@ -34,8 +34,8 @@ export const normTableOfBatch: Kernel<NormTableOfBatch> = {
     const width = fresh ? sumWidth(fresh.partials.tiles, freshFours, 1) : 1;
     const freshGroups = Math.ceil(freshFours / width);
     const covered = fresh !== null && fresh.first <= first && fresh.first + fresh.channels >= first + table.channels;
-    const mean = ranges.at('runningMean', 'c4');
-    const variance = ranges.at('runningVariance', 'c4');
+    const runningMeanAt = ranges.at('runningMean', 'c4');
+    const runningVarianceAt = ranges.at('runningVariance', 'c4');
     return [
       compose(`normTableOfBatch-${fresh ? 'fresh-' : ''}${ranges.key}`, {
         pieces: [
@@ -59,12 +59,6 @@ export const normTableOfBatch: Kernel<NormTableOfBatch> = {
         floats: { eps, momentum, unbiased: rows / Math.max(1, rows - 1), inverseRows: 1 / rows },
         workgroup: SUM_GROUP,
         declarations: `${tableCode(ranges)}
-fn finish(c4 : i32, mean : vec4<f32>, variance : vec4<f32>) {
-  if (c4 < 0 || c4 >= u.tableFours) { return; }
-  writeTable(c4, mean, variance);
-  ${mean} = (1.0 - u.momentum) * ${mean} + u.momentum * mean;
-  ${variance} = (1.0 - u.momentum) * ${variance} + (u.momentum * u.unbiased) * variance;
-}
 ${
   fresh
     ? sumCode(
@@ -77,12 +71,24 @@ ${
       )
     : ''
 }`,
-        body: `${fresh ? freshBody : ''}
-  let c4 = (group - u.freshGroups) * ${SUM_GROUP} + lane;
-  let m = u.first + c4;
-  if (c4 < u.tableFours && (m < u.freshFirst || m >= u.freshFirst + u.freshFours)) {
-    finish(c4, moments[m], moments[u.momentsStride + m]);
-  }`,
+        body: `
+  // Of the norm; none: −1.
+  var c4 = -1;
+  var mean = vec4<f32>(0.0);
+  var variance = vec4<f32>(0.0);
+  ${fresh ? `if (group < u.freshGroups) {${freshBody}\n  } else {` : '{'}
+    let own = (group - u.freshGroups) * ${SUM_GROUP} + lane;
+    let m = u.first + own;
+    if (own < u.tableFours && (m < u.freshFirst || m >= u.freshFirst + u.freshFours)) {
+      c4 = own;
+      mean = moments[m];
+      variance = moments[u.momentsStride + m];
+    }
+  }
+  if (c4 < 0 || c4 >= u.tableFours) { return; }
+  writeTable(c4, mean, variance);
+  ${runningMeanAt} = (1.0 - u.momentum) * ${runningMeanAt} + u.momentum * mean;
+  ${runningVarianceAt} = (1.0 - u.momentum) * ${runningVarianceAt} + (u.momentum * u.unbiased) * variance;`,
         workgroups: freshGroups + (covered ? 0 : Math.ceil(tableFours / SUM_GROUP)),
       }),
     ];
@@ -90,7 +96,6 @@ ${
 };
 
 const freshBody = `
-  if (group < u.freshGroups) {
     let column = group * u.width + lane % u.width;
     var part = Part(vec4<f32>(0.0), vec4<f32>(0.0), 0.0);
     if (column < u.freshFours) {
@@ -103,13 +108,12 @@ const freshBody = `
     part = reduced(part, lane);
     if (lane < u.width && column < u.freshFours) {
       let m = u.freshFirst + column;
-      let variance = part.squares * u.inverseRows;
-      moments[m] = part.mean;
+      c4 = m - u.first;
+      mean = part.mean;
+      variance = part.squares * u.inverseRows;
+      moments[m] = mean;
       moments[u.momentsStride + m] = variance;
-      finish(m - u.first, part.mean, variance);
-    }
-    return;
-  }`;
+    }`;
 
 export const normTableOfRunning: Kernel<NormTableOfRunning> = {
   cost: ({ table }) => ({ flops: 6 * table.channels, bytes: 4 * 8 * table.channels }),

@@ -26,19 +26,20 @@ struct Part { ${Object.entries(fields)
 var<workgroup> parts : array<Part, ${SUM_GROUP}>;
 fn merged(a : Part, b : Part) -> Part { ${merge} }
 fn reduced(part : Part, lane : i32) -> Part {
+  var sum = part;
   parts[lane] = part;
-  // By sixteens: barriers cost more than a few additions.
-  for (var live = ${SUM_GROUP}; live > u.width;) {
-    let next = max(live / 16, u.width);
-    workgroupBarrier();
-    if (lane < next) {
-      var sum = parts[lane];
-      for (var other = lane + next; other < live; other += next) { sum = merged(sum, parts[other]); }
-      parts[lane] = sum;
-    }
-    live = next;
+  workgroupBarrier();
+  // In two steps: barriers cost more than a few additions.
+  let middle = max(16, u.width);
+  if (lane < middle) {
+    for (var other = lane + middle; other < ${SUM_GROUP}; other += middle) { sum = merged(sum, parts[other]); }
+    parts[lane] = sum;
   }
-  return parts[lane];
+  workgroupBarrier();
+  if (lane < u.width) {
+    for (var other = lane + u.width; other < middle; other += u.width) { sum = merged(sum, parts[other]); }
+  }
+  return sum;
 }`;
 }
 
