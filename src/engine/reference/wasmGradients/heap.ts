@@ -7,8 +7,12 @@ import { engine } from '@tensorflow/tfjs';
  */
 interface WasmBackend {
   readonly wasm: {
+    readonly HEAPU8: Uint8Array;
     readonly tfjs: { disposeData(id: number): void; registerTensor(id: number, size: number, offset: number): void };
+    /** Emscripten's: a kernel of the binary as a function of JavaScript. */
+    cwrap(name: string, returns: null, takes: readonly ('number' | 'array')[]): (...given: never[]) => void;
   };
+  dataIdNextNumber: number;
   readonly dataIdMap: { get(dataId: object): { readonly id: number; readonly memoryOffset: number } };
   makeOutput(shape: readonly number[], dtype: 'float32'): TensorInfo;
   typedArrayFromHeap(info: TensorInfo): Float32Array;
