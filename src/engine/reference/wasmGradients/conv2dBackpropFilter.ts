@@ -1,16 +1,21 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import { allocate, free, view } from './heap.ts';
 import { convolutionGeometry, type ConvolutionAttributes, type Geometry } from '../geometry.ts';
-import { matMul, transpose, wasmKernel } from './kernel.ts';
+import { matMul, wasmKernel } from './kernel.ts';
+import { productOverRows } from './products.ts';
+import { filterGradientByShifts } from './shifts.ts';
 
 type Attributes = ConvolutionAttributes & { readonly filterShape: number[] };
 
 /** Values of patches held at a time, 32 MiB: a whole batch's would be hundreds. */
 const patchValues = 8 << 20;
 
+/** With fewer the products of single taps are too narrow. */
+const manyChannels = 16;
+
 /**
- * dW `[kH,kW,Cin,Cout]` = patchesᵀ `[kH·kW·Cin, N·Ho·Wo]` · dy `[N·Ho·Wo, Cout]`: one product for as many images as fit, so that dy is
- * packed once. The patches are gathered already transposed; a 1×1 convolution needs only the transpose.
+ * dW `[kH,kW,Cin,Cout]` = patchesᵀ `[kH·kW·Cin, N·Ho·Wo]` · dy `[N·Ho·Wo, Cout]`. Patches are only gathered where strides or few channels
+ * ask for it: already transposed, as many images at a time as fit, so that dy is packed once.
  */
 export const conv2dBackpropFilter = wasmKernel(
   'Conv2DBackpropFilter',
@@ -20,13 +25,12 @@ export const conv2dBackpropFilter = wasmKernel(
     const pixels = outHeight * outWidth;
     const taps = filterHeight * filterWidth * inChannels;
     const unit = geometry.strideHeight === 1 && geometry.strideWidth === 1;
-    if (taps === inChannels && unit && padInfo.top === 0) {
-      const turned = transpose(x, batchSize * pixels, inChannels);
-      const result = matMul(turned, dy, taps, batchSize * pixels, outChannels);
-      free(turned);
+    if (unit && taps === inChannels && padInfo.top === 0 && padInfo.left === 0) {
+      const result = productOverRows(x, dy, batchSize * pixels, inChannels, outChannels);
       result.shape = attributes.filterShape;
       return result;
     }
+    if (unit && inChannels >= manyChannels) return filterGradientByShifts(x, dy, geometry);
     const atOnce = Math.max(1, Math.floor(patchValues / (taps * pixels)));
     let total: TensorInfo | null = null;
     for (let first = 0; first < batchSize; first += atOnce) {
