@@ -8,7 +8,7 @@ import { projectRoot } from './root.ts';
 import { count, megabytes } from './words.ts';
 
 export const command: Command = {
-  summary: 'Removes the decoded images that train and evaluate keep for the next time.',
+  summary: 'Removes the decoded images, and the features of frozen backbones, that are kept for the next time.',
   usage: `npm run clear-cache [-- --weights]
 
   --weights              downloaded ImageNet weights too
@@ -20,13 +20,14 @@ With --no-cache, train and evaluate keep none.`,
     refuseWords('clear-cache', positionals);
     const places = cachePlaces(projectRoot());
     await clear(places, 'datasets', 'decoded images');
+    await clear(places, 'features', 'features of images', false);
     if (values.weights) await clear(places, 'weights', 'downloaded weights');
     return 0;
   },
 };
 
 /** Every place that may have been used, whatever can be written to now. */
-async function clear(places: readonly string[], name: string, what: string): Promise<void> {
+async function clear(places: readonly string[], name: string, what: string, sayNone = true): Promise<void> {
   let removed = 0;
   for (const folder of places.map((place) => join(place, name))) {
     const sizes = await sizesIn(folder);
@@ -41,7 +42,7 @@ async function clear(places: readonly string[], name: string, what: string): Pro
     const bytes = sizes.reduce((sum, one) => sum + one, 0);
     console.log(`Removed ${megabytes(bytes)} of ${what} (${count(sizes.length, 'file')}): ${folder}`);
   }
-  if (removed === 0) console.log(`There are no ${what} in ${places.join(', ')}.`);
+  if (removed === 0 && sayNone) console.log(`There are no ${what} in ${places.join(', ')}.`);
 }
 
 /** Of each file below; null: there is no such folder. */

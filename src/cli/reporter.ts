@@ -105,6 +105,10 @@ export function reporter(out: Terminal, options: { readonly verbose: boolean }) 
               rest + (event.waiting == null ? left : `. ${event.waiting} …`),
             );
             plainly(`Weights: ${rest}`);
+          } else if (event.what === 'features') {
+            const left = event.secondsLeft ? ` · ${duration(event.secondsLeft)} left` : '';
+            progress('Computing features', event.done, event.total, `${event.done}/${event.total}${left}`);
+            plainly(`Computing features: ${event.done} of ${event.total}${left}`);
           } else {
             out.status(
               { device: 'Opening the device …', weights: 'Weights …', 'first step': 'First step …' }[event.what],

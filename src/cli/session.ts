@@ -13,7 +13,7 @@ import { nodeEngineEnvironment } from '../platform/node/engineEnvironment.ts';
 import { nodeFolder } from '../platform/node/folder.ts';
 import { mayHaveGpu } from '../platform/node/gpu.ts';
 import { imageDecoder } from '../platform/node/imageDecoder.ts';
-import type { RunStore } from '../training/types.ts';
+import type { FeatureStore, RunStore } from '../training/types.ts';
 import { WeightsUnavailableError } from '../weights/errors.ts';
 import { weightSources } from '../weights/sources.ts';
 import { membersOfImported } from '../weights/imported.ts';
@@ -38,6 +38,8 @@ export interface SessionOptions {
   readonly datasets: DatasetStore;
   readonly runs: RunStore;
   readonly weights?: WeightCache;
+  /** Where what a frozen backbone gives is kept; null or absent: in memory. */
+  readonly features?: FeatureStore | null;
   /** Where versions are kept. */
   readonly modelsDir: string;
   readonly onDataset?: (event: DatasetEvent) => void;
@@ -47,7 +49,7 @@ export interface SessionOptions {
 
 /** The commands of the page's three workers, in this process, over Node's platform. */
 export function openSession(options: SessionOptions) {
-  const { datasets, runs, weights: cache = cliWeightCache() } = options;
+  const { datasets, runs, weights: cache = cliWeightCache(), features = null } = options;
   const decoder = checkedDecoder(imageDecoder());
   const open = async (setting: DeviceSetting) => openEngine(setting, await environmentFor(setting));
   const weights = { cache, base: besideBase(), fetch: fetchOrRead, now: Date.now };
@@ -85,13 +87,14 @@ export function openSession(options: SessionOptions) {
       const options = { ...weights, now: Date.now(), onProgress, signal };
       await inOurWords(architecture, loadPretrained(architecture, options));
     },
-    dataset: datasetCommands({ store: datasets, decoder, importing: (work) => work() }, (event) =>
+    dataset: datasetCommands({ store: datasets, features, decoder, importing: (work) => work() }, (event) =>
       options.onDataset?.(event),
     ),
     trainer: trainerCommands(
       {
         datasets,
         runs,
+        features,
         decoder,
         sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
         openEngine: open,

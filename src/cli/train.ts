@@ -1,13 +1,15 @@
 import type { Config } from '../config/schema.ts';
 import { ImportCancelledError } from '../dataset/errors.ts';
+import { diskFeatureStore } from '../platform/node/diskFeatureStore.ts';
 import { diskRunStore, readRecord, repairRunFolder } from '../platform/node/diskRunStore.ts';
 import { lockFolder } from '../platform/node/folderLock.ts';
 import { finishSettingAside, putBack, setAside } from '../platform/node/previousRuns.ts';
 import { eventLine } from '../platform/node/runEventText.ts';
 import { StoppedBeforeFirstStepError } from '../training/errors.ts';
 import type { WeightsProgress } from '../training/inputs.ts';
-import type { RunRecord, RunStore } from '../training/types.ts';
+import type { FeatureStore, RunRecord, RunStore } from '../training/types.ts';
 import { DownloadCancelledError } from '../weights/errors.ts';
+import { cacheFolder } from './cacheFolder.mjs';
 import type { Command } from './command.ts';
 import { OtherDatasetError, UnfinishedRunError, UsageError } from './errors.ts';
 import { readFlags, refuseWords } from './flags.ts';
@@ -15,6 +17,7 @@ import { imageFlags, imagesOf } from './images.ts';
 import { reporter } from './reporter.ts';
 import { isDone, lengthened, resumable, type Resumable } from './resuming.ts';
 import { summary, writeResults } from './results.ts';
+import { projectRoot } from './root.ts';
 import { openSession, type Session } from './session.ts';
 import { settingFlags, settingsOf, type Settings } from './settings.ts';
 import { onStopSignals, type Signals, type StopSignal } from './signals.ts';
@@ -47,8 +50,8 @@ Settings (each default is in configs/base.yaml, with what it means)
 Images
   --data PATH            a zip or a folder, instead of data.train_dir and data.test_dir
   --add PATH             more images, a zip or a folder, merged by class; as often as needed
-  --no-cache             decoded images stay in memory; else they are kept for the next time, until
-                         npm run clear-cache removes them
+  --no-cache             decoded images, and what a frozen backbone gives for them, stay in memory;
+                         else they are kept for the next time, until npm run clear-cache removes them
 
 Start
   --from MODEL           weights to start from: a version (v1.0.0), a checkpoint, .safetensors, .pt;
@@ -135,6 +138,7 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
   const session = openSession({
     datasets: images.store,
     runs,
+    features: featuresFor(config, given['no-cache'] === true),
     modelsDir: config.output.models_dir,
     onDataset: (event) => {
       write(event);
@@ -196,6 +200,13 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
     out.status('');
     signals.release();
   }
+}
+
+/** Where there is no folder for it, the run does without. */
+function featuresFor({ training }: Config, noCache: boolean): FeatureStore | null {
+  if (noCache || training.layers !== 'head' || training.cached_views === 0) return null;
+  const folder = cacheFolder(projectRoot(), 'features');
+  return folder === null ? null : diskFeatureStore(folder);
 }
 
 function trainingEnds(signal: StopSignal, kept: number | null): string {

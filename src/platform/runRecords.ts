@@ -6,4 +6,6 @@ import { recordsOf } from './records.ts';
 export const runRecords = recordsOf<RunRecord>('run', [
   // 2: configurations have the optimiser's settings; a page that lacks them would go on with Adam, whatever they say.
   (first) => ({ ...first, schema: 2, config: withLaterSettings(first['config'] as RunRecord['config']) }),
+  // 3: `training.cached_views`; a page that lacks it would go on with a new augmentation in every epoch.
+  (second) => ({ ...second, schema: 3, config: withLaterSettings(second['config'] as RunRecord['config']) }),
 ]);

@@ -6,19 +6,20 @@ import { evaluate } from '../evaluation/evaluate.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import { batchNormEpsOf, withBatchNormEps } from '../graph/batchNormEps.ts';
 import type { Graph } from '../graph/types.ts';
-import { partMomentum, trainingBatches } from './batches.ts';
+import { partMomentum } from './batches.ts';
+import { cachedHead } from './cachedHead.ts';
+import { trainEpochs } from './epochs.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import type { Emit } from './emit.ts';
 import { NoCheckpointError, StoppedBeforeFirstStepError } from './errors.ts';
-import { checkpoints } from './handlers/checkpoint.ts';
-import { metrics, type Progress } from './handlers/metrics.ts';
-import { nanGuard } from './handlers/nanGuard.ts';
-import { createPace } from './handlers/pace.ts';
 import { planPart } from './memory.ts';
 import { optimiserNames, optimiserOf, slotsOf } from './optimiser.ts';
 import type { RunInputs } from './inputs.ts';
-import { train } from './trainer.ts';
+import { Suspended, unlessSuspended } from './suspended.ts';
+import type { Labelled } from './trainer.ts';
 import type { Checkpoint, RunConfig, RunRecord } from './types.ts';
+import type { Way } from './way.ts';
+import { wholeNetwork } from './wholeNetwork.ts';
 
 export interface Attempt extends Omit<RunInputs, 'emit' | 'record' | 'cropsFor'> {
   readonly crops: ImageSource;
@@ -51,15 +52,18 @@ export async function attemptRun(attempt: Attempt): Promise<'completed' | 'stopp
       throw new DeviceLostError(reason);
     });
     gone.catch(() => undefined);
-    return await Promise.race([trainAndTest({ ...attempt, emit }, engine), gone]);
+    return await Promise.race([trainAndTest({ ...attempt, emit, isOver: () => over }, engine), gone]);
   } finally {
     over = true;
     await engine.dispose();
   }
 }
 
-async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'completed' | 'stopped'> {
-  const { emit, from, split, control, store, stepsPerEpoch } = attempt;
+async function trainAndTest(
+  attempt: Attempt & { readonly isOver: () => boolean },
+  engine: Engine,
+): Promise<'completed' | 'stopped'> {
+  const { emit, from, split, control, store } = attempt;
   const { config } = attempt.record();
   const { training, data } = config;
 
@@ -71,78 +75,72 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
   /** Between steps and between batches of a pass: commands are heard. There is no time for what a suspension cuts off. */
   const gate = async (): Promise<'go' | 'stop'> => {
     const answer = await control.gate();
+    // The head alone would train on without the device, beside the attempt that takes up the run.
+    if (attempt.isOver()) throw new DeviceLostError('this attempt is over');
     if (control.suspending) throw new Suspended();
     return answer;
   };
   const partSize = attempt.partLimit ?? planPart(graph, data.img_size, data.batch_size, training, engine.adapter);
   const batchnormBatch = Math.min(partSize, data.batch_size);
-  if (batchnormBatch < data.batch_size && from === null) {
+  const cached = training.layers === 'head' && training.cached_views > 0;
+  if (batchnormBatch < data.batch_size && from === null && !cached) {
     const reason = `Batches of ${data.batch_size} go through in parts of ${batchnormBatch} images; BatchNorm sees a part at a time.`;
     emit({ type: 'batchSplit', batchnormBatch, reason });
   }
-  const network = await engine.build(graph, first.weights, networkOptions(graph, config, batchnormBatch));
+  const options = networkOptions(graph, config, batchnormBatch);
+  const network = await engine.build(graph, first.weights, options);
+  let optimiser: Checkpoint['optimiser'] | null = null;
   if (from !== null) {
     const bare = from.optimiser.moments.size === 0 && slotsOf(training).length > 0;
-    if (!bare) await network.writeOptimiser(from.optimiser);
+    if (!bare) optimiser = from.optimiser;
     const name = optimiserNames[training.optimizer];
     const warnings = bare ? [`The checkpoint has no state of the optimiser: ${name} starts anew.`] : [];
     emit({ type: 'weightsReady', origin: { kind: 'checkpoint', epoch: from.epoch }, warnings });
   }
 
-  const progress: Progress = { history: [...(from?.history ?? [])], bestEpoch: from?.bestEpoch ?? null };
-  const judge = (which: 'val' | 'test'): Promise<EvaluationReport> =>
-    judgeSplit(network, which, { ...attempt, config, gate });
   control.onPause = () => emit({ type: 'paused' });
   control.onContinue = () => emit({ type: 'continued' });
-  emit({ type: 'progress', what: 'first step', done: 0, total: 1 });
-  const images = training.augmentation.enabled ? attempt.source : attempt.crops;
-  const epochs = train({
-    network,
-    firstEpoch: (from?.epoch ?? 0) + 1,
-    epochs: training.epochs,
-    learningRate: training.learning_rate,
-    partSize,
-    gate,
-    batches: (epoch) =>
-      trainingBatches(images, attempt.dataset.images, split.train, epoch, {
-        seed: training.seed,
-        batchSize: data.batch_size,
-        size: data.img_size,
-        augmentation: training.augmentation,
-        ...attempt.statistics,
-      }),
-    handlers: [
-      nanGuard(network, training.learning_rate, () => attempt.record().bestEpoch),
-      metrics({
-        emit,
-        progress,
-        pace: createPace({ val: split.val.length, test: split.test.length, batch: data.batch_size }),
-        classes: attempt.dataset.classes,
-        epochs: training.epochs,
-        stepsPerEpoch,
-        learningRate: training.learning_rate,
-        validate: split.val.length === 0 ? null : () => judge('val'),
-      }),
-      checkpoints({
+  const judge = (which: 'val' | 'test'): Promise<EvaluationReport> =>
+    judgeSplit(network, which, { ...attempt, config, gate });
+  const firstEpoch = (from?.epoch ?? 0) + 1;
+  const trainBy = <Batch extends Labelled>(way: Way<Batch>): Promise<'completed' | 'stopped' | null> =>
+    trainEpochs(way, firstEpoch, gate, attempt, {
+      architecture: graph.architecture,
+      batchNormEps: batchNormEpsOf(graph),
+      origin: 'origin' in first ? first.origin : { kind: 'checkpoint', epoch: 0 },
+      batchnormBatch,
+      counts: sizesOf(split),
+    });
+  const throughNetwork = async (): Promise<'completed' | 'stopped' | null> => {
+    if (optimiser !== null) await network.writeOptimiser(optimiser);
+    emit({ type: 'progress', what: 'first step', done: 0, total: 1 });
+    return trainBy(wholeNetwork(network, partSize, () => judge('val'), attempt, config));
+  };
+  const byTheHead = async (): Promise<'completed' | 'stopped' | null> => {
+    const { weights } = first;
+    const way = await unlessSuspended(
+      cachedHead({
+        ...attempt,
+        config,
         network,
-        store,
-        emit,
-        progress,
-        record: attempt.record,
-        saved: attempt.saved,
-        images: split.train,
-        describe: {
-          architecture: graph.architecture,
-          batchNormEps: batchNormEpsOf(graph),
-          origin: 'origin' in first ? first.origin : { kind: 'checkpoint', epoch: 0 },
-          batchnormBatch,
-          counts: sizesOf(split),
-        },
+        engine,
+        weights,
+        optimiser,
+        options,
+        firstEpoch,
+        partSize: batchnormBatch,
+        gate,
       }),
-    ],
-  });
+    );
+    if (way === 'unfit') {
+      emit({ type: 'notice', text: UNFIT });
+      return throughNetwork();
+    }
+    if (way === 'stopped' && from === null) throw new StoppedBeforeFirstStepError();
+    return way === 'stopped' || way === null ? way : trainBy(way);
+  };
 
-  const reason = await unlessSuspended(epochs);
+  const reason = await (cached && firstEpoch <= training.epochs ? byTheHead() : throughNetwork());
   // An epoch that was cut off is trained anew by the run that goes on: it becomes what it would have been.
   if (control.suspending && attempt.record().latestEpoch === null) throw new StoppedBeforeFirstStepError('epoch');
   if (reason === null || control.suspending) return 'stopped';
@@ -163,6 +161,10 @@ async function trainAndTest(attempt: Attempt, engine: Engine): Promise<'complete
   network.dispose();
   return reason;
 }
+
+const UNFIT =
+  'What the backbone gives for these images cannot be kept in half precision (beyond 65,504, or not a number): every epoch goes ' +
+  'through the whole network, as with training.cached_views: 0.';
 
 async function firstWeights({ firstWeights, emit, control }: Attempt) {
   emit({ type: 'progress', what: 'weights', done: 0, total: null });
@@ -213,16 +215,4 @@ function judgeSplit(
     // A stop ends the run after this pass, so that what is kept is judged.
     between: async () => void (await run.gate()),
   });
-}
-
-/** Thrown out of an epoch or a pass that there is no time for. */
-class Suspended extends Error {}
-
-async function unlessSuspended<T>(work: Promise<T>): Promise<T | null> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof Suspended) return null;
-    throw error;
-  }
 }

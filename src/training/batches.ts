@@ -47,19 +47,8 @@ export async function* trainingBatches(
 ): AsyncGenerator<TrainingBatch> {
   const order = epochOrder(indices, settings.seed, epoch);
   const ranges = batchRanges(order.length, settings.batchSize);
-  const make = async (range: [number, number] | undefined): Promise<TrainingBatch | null> => {
-    if (range === undefined) return null;
-    const some = order.slice(...range);
-    const read = await source.read(some);
-    const labels = Int32Array.from(some, (index) => (images[index] as ImageEntry).label);
-    const { seed, size, mean, std, augmentation } = settings;
-    if (!augmentation.enabled) return { ...normalisedBatch(read, size, settings), labels };
-    const pictures = read.map((image, i) => {
-      const draw = augmentationDraw(seed, epoch, some[i] as number);
-      return [image, drawAugmentation(image, size, augmentation, draw)] as const;
-    });
-    return { pictures, labels, n: some.length, size, mean, std };
-  };
+  const make = async (range: [number, number] | undefined): Promise<TrainingBatch | null> =>
+    range === undefined ? null : batchOf(order.slice(...range), { source, images, epoch, settings });
   let next = make(ranges[0]);
   for (let i = 1; ; i++) {
     const batch = await next;
@@ -69,6 +58,28 @@ export async function* trainingBatches(
     next.catch(() => undefined);
     yield batch;
   }
+}
+
+/** `some` images with the augmentation of `epoch`, or as `source` gives them where there is none. `between`: as of `ImageSource`. */
+export async function batchOf(
+  some: readonly number[],
+  from: {
+    readonly source: ImageSource;
+    readonly images: readonly ImageEntry[];
+    readonly epoch: number;
+    readonly settings: Omit<BatchSettings, 'batchSize'>;
+    readonly between?: () => Promise<void>;
+  },
+): Promise<TrainingBatch> {
+  const read = await from.source.read(some, from.between);
+  const labels = Int32Array.from(some, (index) => (from.images[index] as ImageEntry).label);
+  const { seed, size, mean, std, augmentation } = from.settings;
+  if (!augmentation.enabled) return { ...normalisedBatch(read, size, from.settings), labels };
+  const pictures = read.map((image, i) => {
+    const draw = augmentationDraw(seed, from.epoch, some[i] as number);
+    return [image, drawAugmentation(image, size, augmentation, draw)] as const;
+  });
+  return { pictures, labels, n: some.length, size, mean, std };
 }
 
 /**

@@ -1,6 +1,8 @@
 import { architectureNames, type ArchitectureName } from '../architectures/settings.ts';
+import { createHead } from '../engine/head.ts';
 import type { Engine, LabelledBatch } from '../engine/types.ts';
 import { countsOf } from '../graph/counts.ts';
+import { headOf } from '../graph/head.ts';
 import type { Graph, Weights } from '../graph/types.ts';
 import { networkOptions } from './attempt.ts';
 import { splitBatch } from './batches.ts';
@@ -24,6 +26,14 @@ export interface EstimateInputs {
 interface Way {
   readonly architecture: ArchitectureName;
   readonly layers: 'all' | 'head';
+}
+
+/** Seconds an image. */
+interface Pace {
+  /** Through the network: a whole step, or, for the head, the pass that all of its steps share. */
+  readonly network: number;
+  /** A step of the head on what it gave; null: its steps go through the network too. */
+  readonly head: number | null;
 }
 
 /** Measuring ends after this, s; what is left is scaled from what was measured. */
@@ -50,32 +60,66 @@ export async function estimate(inputs: EstimateInputs): Promise<TrainingOption[]
     ...smaller.map((architecture) => ({ architecture, layers: 'all' as const })),
   ];
   const started = performance.now();
-  const timed: { way: Way; perImage: number }[] = [];
+  const timed: { way: Way; pace: Pace }[] = [];
   for (const way of ways) {
     if (timed.length > 0 && performance.now() - started > BUDGET * 1000) break;
     if ((await control.gate()) === 'stop') break;
     inputs.progress(timed.length, ways.length);
-    timed.push({ way, perImage: await secondsPerImage(way, inputs) });
+    timed.push({ way, pace: await paceOf(way, inputs) });
   }
   return ways.flatMap((way) => {
     const own = timed.find((one) => one.way === way);
     const near = own ?? timed.at(-1);
     if (near === undefined) return [];
-    const perImage = own ? own.perImage : (near.perImage * cost(way)) / cost(near.way);
-    return [option(way, perImage, own !== undefined, inputs, engine)];
+    const network = own ? own.pace.network : (near.pace.network * cost(way)) / cost(near.way);
+    const head = own ? own.pace.head : cachedViews(way, config) > 0 ? secondsOfHead(way, inputs) : null;
+    return [option(way, { network, head }, own !== undefined, inputs, engine)];
   });
 }
 
-async function secondsPerImage(way: Way, { config, engine, control, ...inputs }: EstimateInputs): Promise<number> {
+/** As many as the run would compute; 0: every step goes through the network. */
+function cachedViews({ layers }: Way, { training }: RunConfig): number {
+  if (layers === 'all' || training.cached_views === 0) return 0;
+  return training.augmentation.enabled ? Math.min(training.cached_views, training.epochs) : 1;
+}
+
+/** An image in a step of the head alone, on any features. */
+function secondsOfHead(way: Way, { config, graphFor, classes }: EstimateInputs): number {
+  const graph = graphFor(way.architecture);
+  const { inFeatures, outFeatures } = headOf(graph);
+  const weights = new Map([
+    [`${graph.head}.weight`, { shape: [outFeatures, inFeatures], data: new Float32Array(outFeatures * inFeatures) }],
+    [`${graph.head}.bias`, { shape: [outFeatures], data: new Float32Array(outFeatures) }],
+  ]);
+  const head = createHead(graph, weights, networkOptions(graph, config, config.data.batch_size));
+  const n = config.data.batch_size;
+  const features = new Float32Array(n * inFeatures).fill(0.5);
+  const labels = Int32Array.from({ length: n }, (_, i) => i % classes);
+  let best = Infinity;
+  const started = performance.now();
+  // The first steps are compiled.
+  for (let step = 0; step < 4 || (step < 100 && performance.now() - started < 100); step++) {
+    const from = performance.now();
+    head.step(features, labels, 1e-5);
+    best = Math.min(best, (performance.now() - from) / 1000 / n);
+  }
+  return best;
+}
+
+async function paceOf(way: Way, all: EstimateInputs): Promise<Pace> {
+  const { config, engine, control, ...inputs } = all;
   const graph = inputs.graphFor(way.architecture);
   const { img_size: size, batch_size: batchSize } = config.data;
   const settings = { ...config, training: { ...config.training, layers: way.layers } };
   const part = planPart(graph, size, batchSize, settings.training, engine.adapter);
   const network = await engine.build(graph, await inputs.weightsFor(graph), networkOptions(graph, settings, part));
+  const once = cachedViews(way, config) > 0;
   try {
     const time = async (n: number): Promise<number> => {
+      const parts = splitBatch(noise(n, size, inputs.classes), part);
       const from = performance.now();
-      await network.trainStep(splitBatch(noise(n, size, inputs.classes), part), 1e-5);
+      if (once) for (const one of parts) await network.features(one);
+      else await network.trainStep(parts, 1e-5);
       return (performance.now() - from) / 1000 / n;
     };
     // The first steps compile and warm up: bigger and bigger ones follow for as long as there is time, and the quickest counts.
@@ -90,33 +134,38 @@ async function secondsPerImage(way: Way, { config, engine, control, ...inputs }:
       n = Math.max(1, Math.min(batchSize, 2 * n, Math.floor(PER_WAY / best)));
       if ((await control.gate()) === 'stop') break;
     }
-    return best;
+    return { network: best, head: once ? secondsOfHead(way, all) : null };
   } finally {
     network.dispose();
   }
 }
 
 function option(
-  { architecture, layers }: Way,
-  perImage: number,
+  way: Way,
+  pace: Pace,
   measured: boolean,
   { config, counts, graphFor }: EstimateInputs,
   engine: Engine,
 ): TrainingOption {
+  const { architecture, layers } = way;
   const { img_size: size, batch_size: batchSize } = config.data;
   const graph = graphFor(architecture);
   const training = { ...config.training, layers };
   const batchnormBatch = Math.min(batchSize, planPart(graph, size, batchSize, training, engine.adapter));
   const peakBytes = stepBytes(graph, size, batchnormBatch, training);
   // A forward pass is a third of a step that trains everything, and nearly all of one that trains the head.
-  const forward = layers === 'all' ? perImage / 3 : perImage;
-  const seen = config.training.epochs * (counts.train * perImage + counts.val * forward) + counts.test * forward;
+  const forward = layers === 'all' ? pace.network / 3 : pace.network;
+  const { epochs } = config.training;
+  const perEpoch =
+    pace.head === null ? counts.train * pace.network + counts.val * forward : (counts.train + counts.val) * pace.head;
+  const once = pace.head === null ? 0 : (cachedViews(way, config) * counts.train + counts.val) * forward;
+  const seen = once + epochs * perEpoch + counts.test * forward;
   return {
     architecture,
     layers,
     batchSize,
     batchnormBatch,
-    secondsPerStep: perImage * batchSize,
+    secondsPerStep: (pace.head ?? pace.network) * batchSize,
     totalSeconds: seen,
     peakBytes,
     fits: peakBytes <= memoryBudget(engine.adapter),

@@ -62,10 +62,11 @@ export type RunEvent = { readonly at: number } & (
   | { readonly type: 'weightsReady'; readonly origin: WeightsOrigin; readonly warnings: readonly string[] }
   | {
       readonly type: 'progress';
-      readonly what: 'device' | 'weights' | 'first step';
+      readonly what: 'device' | 'weights' | 'features' | 'first step';
+      /** Bytes of weights; images whose features are known. */
       readonly done: number;
       readonly total: number | null;
-      /** Of a download: until it is whole, null until it can be told; and what is being waited for, null while bytes come. */
+      /** Until all of it is there, null until it can be told; and what a download waits for, null while bytes come. */
       readonly secondsLeft?: number | null;
       readonly waiting?: string | null;
     }

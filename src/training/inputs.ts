@@ -4,7 +4,7 @@ import type { Engine } from '../engine/types.ts';
 import type { Graph, Weights } from '../graph/types.ts';
 import type { Control } from './control.ts';
 import type { RunEvent, WeightsOrigin } from './events.ts';
-import type { RunRecord, RunStore } from './types.ts';
+import type { FeatureStore, RunRecord, RunStore } from './types.ts';
 
 /** Bytes; `more`: of a download. */
 export type WeightsProgress = (
@@ -42,6 +42,8 @@ export interface RunInputs {
   /** Pretrained, from a file, or random; with a new head. Called for a run that has no checkpoint; `signal`: stopped. */
   firstWeights(progress: WeightsProgress, signal: AbortSignal): Promise<FirstWeights>;
   readonly store: RunStore;
+  /** What a frozen backbone gave in earlier runs; null: it is computed for this run, and kept in memory. */
+  readonly features: FeatureStore | null;
   /** Live events; the log is stored beside. */
   readonly emit: (event: RunEvent) => void;
   readonly control: Control;

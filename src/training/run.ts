@@ -27,7 +27,7 @@ export function newRun(
 ): RunRecord {
   const { name, hash, synthetic, classes } = dataset;
   return {
-    schema: 2,
+    schema: 3,
     id,
     createdAt,
     config,

@@ -2,6 +2,9 @@ import type { Emit } from './emit.ts';
 import type { RunEvent } from './events.ts';
 import type { RunStore } from './types.ts';
 
+/** Epochs may take milliseconds; what is to be told of their checkpoints is stored with all that came before. */
+const WITHIN_EPOCHS: ReadonlySet<RunEvent['type']> = new Set(['step', 'epochStarted', 'epochEnded']);
+
 /** The log is stored at least this often, ms: a crash loses no more of the curves. */
 const STORE_EVERY = 2000;
 
@@ -33,7 +36,7 @@ export function createRunLog(store: RunStore, runId: string, live: (event: RunEv
       live(event);
       if (event.type === 'evaluating' || event.type === 'progress') return;
       queue.push(event);
-      if (event.type !== 'step' || event.at - lastStored > STORE_EVERY) push();
+      if (!WITHIN_EPOCHS.has(event.type) || event.at - lastStored > STORE_EVERY) push();
     },
     flush: () => {
       push();

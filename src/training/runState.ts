@@ -206,7 +206,7 @@ function apply(state: Draft, event: RunEvent): void {
       state.status = 'paused';
       return;
     case 'continued':
-      state.status = 'training';
+      state.status = state.preparing === null ? 'training' : 'preparing';
       return;
     case 'resumed':
       state.status = 'preparing';

@@ -39,6 +39,7 @@ export const trainingSettings = z
     device: z.enum(['auto', 'cuda', 'webgpu', 'wasm', 'webgl', 'cpu']),
     verbose: z.boolean(),
     layers: z.enum(['all', 'head']),
+    cached_views: z.int().min(0).max(1000),
     optimizer: z.enum(['adam', 'adamw', 'sgd']),
     weight_decay: z.number().min(0).max(10),
     momentum: z.number().min(0).max(1),
@@ -61,7 +62,7 @@ export const trainingSettings = z
 export type TrainingSettings = z.infer<typeof trainingSettings>;
 
 /** What runs did that were stored before these settings came. */
-const before = { weight_decay: 0, momentum: 0.9, nesterov: false, clip_norm: null };
+const before = { weight_decay: 0, momentum: 0.9, nesterov: false, clip_norm: null, cached_views: 0 };
 const augmentationBefore = { horizontal_flip: 0 };
 
 /** A stored configuration, not checked yet, with the settings that it lacks: as what its run did without them. */

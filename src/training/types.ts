@@ -24,7 +24,7 @@ export interface RunDataset {
 
 /** What a list of runs needs to know of one; kept beside its log and checkpoints. */
 export interface RunRecord {
-  readonly schema: 2;
+  readonly schema: 3;
   readonly id: string;
   /** ms since the epoch. */
   readonly createdAt: number;
@@ -60,6 +60,29 @@ export interface RunStore {
   writeCheckpoint(record: RunRecord, epoch: number, bytes: Uint8Array): Promise<RunRecord>;
   readCheckpoint(id: string, which: 'latest' | 'best'): Promise<Uint8Array | undefined>;
   delete(id: string): Promise<void>;
+}
+
+/** One view of some images through one backbone, by what determines every bit of it. */
+export interface FeatureSet {
+  /** 32 hex digits. */
+  readonly id: string;
+  /** `Dataset.hash`. */
+  readonly dataset: string;
+}
+
+/**
+ * Where what a frozen backbone gave is kept for the next run. A cache: whatever is gone or damaged is computed anew. Implemented on
+ * IndexedDB by `platform/browser`, on disk by `platform/node`.
+ */
+export interface FeatureStore {
+  /** What is there of the set, by chunk, as it was written. The set counts as used now. */
+  read(set: FeatureSet): Promise<ReadonlyMap<number, Uint8Array>>;
+  /** Makes room by removing the sets that were used least lately. Throws where nothing can be written: that is no reason to end a run. */
+  write(set: FeatureSet, chunk: number, bytes: Uint8Array): Promise<void>;
+  /** All of one data set; null: everything, in whatever form it is stored. */
+  delete(dataset: string | null): Promise<void>;
+  /** Bytes of all of it. */
+  storedBytes(): Promise<number>;
 }
 
 export interface EpochRecord {

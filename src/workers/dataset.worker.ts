@@ -21,6 +21,8 @@ const { endpoint, emit } = createEndpoint<DatasetCommands, DatasetEvent>({
     addFiles: true,
     cancelImport: true,
     delete: true,
+    features: true,
+    deleteFeatures: true,
     thumbnails: true,
     previewAugmentation: true,
     original: true,

@@ -9,6 +9,7 @@ import { drawSample } from '../dataset/sample/drawSample.ts';
 import { findSample } from '../dataset/sample/findSample.ts';
 import type { Dataset, DatasetStore, ImageDecoder } from '../dataset/types.ts';
 import { datasetZip } from '../dataset/zipOut.ts';
+import type { FeatureStore } from '../training/types.ts';
 import type { AugmentationCommands } from './augmentationCommands.ts';
 import type { DownloadCommands } from './downloadCommands.ts';
 import type { Handlers } from './endpoint.ts';
@@ -17,6 +18,8 @@ import type { DatasetCommands, DatasetEvent } from './protocol.ts';
 /** What the platform gives to the dataset worker. */
 export interface DatasetPlatform {
   readonly store: DatasetStore;
+  /** Goes with the data sets that it is of; null: nothing is kept. */
+  readonly features: Pick<FeatureStore, 'delete' | 'storedBytes'> | null;
   /** A checked one. */
   readonly decoder: ImageDecoder;
   /** Runs the import while no sweep can take its shards for lost ones. */
@@ -33,7 +36,7 @@ export function datasetCommands(
   Handlers<DatasetCommands>,
   keyof DownloadCommands | keyof AugmentationCommands | 'storedByNewer' | 'holdsModel'
 > {
-  const { store, decoder } = platform;
+  const { store, decoder, features } = platform;
   let underWay: AbortController | null = null;
   let viewed: { id: string; source: ReturnType<typeof imageSource> } | null = null;
 
@@ -75,8 +78,15 @@ export function datasetCommands(
     },
     list: () => store.list(),
     delete: async ({ id }) => {
+      const dataset = await store.read(id);
       await store.delete(id);
+      if (dataset !== undefined) await features?.delete(dataset.hash);
       if (viewed?.id === id) viewed = null;
+      return null;
+    },
+    features: async () => (await features?.storedBytes()) ?? 0,
+    deleteFeatures: async () => {
+      await features?.delete(null);
       return null;
     },
     thumbnails: async ({ id, indices, side }) => {

@@ -1,5 +1,6 @@
 import { checkedDecoder } from '../dataset/decoding.ts';
 import type { BrowserDatasetStore } from '../platform/browser/datasetStore.ts';
+import { featureStore } from '../platform/browser/featureStore.ts';
 import { idbFolder } from '../platform/browser/idbFolder.ts';
 import { imageDecoder } from '../platform/browser/imageDecoder.ts';
 import type { ImportLock } from '../platform/browser/importLock.ts';
@@ -28,7 +29,7 @@ export function datasetPart(
   const decoder = checkedDecoder(imageDecoder());
   const stores = { datasets: store, runs: runStore(), weights: weightStore(), versions: versionRegistry(idbFolder()) };
   return {
-    ...datasetCommands({ store, decoder, importing }, emit),
+    ...datasetCommands({ store, decoder, importing, features: featureStore() }, emit),
     ...augmentationCommands({ store, decoder, membersOf: (id) => membersOfImported(id, stores.weights) }),
     ...downloadCommands(
       { fetch: (...request) => fetch(...request), page: pageAddress(), room, now: () => performance.now() },

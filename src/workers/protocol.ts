@@ -114,7 +114,11 @@ export interface DatasetCommands extends CommandMap {
   list: { payload: null; result: Dataset[] };
   /** What newer pages have stored on this computer, of any kind, and this one leaves alone; null where there is nothing. */
   storedByNewer: { payload: null; result: ErrorReport | null };
+  /** What a frozen backbone gave for its images goes with it. */
   delete: { payload: { id: string }; result: null };
+  /** Bytes of what frozen backbones gave and is kept for the next run. */
+  features: { payload: null; result: number };
+  deleteFeatures: { payload: null; result: null };
   /** Uncropped, at most `side` pixels on the long side; in the order asked for. */
   thumbnails: { payload: { id: string; indices: readonly number[]; side: number }; result: RgbImage[] };
   /**
@@ -172,7 +176,7 @@ export type DatasetEvent =
 // ---- trainer worker ------------------------------------------------------------------------------------------------------
 
 export interface RunSummary {
-  readonly schema: 2;
+  readonly schema: 3;
   readonly id: string;
   readonly createdAt: number;
   readonly config: Config;

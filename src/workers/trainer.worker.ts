@@ -3,6 +3,7 @@ import { imageSource } from '../dataset/imageSource.ts';
 import { openEngine, probe } from '../engine/device.ts';
 import { datasetStore } from '../platform/browser/datasetStore.ts';
 import { browserEngineEnvironment } from '../platform/browser/engineEnvironment.ts';
+import { featureStore } from '../platform/browser/featureStore.ts';
 import { imageDecoder } from '../platform/browser/imageDecoder.ts';
 import { isHeld, TRAINER_LOCK, whileHolding } from '../platform/browser/locks.ts';
 import { runStore } from '../platform/browser/runStore.ts';
@@ -33,6 +34,7 @@ const { endpoint, emit } = createEndpoint<TrainerCommands, TrainerEvent>(
     {
       datasets,
       runs: runStore(),
+      features: featureStore(),
       decoder: checkedDecoder(imageDecoder()),
       sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
       openEngine: (setting) => openEngine(setting, environment),

@@ -20,7 +20,7 @@ import { estimate } from '../training/estimate.ts';
 import type { RunEvent } from '../training/events.ts';
 import type { FirstWeights, WeightsProgress } from '../training/inputs.ts';
 import { newRun, runTraining } from '../training/run.ts';
-import type { RunRecord, RunStore } from '../training/types.ts';
+import type { FeatureStore, RunRecord, RunStore } from '../training/types.ts';
 import type { Handlers } from './endpoint.ts';
 import type { TrainerCommands, TrainerEvent } from './protocol.ts';
 import { summaryOf } from './runSummary.ts';
@@ -29,6 +29,8 @@ import { summaryOf } from './runSummary.ts';
 export interface TrainerPlatform {
   readonly datasets: DatasetStore;
   readonly runs: RunStore;
+  /** Null: what a frozen backbone gives stays in memory. */
+  readonly features: FeatureStore | null;
   /** A checked one: the trainer sees what it judges on as whoever evaluates later. */
   readonly decoder: ImageDecoder;
   /** Uncropped caches. */
@@ -114,6 +116,7 @@ export function trainerCommands(
           signal,
         )),
       store: runs,
+      features: platform.features,
       emit: send,
       control,
       notices,

@@ -20,6 +20,8 @@ export interface MetricsOptions {
   readonly epochs: number;
   readonly stepsPerEpoch: number;
   readonly learningRate: number;
+  /** Steps are told at most this often, ms; 0: all of them. */
+  readonly tellEvery: number;
   /** Evaluates the validation split; null where there is none. */
   readonly validate: (() => Promise<EvaluationReport>) | null;
 }
@@ -34,6 +36,7 @@ export function metrics(options: MetricsOptions): Handler {
   let predicted: number[] = [];
   let loss = 0;
   let started = 0;
+  let told = -Infinity;
   return {
     epochStarted: (epoch) => {
       truth = [];
@@ -52,6 +55,8 @@ export function metrics(options: MetricsOptions): Handler {
       }
       loss += result.loss * batch.n;
       pace.step(seconds, batch.n);
+      if (performance.now() - told < options.tellEvery) return;
+      told = performance.now();
       emit({
         type: 'step',
         epoch,

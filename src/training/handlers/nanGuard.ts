@@ -1,4 +1,4 @@
-import type { Network } from '../../engine/types.ts';
+import type { Weights } from '../../graph/types.ts';
 import { NotANumberError } from '../errors.ts';
 import type { Handler } from '../trainer.ts';
 
@@ -7,7 +7,7 @@ import type { Handler } from '../trainer.ts';
  * of an epoch shows in no loss: there the weights themselves are looked at, before a checkpoint can replace good ones.
  */
 export function nanGuard(
-  network: Pick<Network, 'readWeights'>,
+  trained: () => Promise<Weights>,
   learningRate: number,
   lastGood: () => number | null,
 ): Handler {
@@ -18,7 +18,7 @@ export function nanGuard(
       if (!Number.isFinite(loss)) throw new NotANumberError(epoch, step, learningRate, lastGood());
     },
     epochEnded: async (epoch) => {
-      for (const { data } of (await network.readWeights()).values()) {
+      for (const { data } of (await trained()).values()) {
         if (!data.every(Number.isFinite)) throw new NotANumberError(epoch, last, learningRate, lastGood());
       }
     },

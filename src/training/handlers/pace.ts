@@ -14,9 +14,14 @@ const WINDOW = 20;
 
 /**
  * Until a validation was timed, a forward pass is taken for a third of a step. Test images were never read before, so each costs what
- * one of the first validation pass did.
+ * one of the first validation pass did; or `secondsUnread`, where epochs don't go through the network: null, and there is no telling.
  */
-export function createPace(images: { readonly val: number; readonly test: number; readonly batch: number }): Pace {
+export function createPace(images: {
+  readonly val: number;
+  readonly test: number;
+  readonly batch: number;
+  readonly secondsUnread?: number | null;
+}): Pace {
   const recent: { seconds: number; images: number }[] = [];
   let seen = 0;
   let first: number | null = null;
@@ -42,9 +47,10 @@ export function createPace(images: { readonly val: number; readonly test: number
       return seconds > 0 ? images / seconds : 0;
     },
     eta: (stepsLeft, validationsLeft) => {
-      if (seen < 4) return null;
+      const { secondsUnread } = images;
+      if (seen < 4 || (secondsUnread === null && images.test > 0)) return null;
       const guess = mean() / images.batch / 3;
-      const test = images.test * (first === null ? guess : first / images.val);
+      const test = images.test * (secondsUnread ?? (first === null ? guess : first / images.val));
       return stepsLeft * mean() + validationsLeft * (latest ?? images.val * guess) + test;
     },
   };

@@ -88,7 +88,14 @@ describe('runs in IndexedDB', () => {
   });
 
   it('reads a run from before there were other optimisers than Adam as what it did', async () => {
-    const { weight_decay: _, momentum: _m, nesterov: _n, clip_norm: _c, ...training } = config.training;
+    const {
+      weight_decay: _,
+      momentum: _m,
+      nesterov: _n,
+      clip_norm: _c,
+      cached_views: _v,
+      ...training
+    } = config.training;
     const { horizontal_flip: _h, ...augmentation } = training.augmentation;
     const older = { ...record, schema: 1, config: { ...config, training: { ...training, augmentation } } };
     database.held.set('run/r1', older);
@@ -98,9 +105,18 @@ describe('runs in IndexedDB', () => {
     expect(read?.config.training.augmentation).toMatchObject({ degrees: 5, horizontal_flip: 0 });
   });
 
+  it('reads a run of before features were cached as one whose every epoch goes through the backbone', async () => {
+    const { cached_views: _, ...training } = config.training;
+    database.held.set('run/r1', { ...record, schema: 2, config: { ...config, training } });
+    expect((await runStore(database.records).read('r1'))?.config.training.cached_views).toBe(0);
+    const now = { ...config, training: { ...config.training, cached_views: 3 } };
+    database.held.set('run/r1', { ...record, config: now });
+    expect((await runStore(database.records).read('r1'))?.config.training.cached_views).toBe(3);
+  });
+
   it('neither lists nor reads nor changes what a newer page stored', async () => {
     const stored = {
-      'run/r2': { ...record, id: 'r2', schema: 3, latestEpoch: { file: 'another form' } },
+      'run/r2': { ...record, id: 'r2', schema: 4, latestEpoch: { file: 'another form' } },
       'events/r2/00000000': [{ at: 1, type: 'of another form' }],
       'checkpoint/r2/00000001': Uint8Array.of(1),
       'checkpoint/r2/00000002': Uint8Array.of(2),

@@ -12,7 +12,7 @@ import { createControl, type Control } from '../../../src/training/control.ts';
 import type { RunEvent } from '../../../src/training/events.ts';
 import type { FirstWeights } from '../../../src/training/inputs.ts';
 import { newRun, runTraining } from '../../../src/training/run.ts';
-import type { RunConfig, RunRecord, RunStore } from '../../../src/training/types.ts';
+import type { FeatureStore, RunConfig, RunRecord, RunStore } from '../../../src/training/types.ts';
 import { openInNode } from '../support/openInNode.ts';
 
 const SIDE = 37;
@@ -102,6 +102,7 @@ export const config: RunConfig = {
     device: 'wasm',
     verbose: false,
     layers: 'all',
+    cached_views: 0,
     optimizer: 'adam',
     weight_decay: 0,
     momentum: 0.9,
@@ -154,6 +155,7 @@ function smallGraph(): Graph {
 
 export interface SmallRun {
   readonly store?: RunStore;
+  readonly features?: FeatureStore;
   readonly record?: RunRecord;
   readonly change?: Partial<RunConfig['training']>;
   /** In the place of the small graph. */
@@ -166,6 +168,7 @@ export interface SmallRun {
   readonly weights?: (signal: AbortSignal) => Promise<FirstWeights>;
   /** Stand between the run and the network. */
   readonly step?: (network: Network, ...call: Parameters<Network['trainStep']>) => ReturnType<Network['trainStep']>;
+  readonly backbone?: (network: Network, ...call: Parameters<Network['features']>) => ReturnType<Network['features']>;
   readonly predict?: (network: Network, ...call: Parameters<Network['predict']>) => ReturnType<Network['predict']>;
 }
 
@@ -184,7 +187,7 @@ export async function smallRun(options: SmallRun = {}) {
   let error: unknown = null;
   const wrapped = async (): Promise<Engine> => {
     const engine = await openInNode(settings.training.device);
-    const { step, predict } = options;
+    const { step, backbone, predict } = options;
     return {
       ...engine,
       build: async (...call) => {
@@ -192,6 +195,7 @@ export async function smallRun(options: SmallRun = {}) {
         return {
           ...network,
           ...(step && { trainStep: (parts, rate) => step(network, parts, rate) }),
+          ...(backbone && { features: (batch) => backbone(network, batch) }),
           ...(predict && { predict: (batch) => predict(network, batch) }),
         };
       },
@@ -220,6 +224,7 @@ export async function smallRun(options: SmallRun = {}) {
         warnings: [],
       }),
     store,
+    features: options.features ?? null,
     control: options.control ?? createControl(),
     emit: (event) => {
       events.push(event);

@@ -156,4 +156,21 @@ describe('an estimate', () => {
     expect(options.every(({ measured, fits }) => measured && fits)).toBe(true);
     expect(options[1]!.secondsPerStep).toBeLessThan(options[0]!.secondsPerStep);
   });
+
+  it('knows that a cached backbone is asked once for each view, however many epochs there are', async () => {
+    const total = async (epochs: number, cached_views: number) => {
+      const training = { ...config.training, layers: 'head', cached_views, epochs } as const;
+      const [head, all] = await trainer.estimate({
+        config: { ...config, training },
+        datasetId: dataset.id,
+        weightsId: null,
+      });
+      expect([head!.layers, all!.layers]).toEqual(['head', 'all']);
+      // In units of an epoch of all layers: the computer may be busy.
+      return (head!.totalSeconds / all!.totalSeconds) * epochs;
+    };
+    const [never, once, each] = [await total(1000, 0), await total(1000, 1), await total(1000, 1000)];
+    expect(once).toBeLessThan(never / 4);
+    expect(each).toBeGreaterThan(4 * once);
+  });
 });

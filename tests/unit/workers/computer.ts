@@ -71,6 +71,7 @@ export function computer(runs: RunStore = memoryRunStore(), demo: ReadonlyMap<st
     {
       datasets,
       runs,
+      features: null,
       decoder,
       sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: 2 ** 24 }),
       openEngine: openInNode,

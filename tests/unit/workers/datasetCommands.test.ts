@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { checkedDecoder } from '../../../src/dataset/decoding.ts';
 import { drawSample } from '../../../src/dataset/sample/drawSample.ts';
 import { imageDecoder } from '../../../src/platform/node/imageDecoder.ts';
+import { featureStore } from '../../../src/platform/browser/featureStore.ts';
 import { memoryDatasetStore } from '../../../src/platform/node/memoryDatasetStore.ts';
 import { augmentationCommands } from '../../../src/workers/augmentationCommands.ts';
 import { datasetCommands } from '../../../src/workers/datasetCommands.ts';
@@ -11,12 +12,19 @@ import { createEndpoint } from '../../../src/workers/endpoint.ts';
 import { holdsModel } from '../../../src/workers/holdsModel.ts';
 import type { DatasetCommands, DatasetEvent } from '../../../src/workers/protocol.ts';
 import { jpegs, zipOf } from '../dataset/archives.ts';
+import { memoryKeyValue } from '../support/memoryKeyValue.ts';
 
 const sample = { seed: 5, classes: 6, train_per_class: 4, test_per_class: 1, size: 64 };
 
 function worker() {
   const store = memoryDatasetStore();
-  const platform = { store, decoder: checkedDecoder(imageDecoder()), importing: <T>(work: () => Promise<T>) => work() };
+  const features = featureStore(memoryKeyValue().records, { free: () => Promise.resolve(null) });
+  const platform = {
+    store,
+    features,
+    decoder: checkedDecoder(imageDecoder()),
+    importing: <T>(work: () => Promise<T>) => work(),
+  };
   type Emit = Parameters<typeof datasetCommands>[1];
   const emit: Emit = (event) => worker.emit(event);
   const nowhere = { fetch, page: 'http://localhost/', room: () => Promise.resolve(null), now: () => 0 };
@@ -27,7 +35,7 @@ function worker() {
     holdsModel,
     storedByNewer: () => null,
   });
-  return worker.endpoint;
+  return { ...worker.endpoint, features };
 }
 async function value<T>(outcome: Promise<{ ok: boolean; value?: T; error?: unknown }>): Promise<T> {
   const { ok, value, error } = await outcome;
@@ -56,7 +64,15 @@ describe('the dataset worker', () => {
     const drawn = [...drawSample(sample)].find(({ path }) => path === dataset.images[7]?.path);
     expect(original.type).toBe('image/png');
     expect(new Uint8Array(await original.arrayBuffer())).toEqual(drawn?.png);
+    const kept = (): Promise<number> => value(endpoint.dispatch('features', null));
+    for (const hash of [dataset.hash, 'of another']) {
+      await endpoint.features.write({ id: hash, dataset: hash }, 0, new Uint8Array(100));
+    }
+    expect(await kept()).toBe(200);
     await value(endpoint.dispatch('delete', { id: dataset.id }));
+    expect(await kept()).toBe(100);
+    await value(endpoint.dispatch('deleteFeatures', null));
+    expect(await kept()).toBe(0);
     expect(await endpoint.dispatch('thumbnails', { id: dataset.id, indices: [0], side: 20 })).toMatchObject({
       ok: false,
       error: { name: 'NoSuchDatasetError' },

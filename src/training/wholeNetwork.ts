@@ -1,0 +1,32 @@
+import type { Network, TrainingBatch } from '../engine/types.ts';
+import type { EvaluationReport } from '../evaluation/types.ts';
+import type { Attempt } from './attempt.ts';
+import { splitBatch, trainingBatches } from './batches.ts';
+import type { RunConfig } from './types.ts';
+import type { Way } from './way.ts';
+
+/** Every step through the whole network: all layers, or the head of `training.cached_views: 0`. */
+export function wholeNetwork(
+  network: Network,
+  partSize: number,
+  validate: () => Promise<EvaluationReport>,
+  { source, crops, dataset, split, statistics }: Attempt,
+  { training, data }: RunConfig,
+): Way<TrainingBatch> {
+  const images = training.augmentation.enabled ? source : crops;
+  return {
+    quick: false,
+    batches: (epoch) =>
+      trainingBatches(images, dataset.images, split.train, epoch, {
+        seed: training.seed,
+        batchSize: data.batch_size,
+        size: data.img_size,
+        augmentation: training.augmentation,
+        ...statistics,
+      }),
+    step: (batch) => network.trainStep(splitBatch(batch, partSize), training.learning_rate),
+    trained: () => network.readWeights(),
+    snapshot: async () => ({ weights: await network.readWeights(), optimiser: await network.readOptimiser() }),
+    validate,
+  };
+}
