@@ -1,0 +1,165 @@
+import type { CallOf } from '../calls.ts';
+import type { Kernel, Program } from '../kernels.ts';
+import { windowCost } from './depthwise.ts';
+import { upTo } from './depthwiseWindow.ts';
+import { heldSource } from './heldSource.ts';
+import { arena, shader } from './shader.ts';
+import { sourceCode } from './source.ts';
+
+/** Output columns of which a thread holds the values at a time. */
+const COLUMNS = 4;
+const WORKGROUP = 64;
+/** Enough to fill a large GPU; a slice is one output row at least. */
+const THREADS = 32768;
+const MOST_SLICES = 1024;
+
+/** The reduction: fours of sums, and parts of the slices, a workgroup. */
+const SUMS = 16;
+const PARTS = 16;
+
+type FilterGradient = CallOf<'depthwiseFilterGradient'>;
+
+/**
+ * Output rows are cut into slices; a thread adds up one row of taps of one four of channels over a slice, sliding along x, so that each
+ * value is loaded (and its activation made) once for all taps of the row. Slices go to scratch, `[slices, kernel², channels]`, and are
+ * added up in a fixed order.
+ */
+export const depthwiseFilterGradient: Kernel<FilterGradient> = {
+  cost(call) {
+    const { flops, bytes } = windowCost(call, call.source);
+    return { flops, bytes: bytes + 2 * 4 * scratchFloats(call) };
+  },
+  scratch: scratchFloats,
+  dispatches(call, scratch) {
+    if (!scratch) throw new Error(`${call.node}: depthwiseFilterGradient needs scratch memory.`);
+    const { kernel, stride, source, dy, gradient } = call;
+    const { slices, each } = slicesOf(call);
+    const fours = dy.channels / 4;
+    const threads = slices * kernel * fours;
+    const code = sourceCode('source', source, call.height * call.width);
+    const integers = {
+      threads,
+      fours,
+      each,
+      rows: call.images * call.outHeight,
+      padding: call.padding,
+      height: call.height,
+      width: call.width,
+      outHeight: call.outHeight,
+      outWidth: call.outWidth,
+      dyStride: dy.matrix.channels / 4,
+      dyFirst: dy.first / 4,
+    };
+    const sums = kernel * kernel * fours;
+    return [
+      {
+        program: slicesProgram(call, Object.keys(integers)),
+        memories: [...code.memories, dy.matrix, scratch],
+        integers: [...Object.values(integers), ...code.values],
+        workgroups: Math.ceil(threads / WORKGROUP),
+      },
+      {
+        program: reduction,
+        memories: [scratch, gradient.memory],
+        integers: [sums, slices, gradient.offset / 4],
+        workgroups: Math.ceil(sums / SUMS),
+      },
+    ];
+
+    function slicesProgram(ofCall: FilterGradient, names: readonly string[]): Program {
+      return shader(`depthwiseFilterGradient-${kernel}-${stride}-${code.key}`, {
+        storage: [...code.storage, arena('dy'), arena('slices')],
+        integers: [...names, ...code.integers],
+        workgroup: WORKGROUP,
+        declarations: code.code,
+        body: slicesBody(ofCall),
+      });
+    }
+  },
+};
+
+function slicesBody({ kernel, stride, source }: FilterGradient): string {
+  const held = heldSource('source', source);
+  const taps = upTo(kernel);
+  // Of the values of a chunk, these are those of the next one, too.
+  const carried = Math.max(0, kernel - stride);
+  const width = (COLUMNS - 1) * stride + kernel;
+  const load = (i: number, x: string): string =>
+    `{
+      let x = ${x};
+      value${i} = select(vec4<f32>(0.0), ${held.value('line + clamp(x, 0, u.width - 1)')}, x >= 0 && x < u.width);
+    }`;
+  const read = (i: number): boolean => i % stride < kernel;
+  return `
+  if (index >= u.threads) { return; }
+  let c4 = index % u.fours;
+  let ky = (index / u.fours) % ${kernel};
+  let slice = index / (u.fours * ${kernel});
+  ${held.channel}
+  ${taps.map((kx) => `var sum${kx} = vec4<f32>(0.0);`).join('\n  ')}
+  ${upTo(width)
+    .map((i) => `var value${i} = vec4<f32>(0.0);`)
+    .join('\n  ')}
+  for (var row = slice * u.each; row < min((slice + 1) * u.each, u.rows); row++) {
+    let image = row / u.outHeight;
+    let y = (row % u.outHeight) * ${stride} - u.padding + ky;
+    if (y < 0 || y >= u.height) { continue; }
+    let line = (image * u.height + y) * u.width;
+    ${held.image}
+    ${upTo(carried)
+      .filter(read)
+      .map((i) => load(i, `${i} - u.padding`))
+      .join('\n    ')}
+    for (var column = 0; column < u.outWidth; column += ${COLUMNS}) {
+      ${upTo(width)
+        .slice(carried)
+        .filter(read)
+        .map((i) => load(i, `column * ${stride} - u.padding + ${i}`))
+        .join('\n      ')}
+      ${upTo(COLUMNS)
+        .map(
+          (p) => `{
+      let at = min(column + ${p}, u.outWidth - 1);
+      let slope = select(vec4<f32>(0.0), dy[(row * u.outWidth + at) * u.dyStride + u.dyFirst + c4], at == column + ${p});
+      ${taps.map((kx) => `sum${kx} = fma(value${p * stride + kx}, slope, sum${kx});`).join(' ')}
+      }`,
+        )
+        .join('\n      ')}
+      ${upTo(carried)
+        .map((i) => `value${i} = value${i + COLUMNS * stride};`)
+        .join(' ')}
+    }
+  }
+  let at = (slice * ${kernel * kernel} + ky * ${kernel}) * u.fours + c4;
+  ${taps.map((kx) => `slices[at + ${kx} * u.fours] = sum${kx};`).join('\n  ')}`;
+}
+
+const reduction = shader('depthwiseFilterGradient-reduction', {
+  storage: [arena('slices'), arena('gradient')],
+  integers: ['sums', 'slices', 'first'],
+  workgroup: SUMS * PARTS,
+  declarations: `var<workgroup> shared_sums : array<vec4<f32>, ${SUMS * PARTS}>;`,
+  body: `
+  let sum = group * ${SUMS} + lane % ${SUMS};
+  var total = vec4<f32>(0.0);
+  if (sum < u.sums) {
+    for (var slice = lane / ${SUMS}; slice < u.slices; slice += ${PARTS}) { total += slices[slice * u.sums + sum]; }
+  }
+  shared_sums[lane] = total;
+  for (var half = ${(SUMS * PARTS) / 2}; half >= ${SUMS}; half /= 2) {
+    workgroupBarrier();
+    if (lane < half) { shared_sums[lane] += shared_sums[lane + half]; }
+  }
+  if (lane < ${SUMS} && sum < u.sums) { gradient[u.first + sum] += shared_sums[lane]; }`,
+});
+
+function slicesOf({ images, outHeight, kernel, dy }: FilterGradient): { slices: number; each: number } {
+  const rows = images * outHeight;
+  const wanted = Math.ceil(THREADS / ((dy.channels / 4) * kernel));
+  const each = Math.ceil(rows / Math.min(rows, MOST_SLICES, wanted));
+  return { slices: Math.ceil(rows / each), each };
+}
+
+function scratchFloats(call: FilterGradient): number {
+  return slicesOf(call).slices * call.kernel ** 2 * call.dy.channels;
+}
