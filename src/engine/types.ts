@@ -61,6 +61,8 @@ export interface NetworkOptions {
   readonly batchNormMomentum: number | null;
   /** Seed of dropout. */
   readonly seed: number;
+  /** Keep less for the backward pass and make it again, where the runtime can: less memory, more time, the same numbers. */
+  readonly recompute?: boolean;
 }
 
 export interface ImageBatch {

@@ -8,6 +8,7 @@ import { leastBytes, livesOf, placed, type Arena } from './arena.ts';
 import { backward } from './backward.ts';
 import { createDraft } from './draft.ts';
 import { forward } from './forward.ts';
+import { recomputed } from './recompute.ts';
 import type { FlatLayout } from './parameters.ts';
 import type { PlannedCall } from './types.ts';
 
@@ -18,6 +19,8 @@ export interface CompileOptions {
   readonly mode: 'train' | 'predict' | 'features';
   /** With `head` all but the head is in eval mode, and stays as it is. */
   readonly trainable: 'all' | 'head';
+  /** Some outputs are made again in the backward pass instead of kept: less memory, more time, the same numbers. */
+  readonly recompute: boolean;
   /** Replaces every batch norm's momentum. */
   readonly momentum: number | null;
   readonly layout: FlatLayout;
@@ -108,13 +111,14 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
         : graph.nodes.filter((node) => parametersOfNode(node).some((spec) => spec.trainable)).map(({ name }) => name);
     backward(graph, draft, pass, { images, layout, trained: new Set(trained), dy });
   }
-  const lives = livesOf(draft.calls, [input], [output.matrix]);
+  const calls = options.recompute ? recomputed(draft.calls, backwardFrom) : draft.calls;
+  const lives = livesOf(calls, [input], [output.matrix]);
   return {
     images,
     imageSize,
     mode,
     once: once.calls,
-    calls: draft.calls,
+    calls,
     backwardFrom,
     input,
     output,

@@ -1,0 +1,107 @@
+import type { Graph } from '../../../graph/types.ts';
+import type { KernelTable } from '../kernels.ts';
+import { kept, matrix, type Matrix, type Memory } from '../memory.ts';
+import { compile, costsOf, type CompileOptions, type Plan } from '../plan/compile.ts';
+import type { FlatLayout } from '../plan/parameters.ts';
+import type { Buffers } from './buffers.ts';
+import { prepare, worksOf, type Commands } from './commands.ts';
+import type { Pipelines } from './pipelines.ts';
+
+/** A plan that is ready to run. */
+export interface PreparedPlan {
+  readonly plan: Plan;
+  readonly commands: Commands;
+  /** Tables of eval mode; to be run when weights have changed. */
+  readonly once: Commands;
+  /** Modelled, of `commands`. */
+  readonly flops: number;
+  readonly labels: Memory;
+  /** Factors of the dropout nodes, which the processor draws for each step. */
+  readonly masks: ReadonlyMap<string, Matrix>;
+}
+
+export interface PlanSettings extends Pick<CompileOptions, 'trainable' | 'momentum' | 'recompute'> {
+  readonly graph: Graph;
+  readonly layout: FlatLayout;
+  readonly kernels: KernelTable;
+  readonly step: Memory;
+}
+
+/** Plans of one network by mode and batch: an epoch has two sizes of batches, evaluation two more. */
+export interface Plans {
+  get(mode: Plan['mode'], images: number, imageSize: number): Promise<PreparedPlan>;
+  /** GPU objects made so far. */
+  readonly made: number;
+  dispose(): void;
+}
+
+/** More are seldom in use; the one that was used longest ago goes. */
+const MOST = 8;
+
+export function createPlans(device: GPUDevice, pipelines: Pipelines, buffers: Buffers, settings: PlanSettings): Plans {
+  const known = new Map<string, PreparedPlan>();
+  const tables = new Map<string, Matrix>();
+  let made = 0;
+  const forget = (key: string): void => {
+    const { commands, once } = known.get(key)!;
+    commands.dispose();
+    once.dispose();
+    known.delete(key);
+  };
+  const forgetAll = (): void => {
+    for (const key of [...known.keys()]) forget(key);
+  };
+
+  const build = async (mode: Plan['mode'], images: number, imageSize: number): Promise<PreparedPlan> => {
+    const { graph, layout, kernels, step, trainable, momentum, recompute } = settings;
+    const labels = kept(`labels of ${images}`, images);
+    const masks = new Map<string, Matrix>();
+    const plan = compile(graph, {
+      images,
+      imageSize,
+      mode,
+      trainable,
+      recompute,
+      momentum,
+      layout,
+      traits: kernels,
+      step,
+      labels,
+      losses: kept(`losses of ${images}`, images),
+      maskOf(node, channels) {
+        const mask: Matrix = { ...matrix(`${node} mask`, images, channels), kind: 'kept' };
+        masks.set(node, mask);
+        return mask;
+      },
+      keptTableOf(node, channels) {
+        let table = tables.get(node);
+        if (!table) tables.set(node, (table = { ...matrix(`${node} table`, 4, channels), kind: 'kept' }));
+        return table;
+      },
+    });
+    // Bind groups hold on to the arena: with a larger one all are made anew.
+    if (buffers.reserve(plan.arena.bytes)) forgetAll();
+    const placeOf = buffers.placeIn(plan.arena);
+    const commands = await prepare(device, pipelines, worksOf(kernels, plan.calls), placeOf);
+    const once = await prepare(device, pipelines, worksOf(kernels, plan.once), placeOf);
+    const flops = costsOf(plan.calls, kernels).reduce((sum, cost) => sum + cost.flops, 0);
+    made += commands.objects + once.objects;
+    return { plan, commands, once, flops, labels, masks };
+  };
+
+  return {
+    async get(mode, images, imageSize) {
+      const key = `${mode} ${images} ${imageSize}`;
+      const there = known.get(key) ?? (await build(mode, images, imageSize));
+      // Last in the map: used last.
+      known.delete(key);
+      known.set(key, there);
+      if (known.size > MOST) forget(known.keys().next().value!);
+      return there;
+    },
+    get made() {
+      return made;
+    },
+    dispose: forgetAll,
+  };
+}
