@@ -4,7 +4,8 @@ import { sourceCode, type SourceCode } from './source.ts';
 /**
  * A source for threads that go down a column, four channels wide: they load its norm once, not once a row, which a compiler can't do
  * for them, because the memory may change as far as it knows. Beside what source.ts declares:
- * `NAME_column(c4)`, `NAME_columnZ(column, raw)`, `NAME_columnHat(column, raw)` (only with a norm), `NAME_columnAt(column, row, c4)` (the value).
+ * `NAME_column(c4)`, `NAME_columnZ(column, raw)`, `NAME_columnHat(column, raw)` (x̂; only with a norm), `NAME_columnAt(column, row, c4)`
+ * (the value).
  */
 export function columnSource(name: string, source: Source, pixels: number): SourceCode {
   const code = sourceCode(name, source, pixels);

@@ -32,7 +32,7 @@ export function rowLoop(each: string, before = ''): string {
   }`;
 }
 
-/** Rows of a tile whose sums one thread makes: few enough that there are threads enough, many enough that the sums are few beside the rows. */
+/** Rows of a tile whose sums one thread makes: so few that there are threads enough, so many that the sums are few beside the rows. */
 export function tileRowsOf(rows: number, channels: number): number {
   const wanted = (rows * (channels / 4)) / THREADS;
   return Math.min(64, Math.max(8, powerOfTwoUpTo(wanted)));
@@ -48,7 +48,10 @@ export function tileThreads(
   return { integers: { rows, fours, tiles, tileRows }, workgroups: Math.ceil((tiles * fours) / GROUP) };
 }
 
-/** One thread a tile and four channels. `each` sees `row` and `c4`; `before` and `after`, once a thread, `tile`, `begin`, `end` (rows) and `c4`. */
+/**
+ * One thread a tile and four channels. `each` sees `row` and `c4`; `before` and `after`, once a thread, `c4`, `tile` and its rows,
+ * `begin … end − 1`.
+ */
 export function tileLoop(before: string, each: string, after: string): string {
   return `
   let c4 = index % u.fours;

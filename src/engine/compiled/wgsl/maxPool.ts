@@ -5,14 +5,12 @@ import { rowLoop, rowThreads } from './loops.ts';
 import { compose, inView, viewPiece } from './pieces.ts';
 import { coverCode, geometryIntegers, inputRows, outputRows, windowCode } from './windows.ts';
 
-/**
- * NaN wins over every number, the first one stays. By its bits: compilers may take it that there is none.
- * `each` sees `better`, the channels in which `value` at `sourceY`, `sourceX` replaces `best`.
- */
+/** NaN wins over every number, the first one stays. By its bits: compilers may take it that there is none. */
 const beats = `
 fn isNan(x : vec4<f32>) -> vec4<bool> { return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u); }
 fn beats(a : vec4<f32>, b : vec4<f32>) -> vec4<bool> { return !isNan(b) & (isNan(a) | (a > b)); }`;
 
+/** `each` sees `better`, the channels in which `value` at `sourceY`, `sourceX` replaces `best`. */
 function maximum(each: string): string {
   return `${windowCode}
     var best = source_columnAt(column, (base + y0) * u.width + x0, c4);

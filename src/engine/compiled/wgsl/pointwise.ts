@@ -18,8 +18,8 @@ export const add: Kernel<Add> = {
         ...rowThreads(images * pixels, out.channels),
         declarations: `${first.code}${second.code}`,
         body: rowLoop(
-          `${inView('out')} = a_columnAt(aColumn_, row, c4) + b_columnAt(bColumn_, row, c4);`,
-          'let aColumn_ = a_column(c4); let bColumn_ = b_column(c4);',
+          `${inView('out')} = a_columnAt(columnOfA, row, c4) + b_columnAt(columnOfB, row, c4);`,
+          'let columnOfA = a_column(c4); let columnOfB = b_column(c4);',
         ),
       }),
     ];

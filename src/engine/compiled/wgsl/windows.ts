@@ -8,7 +8,10 @@ export function geometryIntegers({ height, width, outHeight, outWidth, kernel, s
 export const inputRows = ({ images, height, width }: Geometry): number => images * height * width;
 export const outputRows = ({ images, outHeight, outWidth }: Geometry): number => images * outHeight * outWidth;
 
-/** Of output `row`: `top`, `left` of its window (may be negative), what of it lies in the map: `y0 … y1 − 1`, `x0 … x1 − 1`; `base`, the image's first row of pixels. */
+/**
+ * Of output `row`: `top`, `left` of its window (may be negative); what of it lies in the map, `y0 … y1 − 1`, `x0 … x1 − 1`; `base`, the
+ * lines of pixels of the images before.
+ */
 export const windowCode = `
     let base = (row / (u.outHeight * u.outWidth)) * u.height;
     let top = ((row / u.outWidth) % u.outHeight) * u.stride - u.padding;
@@ -18,7 +21,10 @@ export const windowCode = `
     let y1 = min(top + u.kernel, u.height);
     let x1 = min(left + u.kernel, u.width);`;
 
-/** Of input `row`: its place `y`, `x` with padding, the outputs that read it, `oy0 … oy1`, `ox0 … ox1`; `base`, the image's first row of outputs. */
+/**
+ * Of input `row`: its place `y`, `x` in the padded map; the outputs that read it, `oy0 … oy1`, `ox0 … ox1`; `base`, the lines of outputs
+ * of the images before.
+ */
 export const coverCode = `
     let base = (row / (u.height * u.width)) * u.outHeight;
     let y = (row / u.width) % u.height + u.padding;
