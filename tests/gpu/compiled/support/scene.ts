@@ -3,13 +3,13 @@ import {
   kept,
   matrix,
   type Activation,
-  type Matrix,
   type Memory,
   type NormTable,
   type Range,
   type Source,
   type View,
 } from '../../../../src/engine/compiled/memory.ts';
+import type { Partials } from '../../../../src/engine/compiled/calls.ts';
 import { random } from '../../../../src/random.ts';
 
 /** Memories with what is in them before a call, and what the definitions say of them, in double precision. */
@@ -206,4 +206,17 @@ export function sum(count: number, term: (i: number) => number): number {
   return total;
 }
 
-export type { Matrix };
+/** Tiles of sums over rows. */
+export function tilesOf(name: string, rows: number, channels: number, tileRows: number): Partials {
+  const tiles = Math.ceil(rows / tileRows);
+  return { matrix: matrix(name, 2 * tiles, channels), tiles, tileRows };
+}
+
+/** Mean and biased variance in two passes. */
+export function momentsOf(count: number, value: (i: number) => number): { mean: number; variance: number } {
+  const mean = sum(count, value) / count;
+  return { mean, variance: sum(count, (i) => (value(i) - mean) ** 2) / count };
+}
+
+export const numbers = (s: Scene, count: number, low: number, high: number): number[] =>
+  Array.from({ length: count }, () => s.draw(low, high));
