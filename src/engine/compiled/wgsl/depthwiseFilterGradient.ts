@@ -138,19 +138,19 @@ const reduction = shader('depthwiseFilterGradient-reduction', {
   storage: [arena('slices'), arena('gradient')],
   integers: ['sums', 'slices', 'first'],
   workgroup: SUMS * PARTS,
-  declarations: `var<workgroup> shared_sums : array<vec4<f32>, ${SUMS * PARTS}>;`,
+  declarations: `var<workgroup> parts : array<vec4<f32>, ${SUMS * PARTS}>;`,
   body: `
   let sum = group * ${SUMS} + lane % ${SUMS};
   var total = vec4<f32>(0.0);
   if (sum < u.sums) {
     for (var slice = lane / ${SUMS}; slice < u.slices; slice += ${PARTS}) { total += slices[slice * u.sums + sum]; }
   }
-  shared_sums[lane] = total;
-  for (var half = ${(SUMS * PARTS) / 2}; half >= ${SUMS}; half /= 2) {
-    workgroupBarrier();
-    if (lane < half) { shared_sums[lane] += shared_sums[lane + half]; }
-  }
-  if (lane < ${SUMS} && sum < u.sums) { gradient[u.first + sum] += shared_sums[lane]; }`,
+  parts[lane] = total;
+  workgroupBarrier();
+  if (lane < ${SUMS} && sum < u.sums) {
+    for (var part = 1; part < ${PARTS}; part++) { total += parts[part * ${SUMS} + lane]; }
+    gradient[u.first + sum] += total;
+  }`,
 });
 
 function slicesOf({ images, outHeight, kernel, dy }: FilterGradient): { slices: number; each: number } {

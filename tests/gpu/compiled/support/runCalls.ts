@@ -1,7 +1,7 @@
 import type { Call } from '../../../../src/engine/compiled/calls.ts';
-import { encode, prepare, worksOf, type Place } from '../../../../src/engine/compiled/device/commands.ts';
+import { encode, prepare, worksOf, type Place, type Work } from '../../../../src/engine/compiled/device/commands.ts';
 import { createPipelines, type Pipelines } from '../../../../src/engine/compiled/device/pipelines.ts';
-import type { Kernel, KernelTable } from '../../../../src/engine/compiled/kernels.ts';
+import type { Dispatch, Kernel, KernelTable } from '../../../../src/engine/compiled/kernels.ts';
 import { matrix, type Matrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
 import { openNodeGpu } from '../../../../src/platform/node/gpu.ts';
 
@@ -37,9 +37,34 @@ export async function openBench(): Promise<Bench> {
  * own, and gives back what is in `wanted`. Throws on any error of the device.
  */
 export async function runCalls(
-  { device, pipelines, failure }: Bench,
+  bench: Bench,
   kernels: Partial<KernelTable>,
   calls: readonly Call[],
+  contents: ReadonlyMap<Memory, Float32Array>,
+  wanted: readonly Memory[],
+): Promise<Float32Array[]> {
+  const planned = calls.map((call) => {
+    const floats = (kernels[call.kind] as Kernel<Call>).scratch?.(call) ?? 0;
+    const scratch: Matrix | null = floats > 0 ? matrix('scratch', 1, Math.ceil(floats / 4) * 4) : null;
+    return { call, scratch };
+  });
+  return runWorks(bench, worksOf(kernels as KernelTable, planned), contents, wanted);
+}
+
+/** The same of dispatches that belong to no call. */
+export async function runDispatches(
+  bench: Bench,
+  dispatches: readonly Dispatch[],
+  contents: ReadonlyMap<Memory, Float32Array>,
+  wanted: readonly Memory[],
+): Promise<Float32Array[]> {
+  const works = dispatches.map((dispatch) => ({ dispatch, node: 'it', kind: dispatch.program.name, weight: 1 }));
+  return runWorks(bench, works, contents, wanted);
+}
+
+async function runWorks(
+  { device, pipelines, failure }: Bench,
+  works: readonly Work[],
   contents: ReadonlyMap<Memory, Float32Array>,
   wanted: readonly Memory[],
 ): Promise<Float32Array[]> {
@@ -59,12 +84,7 @@ export async function runCalls(
     }
     return place;
   };
-  const planned = calls.map((call) => {
-    const floats = (kernels[call.kind] as Kernel<Call>).scratch?.(call) ?? 0;
-    const scratch: Matrix | null = floats > 0 ? matrix('scratch', 1, Math.ceil(floats / 4) * 4) : null;
-    return { call, scratch };
-  });
-  const commands = await prepare(device, pipelines, worksOf(kernels as KernelTable, planned), placeOf);
+  const commands = await prepare(device, pipelines, works, placeOf);
   const encoder = device.createCommandEncoder();
   encode(encoder, commands.list, 0, commands.list.length);
   const readers = wanted.map((memory) => {
