@@ -1,0 +1,142 @@
+import type { CallOf, Geometry } from '../calls.ts';
+import type { Cost, Kernel } from '../kernels.ts';
+import { leftOfSource, productProgram, type Product } from './gemmProduct.ts';
+import { groupsOf, type Tile, type Tiling } from './gemmTiles.ts';
+import { arena, parameters } from './shader.ts';
+import { sourceCode } from './source.ts';
+
+type Conv = CallOf<'conv'>;
+
+/** A 1×1 window that reads each pixel once: rows of the input are rows of the output. */
+export function isPointwise({ kernel, stride, padding }: Geometry): boolean {
+  return kernel === 1 && stride === 1 && padding === 0;
+}
+
+/** Multiply-adds and bytes of any of a convolution's three products; `extra` fours: what a call reads or writes beside them. */
+export function productCost(call: Geometry, inChannels: number, outChannels: number, extra = 0): Cost {
+  const input = call.images * call.height * call.width * inChannels;
+  const output = call.images * call.outHeight * call.outWidth * outChannels;
+  const weights = call.kernel * call.kernel * inChannels * outChannels;
+  return {
+    flops: 2 * call.images * call.outHeight * call.outWidth * weights,
+    bytes: 4 * (input + output + weights + extra),
+  };
+}
+
+/** Of the forward direction: place and tapRow of an output pixel, rows of the input. Integers: height, width, outHeight, outWidth, stride, padding. */
+export const outputPlaces = `
+fn place(q : i32) -> vec4<i32> {
+  let at = min(q, u.rows - 1);
+  let pixels = u.outHeight * u.outWidth;
+  let image = at / pixels;
+  let pixel = at - image * pixels;
+  let y = pixel / u.outWidth;
+  return vec4<i32>(image * u.height * u.width, y * u.stride - u.padding, (pixel - y * u.outWidth) * u.stride - u.padding,
+                   select(-1, q, q < u.rows));
+}
+fn tapRow(p : vec4<i32>, tap : vec2<i32>) -> i32 {
+  let y = p.y + tap.x;
+  let x = p.z + tap.y;
+  let inside = p.w >= 0 && y >= 0 && y < u.height && x >= 0 && x < u.width;
+  return select(-1, p.x + y * u.width + x, inside);
+}`;
+
+/** Rows as they come. */
+export const plainPlaces = `
+fn place(q : i32) -> vec4<i32> { return vec4<i32>(0, 0, 0, select(-1, q, q < u.rows)); }`;
+
+export const GEOMETRY_INTEGERS = ['height', 'width', 'outHeight', 'outWidth', 'stride', 'padding'] as const;
+export function geometryIntegers(call: Geometry): readonly number[] {
+  return [call.height, call.width, call.outHeight, call.outWidth, call.stride, call.padding];
+}
+
+/** Convolution as an implicit product: rows are output pixels, k runs over (ky, kx, input channel). */
+export function convKernel(tiling: Tiling): Kernel<Conv> {
+  return {
+    cost: (call) => productCost(call, call.source.view.channels, call.out.channels),
+    tileRows: (call) => tile(call).rows,
+    dispatches(call) {
+      const chosen = tile(call);
+      const { source, weight, bias, out, statistics } = call;
+      const input = sourceCode('source', source, call.height * call.width);
+      const pointwise = isPointwise(call);
+      const rows = outRows(call);
+      // Parameters may all lie in one memory, and none is bound twice.
+      const biasMemory = bias && bias.memory !== weight.memory ? bias.memory : null;
+      const biasKey = bias === null ? '' : biasMemory ? '-bias' : '-biasBeside';
+      const product: Product = {
+        name: `conv${pointwise ? '1x1' : ''}${key(input.key)}${biasKey}${statistics ? '-moments' : ''}`,
+        storage: [
+          ...input.storage,
+          parameters('weight'),
+          ...(biasMemory ? [parameters('bias')] : []),
+          arena('out'),
+          ...(statistics ? [arena('sums')] : []),
+        ],
+        integers: [
+          ...GEOMETRY_INTEGERS,
+          ...input.integers,
+          'weightFirst',
+          ...(bias ? ['biasFirst'] : []),
+          'outStride',
+          'outFirst',
+          ...(statistics ? ['sumsStride'] : []),
+        ],
+        pointwise,
+        skips: false,
+        rightAlong: 'n',
+        sums: statistics ? 'moments' : 'none',
+        declarations: `${input.code}
+${leftOfSource('source', source)}
+${pointwise ? plainPlaces : outputPlaces}
+fn right(tap : i32, k4 : i32, n4 : i32) -> mat4x4<f32> {
+  let at = u.weightFirst + (tap * u.k4 + k4) * 4 * u.n4 + n4;
+  return mat4x4<f32>(weight[at], weight[at + u.n4], weight[at + 2 * u.n4], weight[at + 3 * u.n4]);
+}
+struct End { bias : vec4<f32> }
+fn endTable(n4 : i32) -> End { return End(${bias ? `${biasMemory ? 'bias' : 'weight'}[u.biasFirst + n4]` : 'vec4<f32>(0.0)'}); }
+fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
+  let value = sum${bias ? ' + e.bias' : ''};
+  out[row * u.outStride + u.outFirst + n4] = value;
+  return Result(value, vec4<f32>(0.0));
+}`,
+      };
+      return [
+        {
+          program: productProgram(product, chosen),
+          memories: [
+            ...input.memories,
+            weight.memory,
+            ...(biasMemory ? [biasMemory] : []),
+            out.matrix,
+            ...(statistics ? [statistics.matrix] : []),
+          ],
+          integers: [
+            ...[groupsOf(chosen, rows, out.channels), rows, out.channels / 4, source.view.channels / 4, call.kernel],
+            ...geometryIntegers(call),
+            ...input.values,
+            weight.offset / 4,
+            ...(bias ? [bias.offset / 4] : []),
+            out.matrix.channels / 4,
+            out.first / 4,
+            ...(statistics ? [statistics.matrix.channels / 4] : []),
+          ],
+          workgroups: groupsOf(chosen, rows, out.channels),
+        },
+      ];
+    },
+  };
+
+  function tile(call: Conv): Tile {
+    return tiling.product(outRows(call), call.out.channels);
+  }
+}
+
+export function outRows({ images, outHeight, outWidth }: Geometry): number {
+  return images * outHeight * outWidth;
+}
+
+/** Of a source, as part of a program's name. */
+export function key(source: string): string {
+  return source === '' ? '' : `-${source.replace(/^-/, '')}`;
+}

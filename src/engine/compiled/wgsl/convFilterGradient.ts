@@ -1,0 +1,146 @@
+import type { CallOf } from '../calls.ts';
+import type { Dispatch, Kernel, Program } from '../kernels.ts';
+import { isPointwise, key, outRows, productCost } from './conv.ts';
+import { FILTER_DEPTH, filterLanesBody, filterSharedBody, type FilterBody } from './gemmFilter.ts';
+import { leftOfSource } from './gemmProduct.ts';
+import { groupsOf, threadsOf, tileKey, type Tile, type Tiling } from './gemmTiles.ts';
+import { arena, shader } from './shader.ts';
+import { sourceCode, type SourceCode } from './source.ts';
+
+type FilterGradient = CallOf<'convFilterGradient'>;
+
+/** Below it a slice is not worth the reduction. */
+const LEAST_SLICE_ROWS = 128;
+
+/**
+ * The filter's gradient as a product whose rows are (ky, kx, input channel) and whose k runs over output pixels. Where there are too few
+ * tiles, pixels are cut into slices whose products lie in scratch memory until a second dispatch adds them up, slice by slice.
+ */
+export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient> {
+  return {
+    cost: (call) => {
+      const cost = productCost(call, call.source.view.channels, call.dy.channels);
+      const weights = filterFloats(call);
+      return { flops: cost.flops, bytes: cost.bytes + 4 * (weights + (plan(call).slices > 1 ? 2 * scratch(call) : 0)) };
+    },
+    scratch,
+    dispatches(call, scratchMatrix) {
+      const { tile, slices, sliceRows, groups } = plan(call);
+      const { source, dy, gradient } = call;
+      const into = slices > 1 ? scratchMatrix : gradient.memory;
+      if (!into) throw new Error(`${call.node}: a filter gradient in slices needs scratch memory.`);
+      const input = sourceCode('source', source, call.height * call.width);
+      const depth = FILTER_DEPTH[tile.kind];
+      const pixels = call.outHeight * call.outWidth;
+      const inImage = depth % pixels;
+      const product: Dispatch = {
+        program: productOf(tile, isPointwise(call), slices > 1, input, leftOfSource('source', source)),
+        memories: [...input.memories, dy.matrix, into],
+        integers: [
+          ...[
+            groups,
+            groups / slices,
+            outRows(call),
+            sliceRows,
+            dy.channels / 4,
+            source.view.channels / 4,
+            call.kernel,
+          ],
+          ...[call.height, call.width, call.outHeight, call.outWidth, call.stride, call.padding],
+          ...[Math.floor(depth / pixels), Math.floor(inImage / call.outWidth), inImage % call.outWidth],
+          ...input.values,
+          ...[dy.matrix.channels / 4, dy.first / 4, slices > 1 ? 0 : gradient.offset / 4],
+        ],
+        workgroups: groups,
+      };
+      if (slices === 1) return [product];
+      const fours = filterFloats(call) / 4;
+      return [
+        product,
+        {
+          program: reduction,
+          memories: [into, gradient.memory],
+          integers: [fours, slices, gradient.offset / 4],
+          workgroups: Math.ceil(fours / 64),
+        },
+      ];
+    },
+  };
+
+  function plan(call: FilterGradient): { tile: Tile; slices: number; sliceRows: number; groups: number } {
+    const left = call.kernel * call.kernel * call.source.view.channels;
+    const tile = tiling.filter(left, call.dy.channels);
+    const tiles = groupsOf(tile, left, call.dy.channels);
+    const rows = outRows(call);
+    const wanted = Math.ceil(tiling.enough / tiles);
+    const most = Math.max(1, Math.floor(rows / LEAST_SLICE_ROWS));
+    const depth = FILTER_DEPTH[tile.kind];
+    const sliceRows = Math.ceil(rows / Math.min(wanted, most) / depth) * depth;
+    const slices = Math.ceil(rows / sliceRows);
+    return { tile, slices, sliceRows, groups: tiles * slices };
+  }
+
+  function scratch(call: FilterGradient): number {
+    const { slices } = plan(call);
+    return slices > 1 ? slices * filterFloats(call) : 0;
+  }
+}
+
+function filterFloats(call: FilterGradient): number {
+  return call.kernel * call.kernel * call.source.view.channels * call.dy.channels;
+}
+
+function productOf(tile: Tile, pointwise: boolean, sliced: boolean, input: SourceCode, left: string): Program {
+  const body: FilterBody = tile.kind === 'lanes' ? filterLanesBody(tile, pointwise) : filterSharedBody(tile, pointwise);
+  const name = `convFilterGradient${pointwise ? '1x1' : ''}${key(input.key)}${sliced ? '-slices' : ''}-${tileKey(tile)}`;
+  return shader(name, {
+    storage: [...input.storage, arena('dy'), arena('into')],
+    integers: [
+      ...['groups', 'sliceGroups', 'rows', 'sliceRows', 'n4', 'c4', 'kernel'],
+      ...['height', 'width', 'outHeight', 'outWidth', 'stride', 'padding', 'stepImage', 'stepY', 'stepX'],
+      ...input.integers,
+      ...['dyStride', 'dyFirst', 'intoFirst'],
+    ],
+    workgroup: threadsOf(tile),
+    ...(tile.kind === 'lanes' ? { directives: 'enable subgroups;' } : {}),
+    declarations: `${input.code}
+${left}
+${pixelCode}
+fn put(slice : i32, unit : i32, c : i32, n4 : i32, sum : vec4<f32>) {
+  let at = (unit * 4 + c) * u.n4 + n4;
+  ${sliced ? 'into[slice * u.kernel * u.kernel * u.c4 * 4 * u.n4 + at] = sum;' : 'into[u.intoFirst + at] += sum;'}
+}
+${body.declarations}`,
+    body: body.body,
+  });
+}
+
+/** Walking over output pixels in steps of u.stepImage, u.stepY, u.stepX: (image, y, x), without a division. */
+const pixelCode = `
+fn pixelOf(row : i32) -> vec3<i32> {
+  let pixels = u.outHeight * u.outWidth;
+  let image = row / pixels;
+  let y = (row - image * pixels) / u.outWidth;
+  return vec3<i32>(image, y, row - image * pixels - y * u.outWidth);
+}
+fn stepped(p : vec3<i32>) -> vec3<i32> {
+  var q = p + vec3<i32>(u.stepImage, u.stepY, u.stepX);
+  if (q.z >= u.outWidth) { q.z -= u.outWidth; q.y++; }
+  if (q.y >= u.outHeight) { q.y -= u.outHeight; q.x++; }
+  return q;
+}
+fn tapRow(p : vec3<i32>, tap : vec2<i32>) -> i32 {
+  let at = p.yz * u.stride - u.padding + tap;
+  let inside = all(at >= vec2<i32>(0)) && at.x < u.height && at.y < u.width;
+  return select(-1, (p.x * u.height + at.x) * u.width + at.y, inside);
+}`;
+
+const reduction = shader('convFilterGradient-sum', {
+  storage: [arena('slices'), arena('gradient')],
+  integers: ['fours', 'count', 'first'],
+  body: `
+  if (index >= u.fours) { return; }
+  var sum = vec4<f32>(0.0);
+  for (var s = 0; s < u.count; s++) { sum += slices[s * u.fours + index]; }
+  gradient[u.first + index] += sum;`,
+});

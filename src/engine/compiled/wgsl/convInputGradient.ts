@@ -1,0 +1,149 @@
+import type { CallOf, Geometry } from '../calls.ts';
+import type { Kernel } from '../kernels.ts';
+import { NORM_ROWS } from '../memory.ts';
+import { geometryIntegers, GEOMETRY_INTEGERS, isPointwise, key, plainPlaces, productCost } from './conv.ts';
+import { leftOfView, productProgram, type Product } from './gemmProduct.ts';
+import { groupsOf, type Tile, type Tiling } from './gemmTiles.ts';
+import { arena, parameters } from './shader.ts';
+import { sourceCode } from './source.ts';
+
+type InputGradient = CallOf<'convInputGradient'>;
+
+/**
+ * The input's gradient as an implicit product: rows are input pixels, k runs over (ky, kx, output channel). With a stride, rows are taken
+ * phase by phase (y mod stride, x mod stride): a tile then needs only the taps of its phase, not all of which most would be zero.
+ */
+export function convInputGradientKernel(tiling: Tiling): Kernel<InputGradient> {
+  return {
+    cost: (call) => {
+      const rows = inRows(call);
+      const beside = (call.epilogue ? rows * call.out.channels : 0) + (call.accumulate ? rows * call.out.channels : 0);
+      return productCost(call, call.out.channels, call.dy.channels, beside);
+    },
+    tileRows: (call) => tile(call).rows,
+    dispatches(call) {
+      const chosen = tile(call);
+      const { dy, weight, out, accumulate, epilogue } = call;
+      const x = epilogue ? sourceCode('x', epilogue.source, call.height * call.width) : null;
+      const pointwise = isPointwise(call);
+      const rows = inRows(call);
+      const groups = groupsOf(chosen, rows, out.channels);
+      const product: Product = {
+        name: `convInputGradient${pointwise ? '1x1' : `-stride${call.stride}`}${x ? key(x.key) : ''}`,
+        storage: [arena('dy'), parameters('weight'), arena('out'), ...(x ? [...x.storage, arena('sums')] : [])],
+        integers: [
+          ...GEOMETRY_INTEGERS,
+          ...['images', 'dyStride', 'dyFirst', 'weightFirst', 'outStride', 'outFirst', 'accumulate'],
+          ...(x ? [...x.integers, 'sumsStride'] : []),
+        ],
+        pointwise,
+        skips: !pointwise && call.stride > 1,
+        rightAlong: 'k',
+        sums: epilogue ? 'gradient' : 'none',
+        declarations: `${x?.code ?? ''}
+${leftOfView('dy')}
+${pointwise ? plainPlaces : inputPlaces(call.stride)}
+fn right(tap : i32, k4 : i32, n4 : i32) -> mat4x4<f32> {
+  let at = u.weightFirst + (tap * u.n4 + n4) * 4 * u.k4 + k4;
+  return transpose(mat4x4<f32>(weight[at], weight[at + u.k4], weight[at + 2 * u.k4], weight[at + 3 * u.k4]));
+}
+${
+  x
+    ? `struct End { scale : vec4<f32>, shift : vec4<f32>, mean : vec4<f32>, inverse : vec4<f32> }
+fn endTable(n4 : i32) -> End {
+  return End(${(['scale', 'shift', 'mean', 'inverse'] as const)
+    .map((name) => `xNorm[${NORM_ROWS[name]} * u.xNormStride + n4]`)
+    .join(', ')});
+}
+fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
+  let raw = x_raw(row, n4);
+  let value = sum * x_act_slope(fma(e.scale, raw, e.shift));
+  out[row * u.outStride + u.outFirst + n4] = value;
+  return Result(value, (raw - e.mean) * e.inverse);
+}`
+    : `struct End { unused : i32 }
+fn endTable(n4 : i32) -> End { return End(0); }
+fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
+  let at = row * u.outStride + u.outFirst + n4;
+  var value = sum;
+  if (u.accumulate != 0) { value += out[at]; }
+  out[at] = value;
+  return Result(value, vec4<f32>(0.0));
+}`
+}`,
+      };
+      return [
+        {
+          program: productProgram(product, chosen),
+          memories: [
+            dy.matrix,
+            weight.memory,
+            out.matrix,
+            ...(x && epilogue ? [...x.memories, epilogue.sums.matrix] : []),
+          ],
+          integers: [
+            ...[groups, rows, out.channels / 4, dy.channels / 4, call.kernel],
+            ...geometryIntegers(call),
+            ...[call.images, dy.matrix.channels / 4, dy.first / 4, weight.offset / 4],
+            ...[out.matrix.channels / 4, out.first / 4, accumulate ? 1 : 0],
+            ...(x && epilogue ? [...x.values, epilogue.sums.matrix.channels / 4] : []),
+          ],
+          workgroups: groups,
+        },
+      ];
+    },
+  };
+
+  function tile(call: InputGradient): Tile {
+    return tiling.product(inRows(call), call.out.channels);
+  }
+}
+
+function inRows({ images, height, width }: Geometry): number {
+  return images * height * width;
+}
+
+/** place, tapRow and skip of an input pixel, rows of dy. p.y and p.z: its position plus padding. */
+function inputPlaces(stride: number): string {
+  const phases = Array.from({ length: stride * stride }, (_, i) => [Math.floor(i / stride), i % stride] as const);
+  return `
+fn placeOf(q : i32, inPhase : i32, phase : vec2<i32>, height : i32, width : i32) -> vec4<i32> {
+  let image = inPhase / (height * width);
+  let pixel = inPhase - image * height * width;
+  let row = pixel / width;
+  let y = row * ${stride} + phase.x;
+  let x = (pixel - row * width) * ${stride} + phase.y;
+  return vec4<i32>(image * u.outHeight * u.outWidth, y + u.padding, x + u.padding,
+                   select(-1, (image * u.height + y) * u.width + x, q < u.rows));
+}
+fn place(q : i32) -> vec4<i32> {
+  var rest = min(q, u.rows - 1);
+  ${phases
+    .map(
+      ([y, x], i) => `{
+    let height = (u.height - ${y} + ${stride - 1}) / ${stride};
+    let width = (u.width - ${x} + ${stride - 1}) / ${stride};
+    ${
+      i === phases.length - 1
+        ? `return placeOf(q, rest, vec2<i32>(${y}, ${x}), height, width);`
+        : `let size = u.images * height * width;
+    if (rest < size) { return placeOf(q, rest, vec2<i32>(${y}, ${x}), height, width); }
+    rest -= size;`
+    }
+  }`,
+    )
+    .join('\n')}
+}
+fn tapRow(p : vec4<i32>, tap : vec2<i32>) -> i32 {
+  let origin = p.yz - tap;
+  let at = origin / ${stride};
+  let inside = p.w >= 0 && all(origin >= vec2<i32>(0)) && all(at * ${stride} == origin) && at.x < u.outHeight && at.y < u.outWidth;
+  return select(-1, p.x + at.x * u.outWidth + at.y, inside);
+}
+// Only tiles within one phase: the few that lie across two look at every tap.
+fn skip(first : vec4<i32>, last : vec4<i32>, tap : vec2<i32>) -> bool {
+  let apart = last.yz - first.yz;
+  let origin = first.yz + ${stride}* tap - tap;
+  return all(apart % vec2<i32>(${stride}) == vec2<i32>(0)) && any(origin % vec2<i32>(${stride}) != vec2<i32>(0));
+}`;
+}

@@ -1,0 +1,78 @@
+import type { Source } from '../memory.ts';
+import type { Program } from '../kernels.ts';
+import { lanesBody } from './gemmLanes.ts';
+import { sharedBody } from './gemmShared.ts';
+import { threadsOf, tileKey, type Tile } from './gemmTiles.ts';
+import { shader, type Storage } from './shader.ts';
+
+/**
+ * out[row, n] = Σ over taps and k of left[row at tap, k] · right[tap, k, n], and what is done with it: the shape that a convolution and
+ * its input gradient share. WGSL that the generators call:
+ *
+ *     fn place(q : i32) -> vec4<i32>            where the q-th row is: w is its row of `out`, −1 past the last
+ *     fn tapRow(p : vec4<i32>, tap : vec2<i32>) -> i32      row of the left matrix (tap is ky, kx), −1: nothing is there
+ *     fn leftTable(k4 : i32) -> Table           what all rows need of columns 4·k4 …
+ *     fn left(row : i32, k4 : i32, t : Table) -> vec4<f32>  four columns, 0 where row is −1
+ *     fn right(tap : i32, k4 : i32, n4 : i32) -> mat4x4<f32>   column i is right[tap, 4·k4 + i, 4·n4 … 4·n4 + 3]
+ *     fn skip(first : vec4<i32>, last : vec4<i32>, tap : vec2<i32>) -> bool   no row of a tile has anything at this tap
+ *     fn endTable(n4 : i32) -> End              what all rows need of output columns 4·n4 …
+ *     fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result      stores `value`; `other`: second factor of the sums
+ *
+ * Integers of the uniforms: rows, n4, k4 (fours), kernel (its taps are kernel²).
+ */
+export interface Product {
+  readonly name: string;
+  readonly storage: readonly Storage[];
+  readonly integers: readonly string[];
+  readonly declarations: string;
+  /** One tap and rows as they come: `tapRow` is not called. */
+  readonly pointwise: boolean;
+  /** Tiles have taps with nothing in them: `skip` is called. */
+  readonly skips: boolean;
+  /** In which direction four of the right matrix lie side by side in memory. */
+  readonly rightAlong: 'n' | 'k';
+  /** Written to `sums`, u.sumsStride fours a row: mean and squared differences, or Σ value and Σ value · other. */
+  readonly sums: 'none' | 'moments' | 'gradient';
+}
+
+export const PRODUCT_INTEGERS = ['groups', 'rows', 'n4', 'k4', 'kernel'] as const;
+
+/** What both generators lean on; `End` and `Table` come from the product. */
+const RESULT = 'struct Result { value : vec4<f32>, other : vec4<f32> }';
+
+export function productProgram(product: Product, tile: Tile): Program {
+  return shader(`${product.name}-${tileKey(tile)}`, {
+    storage: product.storage,
+    integers: [...PRODUCT_INTEGERS, ...product.integers],
+    workgroup: threadsOf(tile),
+    ...(tile.kind === 'lanes' ? { directives: 'enable subgroups;' } : {}),
+    declarations: `${RESULT}\n${product.declarations}\n${tile.kind === 'shared' ? sharedBody(product, tile).declarations : ''}`,
+    body: tile.kind === 'lanes' ? lanesBody(product, tile) : sharedBody(product, tile).body,
+  });
+}
+
+/** Reading of the left operand: `leftTable` and `left` of a source called `name`; sourceCode(name, …) must be declared. */
+export function leftOfSource(name: string, source: Source): string {
+  const normed = source.norm !== null;
+  const factor = source.factor
+    ? ` * ${name}Factor[(at / u.${name}Pixels) * u.${name}FactorStride + u.${name}FactorFirst + k4]`
+    : '';
+  return `struct Table { scale : vec4<f32>, shift : vec4<f32> }
+fn leftTable(k4 : i32) -> Table { return ${
+    normed ? `Table(${name}Norm[k4], ${name}Norm[u.${name}NormStride + k4])` : 'Table(vec4<f32>(1.0), vec4<f32>(0.0))'
+  }; }
+fn left(row : i32, k4 : i32, t : Table) -> vec4<f32> {
+  let at = max(row, 0);
+  let raw = ${name}_raw(at, k4);
+  return select(vec4<f32>(0.0), ${name}_act(${normed ? 'fma(t.scale, raw, t.shift)' : 'raw'})${factor}, row >= 0);
+}`;
+}
+
+/** The same of a plain matrix bound as `name`, with u.`name`Stride and u.`name`First in fours. */
+export function leftOfView(name: string): string {
+  return `struct Table { unused : i32 }
+fn leftTable(k4 : i32) -> Table { return Table(0); }
+fn left(row : i32, k4 : i32, t : Table) -> vec4<f32> {
+  return select(vec4<f32>(0.0), ${name}[max(row, 0) * u.${name}Stride + u.${name}First + k4], row >= 0);
+}`;
+}

@@ -1,0 +1,173 @@
+import { repeat, threadsOf, type SharedTile } from './gemmTiles.ts';
+import type { Product } from './gemmProduct.ts';
+
+/** Of the sum, in fours: what a barrier pays for. */
+const DEPTH4 = 4;
+/** Fours between rows of the left tile: one more than there are, so that threads of different rows meet different banks. */
+const LEFT_STRIDE = DEPTH4 + 1;
+
+/**
+ * Tiles of both operands in workgroup memory, 16 k at a time. Taps and channels are one flat index k, cut into chunks without regard to
+ * where a tap ends, so that few channels waste nothing. Thread (y, x) has rows y, y + threadsY, … and fours of columns x, x + threadsX, ….
+ */
+export function sharedBody(
+  product: Product,
+  tile: SharedTile,
+): { readonly declarations: string; readonly body: string } {
+  const threads = threadsOf(tile);
+  const threadsX = tile.columns / tile.threadColumns;
+  const threadsY = tile.rows / tile.threadRows;
+  const columns4 = tile.columns / 4;
+  const tm = tile.threadRows;
+  const tn4 = tile.threadColumns / 4;
+  const leftLoads = (tile.rows * DEPTH4) / threads;
+  const blocks = columns4 * DEPTH4;
+  const rightLoads = Math.ceil(blocks / threads);
+  if (!Number.isInteger(leftLoads) || threads % DEPTH4 !== 0)
+    throw new Error('Threads do not share out the left tile.');
+  const each = (text: (i: number, j: number) => string): string => repeat(tm, (i) => repeat(tn4, (j) => text(i, j)));
+
+  const loadLeft = repeat(
+    leftLoads,
+    (s) => `leftTile[(lane / ${DEPTH4} + ${(s * threads) / DEPTH4}) * ${LEFT_STRIDE} + lane % ${DEPTH4}] =
+      left(select(-1, ${product.pointwise ? `p${s}.w` : `tapRow(p${s}, tap)`}, inside), c4, t);`,
+  );
+  // Neighbouring threads read neighbouring memory.
+  const block =
+    product.rightAlong === 'n'
+      ? `let bk = e / ${columns4}; let bn = e % ${columns4};`
+      : `let bk = e % ${DEPTH4}; let bn = e / ${DEPTH4};`;
+  const loadRight = repeat(rightLoads, (s) => {
+    const load = `let e = lane + ${s * threads}; ${block}
+      let flat = chunk * ${DEPTH4} + bk;
+      let b = rightOrNothing(flat, tileN * ${columns4} + bn);
+      ${repeat(4, (i) => `rightTile[(bk * 4 + ${i}) * ${columns4} + bn] = b[${i}];`)}`;
+    return blocks % threads === 0 ? `{ ${load} }` : `if (lane + ${s * threads} < ${blocks}) { ${load} }`;
+  });
+
+  const declarations = `
+var<workgroup> leftTile : array<vec4<f32>, ${tile.rows * LEFT_STRIDE}>;
+var<workgroup> rightTile : array<vec4<f32>, ${DEPTH4 * 4 * columns4}>;
+fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
+  ${product.pointwise ? 'let tap = 0; let k4 = flat;' : 'let tap = flat / u.k4; let k4 = flat - tap * u.k4;'}
+  if (tap < u.kernel * u.kernel && k4 < u.k4 && n4 < u.n4) { return right(tap, k4, n4); }
+  return mat4x4<f32>();
+}`;
+
+  const body = `
+  if (group >= u.groups) { return; }
+  let tilesN = (u.n4 + ${columns4 - 1}) / ${columns4};
+  let tileM = group / tilesN;
+  let tileN = group - tileM * tilesN;
+  let x = lane % ${threadsX};
+  let y = lane / ${threadsX};
+  ${repeat(leftLoads, (s) => `let p${s} = place(tileM * ${tile.rows} + lane / ${DEPTH4} + ${(s * threads) / DEPTH4});`)}
+  ${each((i, j) => `var c${i}_${j} = vec4<f32>(0.0);`)}
+  let depth = u.k4 * u.kernel * u.kernel;
+  ${
+    product.skips
+      ? `let first = place(tileM * ${tile.rows});
+  let last = place(min(tileM * ${tile.rows} + ${tile.rows - 1}, u.rows - 1));`
+      : ''
+  }
+  // This thread's k, as tap and channel.
+  ${
+    product.pointwise
+      ? `var c4 = lane % ${DEPTH4};`
+      : `var flatTap = (lane % ${DEPTH4}) / u.k4;
+  var c4 = lane % ${DEPTH4} - flatTap * u.k4;
+  let stepTap = ${DEPTH4} / u.k4;
+  let stepC4 = ${DEPTH4} - stepTap * u.k4;`
+  }
+  for (var chunk = 0; chunk * ${DEPTH4} < depth; chunk++) {
+    ${
+      product.pointwise
+        ? `let inside = c4 < u.k4;`
+        : `let inside = flatTap < u.kernel * u.kernel;
+    let tapY = flatTap / u.kernel;
+    let tap = vec2<i32>(tapY, flatTap - tapY * u.kernel);`
+    }
+    var idle = false;
+    ${
+      product.skips
+        ? `let chunkTap = (chunk * ${DEPTH4}) / u.k4;
+    if (chunkTap == (min((chunk + 1) * ${DEPTH4}, depth) - 1) / u.k4) {
+      idle = skip(first, last, vec2<i32>(chunkTap / u.kernel, chunkTap % u.kernel));
+    }`
+        : ''
+    }
+    if (!idle) {
+    {
+      let t = leftTable(min(c4, u.k4 - 1));
+      ${loadLeft}
+    }
+    ${loadRight}
+    }
+    ${
+      product.pointwise
+        ? `c4 += ${DEPTH4};`
+        : `flatTap += stepTap; c4 += stepC4;
+    if (c4 >= u.k4) { c4 -= u.k4; flatTap++; }`
+    }
+    if (idle) { continue; }
+    workgroupBarrier();
+    for (var q = 0; q < ${DEPTH4}; q++) {
+      ${repeat(tm, (i) => `let a${i} = leftTile[(y + ${i * threadsY}) * ${LEFT_STRIDE} + q];`)}
+      ${repeat(4, (k) =>
+        repeat(
+          tn4,
+          (j) => `{ let b = rightTile[(q * 4 + ${k}) * ${columns4} + x + ${j * threadsX}];
+      ${repeat(tm, (i) => `c${i}_${j} = fma(vec4<f32>(a${i}[${k}]), b, c${i}_${j});`)} }`,
+        ),
+      )}
+    }
+    workgroupBarrier();
+  }
+  let count = min(${tile.rows}, u.rows - tileM * ${tile.rows});
+  ${repeat(tn4, (j) => {
+    const n4 = `n${j}`;
+    return `let ${n4} = tileN * ${columns4} + x + ${j * threadsX};
+  ${product.sums === 'none' ? '' : `var s${j} = vec4<f32>(0.0); var t${j} = vec4<f32>(0.0);`}
+  if (${n4} < u.n4) {
+    let e = endTable(${n4});
+    ${repeat(
+      tm,
+      (i) => `if (y + ${i * threadsY} < count) {
+      let done = finish(${product.pointwise ? `tileM * ${tile.rows} + y + ${i * threadsY}` : `place(tileM * ${tile.rows} + y + ${i * threadsY}).w`}, ${n4}, c${i}_${j}, e);
+      ${product.sums === 'moments' ? `c${i}_${j} = done.value; s${j} += done.value;` : ''}
+      ${product.sums === 'gradient' ? `s${j} += done.value; t${j} = fma(done.value, done.other, t${j});` : ''}
+    }`,
+    )}
+  }`;
+  })}
+  ${product.sums === 'none' ? '' : sums(product.sums)}`;
+  return { declarations, body };
+
+  /** Adds up what the threads of a column have, through the right tile, which is free by now. */
+  function sums(kind: 'moments' | 'gradient'): string {
+    if (threadsY > DEPTH4 * 4) throw new Error('The right tile is too small for the sums.');
+    const gather = (name: string, into: string): string => `
+  workgroupBarrier();
+  ${repeat(tn4, (j) => `rightTile[y * ${columns4} + x + ${j * threadsX}] = ${name}${j};`)}
+  workgroupBarrier();
+  ${repeat(
+    tn4,
+    (j) => `var ${into}${j} = vec4<f32>(0.0);
+  for (var i = 0; i < ${threadsY}; i++) { ${into}${j} += rightTile[i * ${columns4} + x + ${j * threadsX}]; }`,
+  )}`;
+    const write = (row: string, name: string): string =>
+      repeat(tn4, (j) => `if (y == 0 && n${j} < u.n4) { sums[(${row}) * u.sumsStride + n${j}] = ${name}${j}; }`);
+    if (kind === 'gradient') {
+      return `${gather('s', 'total')}
+  ${write('2 * tileM', 'total')}
+  ${gather('t', 'totalHat')}
+  ${write('2 * tileM + 1', 'totalHat')}`;
+    }
+    return `${gather('s', 'total')}
+  ${repeat(tn4, (j) => `total${j} = total${j} / f32(count);`)}
+  ${write('2 * tileM', 'total')}
+  ${each((i, j) => `if (y + ${i * threadsY} < count) { let d = c${i}_${j} - total${j}; t${j} = fma(d, d, t${j}); }`)}
+  ${gather('t', 'squares')}
+  ${write('2 * tileM + 1', 'squares')}`;
+  }
+}
