@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { augmentInto, type Augmentation, type Picture } from '../../src/engine/augmentation.ts';
+import { augmentInto } from '../../src/engine/augmentation.ts';
+import type { Pictures } from '../../src/engine/augmentationUpload.ts';
 import { augmentedInput } from '../../src/engine/reference/augmentedInput.ts';
 import type { AugmentedBatch, Engine, Network } from '../../src/engine/types.ts';
-import { random } from '../../src/random.ts';
-import { drawAugmentation } from '../../src/training/augmentation.ts';
 import { splitBatch } from '../../src/training/batches.ts';
 import { augmentationSuite } from '../unit/support/augmentationSuite.ts';
+import { drawnPictures } from '../unit/support/drawnPictures.ts';
 import { distance, options, stepsGraph } from '../unit/support/engineSuites.ts';
 import { formulaWeights } from '../unit/support/formulaWeights.ts';
 import { judged } from '../unit/support/judged.ts';
@@ -20,7 +20,6 @@ beforeAll(async () => {
 });
 afterAll(() => engine.dispose());
 
-type Pictures = readonly (readonly [Picture, Augmentation])[];
 const command = 'npm test -- gpu/augmentation';
 const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
@@ -44,30 +43,6 @@ augmentationSuite('webgpu', command, 2e-5, (cases, size) => {
   return onDevice(batchOf(pictures, size, { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] }));
 });
 
-/** Noise of odd sizes: some narrower than the output, some many times as wide. */
-function drawn(seed: number, count: number, size: number, widest: number): Pictures {
-  return Array.from({ length: count }, (_, i) => {
-    const draw = random(seed, i);
-    const [width, height] = [5 + draw.integer(widest), 5 + draw.integer(widest)];
-    const data = Uint8Array.from({ length: width * height * 3 }, (_, at) => (at * at * 2654435761) >>> 13);
-    const settings = {
-      enabled: true,
-      crop_scale: [0.2, 1],
-      crop_ratio: [0.5, 2],
-      degrees: 180,
-      translate: 0.2,
-      scale: [0.5, 2],
-      shear: 30,
-      brightness: i % 3 === 0 ? 0 : 0.8,
-      contrast: i % 4 === 0 ? 0 : 0.8,
-      saturation: i % 5 === 0 ? 0 : 0.8,
-      horizontal_flip: 0.5,
-    } satisfies Parameters<typeof drawAugmentation>[2];
-    const picture = { width, height, data };
-    return [picture, drawAugmentation(picture, size, settings, draw)] as const;
-  });
-}
-
 function onProcessor(pictures: Pictures, size: number): Float32Array {
   const each = size * size * 3;
   const pixels = new Float32Array(pictures.length * each);
@@ -81,7 +56,7 @@ describe('the kernel makes what the processor makes', () => {
     [1, 9, 60],
     [8, 65, 400],
   ])('%i pictures to %i px', async (count, size, widest) => {
-    const pictures = drawn(7, count, size, widest);
+    const pictures = drawnPictures(7, count, size, widest);
     const expected = onProcessor(pictures, size);
     const found = await onDevice(batchOf(pictures, size));
     judged({
@@ -95,7 +70,7 @@ describe('the kernel makes what the processor makes', () => {
   });
 
   it('in several uploads as in one, to the bit', async () => {
-    const batch = batchOf(drawn(8, 9, 11, 50), 11);
+    const batch = batchOf(drawnPictures(8, 9, 11, 50), 11);
     const whole = await onDevice(batch);
     expect(distance(whole, await onDevice(batch, 6000))).toBe(0);
     // An image that is larger than an upload goes alone.
@@ -107,7 +82,7 @@ describe('a step', () => {
   const labels = Int32Array.of(0, 1, 2, 3, 4, 0);
 
   it('on pictures has the loss of a step on what the processor makes of them, whole and in parts', async () => {
-    const pictures = drawn(9, 6, 8, 30);
+    const pictures = drawnPictures(9, 6, 8, 30);
     const batch = { ...batchOf(pictures, 8), labels };
     const plain = { images: onProcessor(pictures, 8), n: 6, size: 8, labels };
     for (const partSize of [6, 4]) {
@@ -125,7 +100,7 @@ describe('a step', () => {
   it('leaves nothing behind, and its buffers serve the next, whose crops have other sizes', async () => {
     const held: { tensors: number; used: number; allocated: number }[] = [];
     for (let step = 0; step < 8; step++) {
-      await network.trainStep([{ ...batchOf(drawn(10 + step, 6, 8, 30), 8), labels }], 0.01);
+      await network.trainStep([{ ...batchOf(drawnPictures(10 + step, 6, 8, 30), 8), labels }], 0.01);
       const memory = tf.memory() as unknown as Record<
         'numTensors' | 'numBytesInGPU' | 'numBytesAllocatedInGPU',
         number

@@ -361,7 +361,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'WGSL, augmentation: mirrored one pixel off',
-    file: 'src/engine/reference/webgpuKernels/augmentation.ts',
+    file: 'src/engine/reference/webgpuKernels/augmentationCode.ts',
     text: 'u.size - 1 - column, mirrored',
     replacement: '(u.size - column) % u.size, mirrored',
     project: 'gpu',
@@ -370,7 +370,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'WGSL, augmentation: means of red and blue swapped',
-    file: 'src/engine/reference/webgpuKernels/augmentation.ts',
+    file: 'src/engine/reference/webgpuKernels/augmentationCode.ts',
     text: 'u.red, u.green, u.blue',
     replacement: 'u.blue, u.green, u.red',
     project: 'gpu',
@@ -379,7 +379,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'WGSL, augmentation: deviations of red and blue swapped',
-    file: 'src/engine/reference/webgpuKernels/augmentation.ts',
+    file: 'src/engine/reference/webgpuKernels/augmentationCode.ts',
     text: 'u.ofRed, u.ofGreen, u.ofBlue',
     replacement: 'u.ofBlue, u.ofGreen, u.ofRed',
     project: 'gpu',
