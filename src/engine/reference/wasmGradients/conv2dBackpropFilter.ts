@@ -14,8 +14,8 @@ const patchValues = 8 << 20;
 const manyChannels = 16;
 
 /**
- * dW `[kH,kW,Cin,Cout]` = patchesᵀ `[kH·kW·Cin, N·Ho·Wo]` · dy `[N·Ho·Wo, Cout]`. Patches are only gathered where strides or few channels
- * ask for it: already transposed, as many images at a time as fit, so that dy is packed once.
+ * dW `[kH,kW,Cin,Cout]` = patchesᵀ `[kH·kW·Cin, N·Ho·Wo]` · dy `[N·Ho·Wo, Cout]`. Patches are only gathered
+ * of few channels: already transposed, as many images at a time as fit, so that dy is packed once.
  */
 export const conv2dBackpropFilter = wasmKernel(
   'Conv2DBackpropFilter',
@@ -30,7 +30,7 @@ export const conv2dBackpropFilter = wasmKernel(
       result.shape = attributes.filterShape;
       return result;
     }
-    if (unit && inChannels >= manyChannels) return filterGradientByShifts(x, dy, geometry);
+    if (inChannels >= manyChannels) return filterGradientByShifts(x, dy, geometry);
     const atOnce = Math.max(1, Math.floor(patchValues / (taps * pixels)));
     let total: TensorInfo | null = null;
     for (let first = 0; first < batchSize; first += atOnce) {

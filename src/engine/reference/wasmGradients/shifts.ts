@@ -1,84 +1,81 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import type { Geometry } from '../geometry.ts';
-import { allocate, free, heap, view } from './heap.ts';
+import { gridOf, imagesOnGrid, outputsOnGrid } from './grid.ts';
+import { allocate, free, view } from './heap.ts';
 import { spread, summing } from './products.ts';
-import { matrixProduct, transposed, withRegion } from './vectors.ts';
+import { addColumns, chunkLength, matrixProduct, multiply, partialSums, scratch, settled, transposed, withRegion } from './vectors.ts'; // prettier-ignore
 
 /** Numbers of the turned images that are held at a time. */
 const most = 1 << 20;
 
 /**
- * The filter's gradient of a convolution of stride 1, `[kH,kW,Cin,Cout]`, without gathering patches. Images and dy are laid on one grid
- * whose gaps of zeros are as wide as the padding; then a tap is nothing but a shift, and its gradient xᵀ, read from `shift` numbers
- * further on, times dy, which is packed once for all taps.
+ * The filter's gradient of a convolution, `[kH,kW,Cin,Cout]`, without gathering patches: that of a tap is xᵀ, read from its shift on, times
+ * dy (grid.ts), which is packed once for all taps of a phase.
  */
-export function filterGradientByShifts(x: TensorInfo, dy: TensorInfo, g: Geometry): TensorInfo {
-  const { filterHeight, filterWidth, inChannels, outChannels, batchSize, inHeight, inWidth, outHeight, outWidth } = g;
-  const { top, left } = g.padInfo;
-  const right = outWidth + filterWidth - 1 - left - inWidth;
-  const bottom = outHeight + filterHeight - 1 - top - inHeight;
-  const pitch = Math.max(inWidth + Math.max(left, right), outWidth);
-  const height = Math.max(inHeight + Math.max(top, bottom), outHeight);
-  const shifts = Array.from(
-    { length: filterHeight * filterWidth },
-    (_, tap) => (Math.floor(tap / filterWidth) - top) * pitch + (tap % filterWidth) - left,
-  );
-  const lead = -shifts[0]!;
-  const halo = shifts.at(-1)! + lead;
-  const places = batchSize * height * pitch;
+export function filterGradientByShifts(x: TensorInfo, dy: TensorInfo, geometry: Geometry): TensorInfo {
+  const { filterHeight, filterWidth, inChannels, outChannels } = geometry;
+  const grid = gridOf(geometry);
+  const { places, halo } = grid;
   const length = spread(Math.min(places, Math.max(halo, most / inChannels)) + halo);
   const step = length - halo;
-
-  const images = onGrid(x, inHeight, inWidth, inChannels, { pitch, height, lead, places: lead + places + length });
-  const gradients = onGrid(dy, outHeight, outWidth, outChannels, { pitch, height, lead: 0, places });
+  const gradients = outputsOnGrid(dy, grid, 0);
   const turned = allocate([inChannels * length + halo]);
   const slice = allocate([length, outChannels]);
   const result = allocate([filterHeight, filterWidth, inChannels, outChannels]);
   const sum = summing(result);
+  // The last row is read beyond its end, times zero.
   view(turned).fill(0, inChannels * length);
   const size = inChannels * outChannels;
-  for (let first = 0; first < places; first += step) {
-    withRegion(images, first * inChannels, length * inChannels, (part) =>
-      withRegion(turned, 0, inChannels * length, (target) => transposed(part, inChannels, target)),
-    );
-    const part = view(slice).fill(0);
-    part.set(view(gradients).subarray(first * outChannels, Math.min(places, first + step) * outChannels));
-    withRegion(slice, 0, length * outChannels, (packed) =>
-      shifts.forEach((shift, tap) =>
-        withRegion(turned, shift + lead, inChannels * length, (shifted) =>
-          sum.next(tap * size, size, (out) => matrixProduct(shifted, packed, length, outChannels, out)),
-        ),
-      ),
-    );
+  for (const phase of grid.phases) {
+    const images = imagesOnGrid(x, grid, phase, length);
+    for (let first = 0; first < places; first += step) {
+      withRegion(images, first * inChannels, length * inChannels, (part) =>
+        withRegion(turned, 0, inChannels * length, (target) => transposed(part, inChannels, target)),
+      );
+      const part = view(slice).fill(0);
+      part.set(view(gradients).subarray(first * outChannels, Math.min(places, first + step) * outChannels));
+      withRegion(slice, 0, length * outChannels, (packed) => {
+        for (const { index, shift } of phase.taps) {
+          withRegion(turned, shift, inChannels * length, (shifted) =>
+            sum.next(index * size, size, (out) => matrixProduct(shifted, packed, length, outChannels, out)),
+          );
+        }
+      });
+    }
+    free(images);
   }
   sum.free();
-  free(images, gradients, turned, slice);
+  free(gradients, turned, slice);
   return result;
 }
 
-interface Grid {
-  /** Places from one row to the next. */
-  readonly pitch: number;
-  /** Rows from one image to the next. */
-  readonly height: number;
-  /** Empty places in front. */
-  readonly lead: number;
-  /** All of them. */
-  readonly places: number;
-}
-
-/** `[N,H,W,C]` → `[places, C]`, zeros in the gaps. */
-function onGrid(x: TensorInfo, height: number, width: number, channels: number, grid: Grid): TensorInfo {
-  const output = allocate([grid.places, channels]);
-  const { dataIdMap, wasm } = heap();
-  const numbers = new Float32Array(wasm.HEAPU8.buffer);
-  const source = dataIdMap.get(x.dataId).memoryOffset / 4;
-  const target = dataIdMap.get(output.dataId).memoryOffset / 4;
-  numbers.fill(0, target, target + grid.places * channels);
-  const row = width * channels;
-  for (let at = 0; at < x.shape[0]! * height; at++) {
-    const place = grid.lead + (Math.floor(at / height) * grid.height + (at % height)) * grid.pitch;
-    numbers.copyWithin(target + place * channels, source + at * row, source + (at + 1) * row);
+/** The same of a depthwise convolution, `[kH,kW,C,1]`: of each tap the sums of x, read from its shift on, times dy. */
+export function depthwiseFilterGradient(x: TensorInfo, dy: TensorInfo, geometry: Geometry): TensorInfo {
+  const { filterHeight, filterWidth, inChannels: channels } = geometry;
+  const grid = gridOf(geometry);
+  const gradients = outputsOnGrid(dy, grid, 0);
+  const result = allocate([filterHeight, filterWidth, channels, 1]);
+  const partial = partialSums(channels);
+  const products = scratch(channels);
+  const sums = new Float64Array(filterHeight * filterWidth * channels);
+  const size = grid.places * channels;
+  const step = chunkLength(channels);
+  for (const phase of grid.phases) {
+    const images = imagesOnGrid(x, grid, phase, grid.halo);
+    for (let first = 0; first < size; first += step) {
+      const length = Math.min(step, size - first);
+      withRegion(gradients, first, length, (gradient) =>
+        withRegion(products, 0, length, (product) => {
+          for (const { index, shift } of phase.taps) {
+            withRegion(images, first + shift * channels, length, (shifted) => multiply(shifted, gradient, product));
+            addColumns(product, sums.subarray(index * channels, (index + 1) * channels), partial);
+          }
+        }),
+      );
+    }
+    free(images);
   }
-  return output;
+  free(gradients, partial, products);
+  view(result).set(settled(sums));
+  return result;
 }

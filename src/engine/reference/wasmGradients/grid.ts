@@ -1,0 +1,104 @@
+import type { TensorInfo } from '@tensorflow/tfjs';
+import type { Geometry } from '../geometry.ts';
+import { allocate, heap } from './heap.ts';
+
+/**
+ * A batch's images and the outputs of a convolution on one grid of places, row by row, image by image, so that a tap is a shift: output
+ * pixel at place p saw the input pixel at place p + shift. Gaps of zeros are the padding; the one that ends a row begins the next. With a
+ * stride of s input pixels are on s² such grids, its phases, and each tap belongs to one of them.
+ */
+export interface Grid {
+  readonly geometry: Geometry;
+  /** Places from one row to the next. */
+  readonly pitch: number;
+  /** Rows from one image to the next. */
+  readonly height: number;
+  readonly places: number;
+  /** The largest shift. */
+  readonly halo: number;
+  readonly phases: readonly Phase[];
+}
+
+export interface Phase {
+  readonly y: number;
+  readonly x: number;
+  readonly taps: readonly { readonly index: number; readonly shift: number }[];
+}
+
+export function gridOf(geometry: Geometry): Grid {
+  const { filterHeight, filterWidth, strideHeight, strideWidth, padInfo, batchSize } = geometry;
+  const pitch = extent(geometry.inWidth, geometry.outWidth, filterWidth, strideWidth, padInfo.left);
+  const height = extent(geometry.inHeight, geometry.outHeight, filterHeight, strideHeight, padInfo.top);
+  const phases = new Map<number, { y: number; x: number; taps: { index: number; shift: number }[] }>();
+  let halo = 0;
+  for (let index = 0; index < filterHeight * filterWidth; index++) {
+    const [ky, kx] = [Math.floor(index / filterWidth), index % filterWidth];
+    const [y, x] = [ky % strideHeight, kx % strideWidth];
+    const shift = Math.floor(ky / strideHeight) * pitch + Math.floor(kx / strideWidth);
+    const phase = phases.get(y * strideWidth + x) ?? { y, x, taps: [] };
+    phase.taps.push({ index, shift });
+    phases.set(y * strideWidth + x, phase);
+    halo = Math.max(halo, shift);
+  }
+  return { geometry, pitch, height, places: batchSize * height * pitch, halo, phases: [...phases.values()] };
+}
+
+/** Places from one row (or image) to the next, so that what a tap sees beyond the end is a gap of zeros. */
+function extent(input: number, output: number, filter: number, stride: number, before: number): number {
+  const seen = output + Math.floor((filter - 1) / stride);
+  const filled = Math.min(seen, Math.floor((input - 1 + before) / stride) + 1);
+  return Math.max(output, filled, seen - Math.floor(before / stride));
+}
+
+/** One phase of the images, `[places + more, C]`. */
+export function imagesOnGrid(x: TensorInfo, grid: Grid, phase: Phase, more: number): TensorInfo {
+  const { strideHeight, strideWidth, padInfo, inHeight, inWidth } = grid.geometry;
+  const rows = { size: inHeight, stride: strideHeight, before: padInfo.top - phase.y };
+  const columns = { size: inWidth, stride: strideWidth, before: padInfo.left - phase.x };
+  return laidOut(x, grid, rows, columns, more);
+}
+
+/** The output's gradient, `[places + more, C]`. */
+export function outputsOnGrid(dy: TensorInfo, grid: Grid, more: number): TensorInfo {
+  const { outHeight, outWidth } = grid.geometry;
+  const [rows, columns] = [outHeight, outWidth].map((size) => ({ size, stride: 1, before: 0 }));
+  return laidOut(dy, grid, rows!, columns!, more);
+}
+
+/** Pixel i is at (i + before) / stride, where that is a whole number. */
+interface Axis {
+  readonly size: number;
+  readonly stride: number;
+  readonly before: number;
+}
+
+function laidOut(x: TensorInfo, grid: Grid, rows: Axis, columns: Axis, more: number): TensorInfo {
+  const channels = x.shape[3]!;
+  const output = allocate([grid.places + more, channels]);
+  const { dataIdMap, wasm } = heap();
+  const numbers = new Float32Array(wasm.HEAPU8.buffer);
+  const source = dataIdMap.get(x.dataId).memoryOffset / 4;
+  const target = dataIdMap.get(output.dataId).memoryOffset / 4;
+  numbers.fill(0, target, target + (grid.places + more) * channels);
+  // Neighbours stay neighbours where the stride is 1: whole rows at once.
+  const run = columns.stride === 1 ? Math.min(columns.size, grid.pitch - columns.before) : 1;
+  for (let image = 0; image < x.shape[0]!; image++) {
+    for (let y = first(rows); y < rows.size; y += rows.stride) {
+      const row = (y + rows.before) / rows.stride;
+      if (row >= grid.height) break;
+      for (let c = first(columns); c < columns.size; c += columns.stride === 1 ? columns.size : columns.stride) {
+        const column = (c + columns.before) / columns.stride;
+        if (column >= grid.pitch) break;
+        const to = target + ((image * grid.height + row) * grid.pitch + column) * channels;
+        const from = source + ((image * rows.size + y) * columns.size + c) * channels;
+        numbers.copyWithin(to, from, from + run * channels);
+      }
+    }
+  }
+  return output;
+}
+
+/** The first pixel that has a place: before the first one there may be none. */
+function first({ stride, before }: Axis): number {
+  return before >= 0 ? (stride - (before % stride)) % stride : -before;
+}
