@@ -124,6 +124,17 @@ const withRun: readonly State[] = [
     },
   },
   {
+    name: 'Train, the head only, its number of views refused',
+    reach: async (page) => {
+      await goTo(page, 'Train');
+      await page.getByRole('radio', { name: 'Head only' }).check();
+      await page.getByLabel('Augmented views').fill('-1');
+      await page.getByLabel('Augmented views').press('Enter');
+      await expect(page.getByRole('alert').filter({ hasText: 'In use: 1.' })).toBeVisible();
+    },
+    leave: (page) => page.getByRole('radio', { name: 'All layers' }).check(),
+  },
+  {
     name: 'Train, before a run, measured',
     reach: async (page) => {
       await goTo(page, 'Train');

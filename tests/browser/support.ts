@@ -134,6 +134,7 @@ interface StoredEvent {
   readonly fromEpoch?: number;
   readonly reason?: string;
   readonly best?: boolean;
+  readonly train?: { readonly loss: number };
   readonly report?: { readonly loss: number; readonly probabilities: Readonly<Record<number, number>> };
 }
 

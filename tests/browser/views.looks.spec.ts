@@ -57,6 +57,9 @@ test('every view in its states', async ({ page }) => {
   await goTo(page, 'Train');
   await page.waitForTimeout(3000);
   await look(page, 'train-2-ready');
+  await page.getByRole('radio', { name: 'Head only' }).check();
+  await look(page, 'train-2-head-only');
+  await page.getByRole('radio', { name: 'All layers' }).check();
   await page.getByText('What it looks like').click();
   await expect(page.getByRole('img', { name: /, epoch 5$/ }).first()).toBeVisible();
   await page.getByText('What it looks like').evaluate((summary) => summary.scrollIntoView());

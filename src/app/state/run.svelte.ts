@@ -251,7 +251,10 @@ function onTrainerEvents(batch: readonly TrainerEvent[]): void {
 }
 
 /** 0–1 over the whole run; null before the first step. */
+/** 0–1; of the pass that computes features, as long as it lasts. */
 export function runProgress(state: RunState): number | null {
+  const { preparing } = state;
+  if (preparing?.what === 'features' && preparing.total) return preparing.done / preparing.total;
   const total = state.epochs * state.stepsPerEpoch;
   if (total === 0) return null;
   const done = Math.max(0, state.epoch - 1) * state.stepsPerEpoch + state.step;
@@ -260,6 +263,8 @@ export function runProgress(state: RunState): number | null {
 
 provideStep('train', () => {
   if (run.active) {
+    if (live.preparing?.what === 'features')
+      return { state: 'working', progress: runProgress(live), note: 'computing features' };
     if (live.epoch === 0) return { state: 'working', progress: null, note: 'starting' };
     const doing = live.status === 'paused' ? 'paused, ' : live.status === 'testing' ? 'testing, ' : '';
     return { state: 'working', progress: runProgress(live), note: `${doing}epoch ${live.epoch} of ${live.epochs}` };

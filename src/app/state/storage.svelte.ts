@@ -9,6 +9,7 @@ interface StorageState {
   readonly persisted: boolean | null;
 }
 
+let featureBytes = $state(0);
 let newer = $state.raw<ErrorReport | null>(null);
 let state = $state.raw<StorageState>({ usedBytes: null, quotaBytes: null, persisted: null });
 
@@ -23,11 +24,20 @@ export const storage = {
   get persisted(): boolean | null {
     return state.persisted;
   },
+  /** Of what frozen backbones gave, which is kept for the next run. */
+  get featureBytes(): number {
+    return featureBytes;
+  },
+  async deleteFeatures(): Promise<void> {
+    await ask('dataset', 'deleteFeatures', null);
+    featureBytes = 0;
+  },
   /** What lies here that a newer version of this page stored, in a sentence; null where there is nothing. */
   get newer(): ErrorReport | null {
     return newer;
   },
   async refresh(): Promise<void> {
+    featureBytes = (await ask('dataset', 'features', null, { quiet: () => true })) ?? 0;
     // `navigator.storage` is absent on insecure origins.
     const manager = navigator.storage as StorageManager | undefined;
     if (!manager) return;
