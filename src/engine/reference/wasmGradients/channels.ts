@@ -1,7 +1,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import { CHANNEL_CONCAT, CHANNEL_SPLIT } from '../ops/structure.ts';
 import { SPREAD } from '../ops/pooling.ts';
-import { allocate, view } from './heap.ts';
+import { allocate, beginning, floats, view } from './heap.ts';
 import { wasmKernel } from './kernel.ts';
 
 /** `[N,H,W,Ci]…` → `[N,H,W,ΣCi]`. tfjs's own makes two views a pixel and input; DenseNet121 has thousands of each. */
@@ -10,15 +10,11 @@ export const channelConcat = wasmKernel(CHANNEL_CONCAT, (inputs: Record<string, 
   const [n, height, width] = parts[0]!.shape as [number, number, number, number];
   const total = parts.reduce((sum, part) => sum + part.shape[3]!, 0);
   const output = allocate([n, height, width, total]);
-  const target = view(output);
-  let begin = 0;
+  let to = beginning(output);
   for (const part of parts) {
     const channels = part.shape[3]!;
-    const source = view(part);
-    for (let from = 0, to = begin; from < source.length; from += channels, to += total) {
-      for (let c = 0; c < channels; c++) target[to + c] = source[from + c]!;
-    }
-    begin += channels;
+    copyRows(n * height * width, channels, beginning(part), channels, to, total);
+    to += channels;
   }
   return output;
 });
@@ -29,16 +25,21 @@ export const channelSplit = wasmKernel(
   ({ dy }: { dy: TensorInfo }, { parts }: { parts: readonly (readonly [number, number])[] }) => {
     const [n, height, width, total] = dy.shape as [number, number, number, number];
     const outputs = parts.map(([, channels]) => allocate([n, height, width, channels]));
-    const source = view(dy);
     parts.forEach(([begin, channels], i) => {
-      const target = view(outputs[i]!);
-      for (let to = 0, from = begin; to < target.length; to += channels, from += total) {
-        for (let c = 0; c < channels; c++) target[to + c] = source[from + c]!;
-      }
+      copyRows(n * height * width, channels, beginning(dy) + begin, total, beginning(outputs[i]!), channels);
     });
     return outputs;
   },
 );
+
+/** Moves `length` numbers `rows` times. A call for each takes a quarter of the time that a loop over 32 numbers takes. */
+function copyRows(rows: number, length: number, from: number, fromStep: number, to: number, toStep: number): void {
+  const numbers = floats();
+  for (let row = 0; row < rows; row++) {
+    const source = from + row * fromStep;
+    numbers.copyWithin(to + row * toStep, source, source + length);
+  }
+}
 
 /** `[N,1,1,C]` → `[N,H,W,C]`, times `factor`: the gradient of a global mean. tfjs's Tile is fifty times slower. */
 export const spread = wasmKernel(

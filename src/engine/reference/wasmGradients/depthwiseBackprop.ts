@@ -1,7 +1,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import { turnedAttributes } from './conv2dBackpropInput.ts';
 import { convolutionGeometry, type ConvolutionAttributes } from '../geometry.ts';
-import { allocate, free, heap, view } from './heap.ts';
+import { allocate, beginning, floats, free, view } from './heap.ts';
 import { call, wasmKernel } from './kernel.ts';
 import { depthwiseFilterGradient } from './shifts.ts';
 
@@ -41,11 +41,10 @@ function spreadOut(dy: TensorInfo, strideHeight: number, strideWidth: number): T
   const [images, height, width, channels] = dy.shape as [number, number, number, number];
   const [rows, columns] = [(height - 1) * strideHeight + 1, (width - 1) * strideWidth + 1];
   const output = allocate([images, rows, columns, channels]);
-  const { dataIdMap, wasm } = heap();
-  const numbers = new Float32Array(wasm.HEAPU8.buffer);
-  const target = dataIdMap.get(output.dataId).memoryOffset / 4;
+  const numbers = floats();
+  const target = beginning(output);
   numbers.fill(0, target, target + images * rows * columns * channels);
-  let from = dataIdMap.get(dy.dataId).memoryOffset / 4;
+  let from = beginning(dy);
   for (let n = 0; n < images; n++) {
     for (let y = 0; y < rows; y += strideHeight) {
       for (let x = 0; x < columns; x += strideWidth, from += channels) {

@@ -1,6 +1,6 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import type { Geometry } from '../geometry.ts';
-import { allocate, heap } from './heap.ts';
+import { allocate, beginning, floats } from './heap.ts';
 
 /**
  * A batch's images and the outputs of a convolution on one grid of places, row by row, image by image, so that a tap is a shift: output
@@ -75,10 +75,8 @@ interface Axis {
 function laidOut(x: TensorInfo, grid: Grid, rows: Axis, columns: Axis, more: number): TensorInfo {
   const channels = x.shape[3]!;
   const output = allocate([grid.places + more, channels]);
-  const { dataIdMap, wasm } = heap();
-  const numbers = new Float32Array(wasm.HEAPU8.buffer);
-  const source = dataIdMap.get(x.dataId).memoryOffset / 4;
-  const target = dataIdMap.get(output.dataId).memoryOffset / 4;
+  const numbers = floats();
+  const [source, target] = [beginning(x), beginning(output)];
   numbers.fill(0, target, target + (grid.places + more) * channels);
   // Neighbours stay neighbours where the stride is 1: whole rows at once.
   const run = columns.stride === 1 ? Math.min(columns.size, grid.pitch - columns.before) : 1;

@@ -8,9 +8,10 @@ import { engine } from '@tensorflow/tfjs';
 interface WasmBackend {
   readonly wasm: {
     readonly HEAPU8: Uint8Array;
+    _malloc(bytes: number): number;
     readonly tfjs: { disposeData(id: number): void; registerTensor(id: number, size: number, offset: number): void };
     /** Emscripten's: a kernel of the binary as a function of JavaScript. */
-    cwrap(name: string, returns: null, takes: readonly ('number' | 'array')[]): (...given: never[]) => void;
+    cwrap(name: string, returns: null, takes: readonly 'number'[]): (...numbers: number[]) => void;
   };
   dataIdNextNumber: number;
   readonly dataIdMap: { get(dataId: object): { readonly id: number; readonly memoryOffset: number } };
@@ -29,6 +30,15 @@ export function allocate(shape: readonly number[]): TensorInfo {
 
 export function view(tensor: TensorInfo): Float32Array {
   return heap().typedArrayFromHeap(tensor);
+}
+
+/** The whole heap as float32, for `copyWithin`; and where a tensor begins in it. */
+export function floats(): Float32Array {
+  return new Float32Array(heap().wasm.HEAPU8.buffer);
+}
+
+export function beginning(tensor: TensorInfo): number {
+  return heap().dataIdMap.get(tensor.dataId).memoryOffset / 4;
 }
 
 export function free(...tensors: readonly TensorInfo[]): void {

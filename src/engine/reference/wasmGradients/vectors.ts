@@ -22,43 +22,47 @@ const window = 32;
 const FLOAT32 = 0;
 const LINEAR = 0;
 
-type Binary = (a: number, aShape: Uint8Array, aRank: number, b: number, bShape: Uint8Array, bRank: number, type: number, out: number) => void; // prettier-ignore
-type Numbers = (...numbers: number[]) => void;
-interface Kernels {
-  readonly Multiply: Binary;
-  readonly Add: Binary;
-  readonly Sub: Binary;
-  readonly BatchMatMul: (a: number, aShape: Uint8Array, aRank: number, b: number, bShape: Uint8Array, bRank: number, transposeA: number, transposeB: number, out: number) => void; // prettier-ignore
-  readonly Transpose: (x: number, shape: Uint8Array, rank: number, type: number, out: number, permutation: Uint8Array, rankAgain: number) => void; // prettier-ignore
-  readonly Square: Numbers;
-  readonly Abs: Numbers;
-  readonly ClipByValue: Numbers;
-  readonly AvgPool: Numbers;
-  readonly FusedDepthwiseConv2D: Numbers;
-}
-const arities = { Square: 3, Abs: 3, ClipByValue: 4, AvgPool: 14, FusedDepthwiseConv2D: 23 } as const;
+/** Numbers that the binary's functions take. */
+const arities = {
+  Multiply: 8,
+  Add: 8,
+  Sub: 8,
+  BatchMatMul: 9,
+  Transpose: 7,
+  Square: 3,
+  Abs: 3,
+  ClipByValue: 4,
+  AvgPool: 14,
+  FusedDepthwiseConv2D: 23,
+} as const;
+type Kernels = Readonly<Record<keyof typeof arities, (...numbers: number[]) => void>> & {
+  /** Where on the heap shapes are handed over; in bytes. */
+  readonly shapes: number;
+};
 const byModule = new WeakMap<object, Kernels>();
 
 function kernels(): Kernels {
   const { wasm } = heap();
   let known = byModule.get(wasm);
   if (!known) {
-    const binary = ['number', 'array', 'number', 'number', 'array', 'number', 'number', 'number'] as const;
-    known = Object.fromEntries([
-      ...(['Multiply', 'Add', 'Sub'] as const).map((name) => [name, wasm.cwrap(name, null, binary)]),
-      ['BatchMatMul', wasm.cwrap('BatchMatMul', null, [...binary, 'number'])],
-      [
-        'Transpose',
-        wasm.cwrap('Transpose', null, ['number', 'array', 'number', 'number', 'number', 'array', 'number']),
-      ],
-      ...Object.entries(arities).map(([name, count]) => [
-        name,
-        wasm.cwrap(name, null, Array<'number'>(count).fill('number')),
-      ]),
-    ]) as unknown as Kernels;
+    const functions = Object.entries(arities).map(([name, count]) => [
+      name,
+      wasm.cwrap(name, null, Array<'number'>(count).fill('number')),
+    ]);
+    known = { ...(Object.fromEntries(functions) as Kernels), shapes: wasm._malloc(4 * 8) >>> 0 };
     byModule.set(wasm, known);
   }
   return known;
+}
+
+/** Puts whole numbers where shapes are handed over, the first as number `at` of them; returns their address. */
+function shape(at: number, ...extents: number[]): number {
+  const address = kernels().shapes + 4 * at;
+  const bytes = heap().wasm.HEAPU8;
+  extents.forEach((extent, i) => {
+    for (let byte = 0; byte < 4; byte++) bytes[address + 4 * i + byte] = extent >>> (8 * byte);
+  });
+  return address;
 }
 
 /** `length` numbers of a tensor from `first` on. */
@@ -88,12 +92,8 @@ export function withRegions(
   );
 }
 
-function shape(...extents: number[]): Uint8Array {
-  return new Uint8Array(Int32Array.from(extents).buffer);
-}
-
 function elementwise(name: 'Multiply' | 'Add' | 'Sub', a: Region, b: Region, out: Region): void {
-  kernels()[name](a.id, shape(a.length), 1, b.id, shape(b.length), 1, FLOAT32, out.id);
+  kernels()[name](a.id, shape(0, a.length), 1, b.id, shape(1, b.length), 1, FLOAT32, out.id);
 }
 
 /** All of these write to `out`, which may be one of the others; `b` may hold a single number. */
@@ -119,13 +119,12 @@ export function scaleAndShift(x: Region, scale: TensorInfo, shift: TensorInfo, o
 
 /** `[m,k]` · `[k,n]` → `[m,n]`; XNNPACK packs `b` when it first sees the region, which takes 3 ns a number. */
 export function matrixProduct(a: Region, b: Region, k: number, n: number, out: Region): void {
-  const shapes = [shape(1, a.length / k, k), shape(1, k, n)] as const;
-  kernels().BatchMatMul(a.id, shapes[0], 3, b.id, shapes[1], 3, 0, 0, out.id);
+  kernels().BatchMatMul(a.id, shape(0, 1, a.length / k, k), 3, b.id, shape(3, 1, k, n), 3, 0, 0, out.id);
 }
 
 /** `[rows, columns]` → `[columns, rows]`. */
 export function transposed(x: Region, columns: number, out: Region): void {
-  kernels().Transpose(x.id, shape(x.length / columns, columns), 2, FLOAT32, out.id, shape(1, 0), 2);
+  kernels().Transpose(x.id, shape(0, x.length / columns, columns), 2, FLOAT32, out.id, shape(2, 1, 0), 2);
 }
 
 /** A tensor `[C]`, the caller's to free. */
