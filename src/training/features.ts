@@ -172,8 +172,8 @@ function sealed(halves: Uint16Array): Uint8Array {
 /** Null where it isn't there, cut short, or other bytes than were written. */
 function opened(bytes: Uint8Array | undefined, count: number): Uint16Array | null {
   if (bytes?.length !== 2 * count + SEAL) return null;
-  // A copy: the bytes may lie anywhere in a larger buffer, halves at even places only.
-  const content = bytes.slice(0, 2 * count);
+  // A copy: the bytes may lie anywhere in a larger buffer, halves at even places only. (`slice` of Node's Buffer makes none.)
+  const content = new Uint8Array(bytes.subarray(0, 2 * count));
   const seal = sha256(content);
   return seal.every((byte, i) => byte === bytes[2 * count + i]) ? new Uint16Array(content.buffer) : null;
 }

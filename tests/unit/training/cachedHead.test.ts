@@ -1,7 +1,11 @@
 /** The head on features that were computed once (`training.cached_views`), against the same head trained through the whole network. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Network } from '../../../src/engine/types.ts';
 import { featureStore } from '../../../src/platform/browser/featureStore.ts';
+import { diskFeatureStore } from '../../../src/platform/node/diskFeatureStore.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { readCheckpoint } from '../../../src/training/checkpoint.ts';
 import { createControl } from '../../../src/training/control.ts';
@@ -201,6 +205,16 @@ describe('features that are kept', () => {
 
   it('are found by the next run, which has the same bits', async () => {
     const { run, seen } = await again();
+    expect(seen).toBe(0);
+    await expectSameBits(straight, run);
+  });
+
+  it('are found on the disk, too', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'features-'));
+    const onDisk = { features: diskFeatureStore(folder) };
+    await expectSameBits(straight, (await again(head, onDisk)).run);
+    const { run, seen } = await again(head, onDisk);
+    rmSync(folder, { recursive: true });
     expect(seen).toBe(0);
     await expectSameBits(straight, run);
   });
