@@ -34,6 +34,7 @@ fn place(q : i32) -> vec4<i32> {
   return vec4<i32>(image * u.height * u.width, y * u.stride - u.padding, (pixel - y * u.outWidth) * u.stride - u.padding,
                    select(-1, q, q < u.rows));
 }
+fn rowOf(q : i32) -> i32 { return q; }
 fn tapRow(p : vec4<i32>, tap : vec2<i32>) -> i32 {
   let y = p.y + tap.x;
   let x = p.z + tap.y;
@@ -43,7 +44,8 @@ fn tapRow(p : vec4<i32>, tap : vec2<i32>) -> i32 {
 
 /** Rows as they come. */
 export const plainPlaces = `
-fn place(q : i32) -> vec4<i32> { return vec4<i32>(0, 0, 0, select(-1, q, q < u.rows)); }`;
+fn place(q : i32) -> vec4<i32> { return vec4<i32>(0, 0, 0, select(-1, q, q < u.rows)); }
+fn rowOf(q : i32) -> i32 { return q; }`;
 
 export const GEOMETRY_INTEGERS = ['height', 'width', 'outHeight', 'outWidth', 'stride', 'padding'] as const;
 export function geometryIntegers(call: Geometry): readonly number[] {
@@ -61,6 +63,7 @@ export function convKernel(tiling: Tiling): Kernel<Conv> {
       const input = sourceCode('source', source, call.height * call.width);
       const pointwise = isPointwise(call);
       const rows = outRows(call);
+      const groups = groupsOf(chosen, rows, out.channels);
       // Parameters may all lie in one memory, and none is bound twice.
       const biasMemory = bias && bias.memory !== weight.memory ? bias.memory : null;
       const biasKey = bias === null ? '' : biasMemory ? '-bias' : '-biasBeside';
@@ -112,7 +115,7 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
             ...(statistics ? [statistics.matrix] : []),
           ],
           integers: [
-            ...[groupsOf(chosen, rows, out.channels), rows, out.channels / 4, source.view.channels / 4, call.kernel],
+            ...[groups, chosen.rows, rows, out.channels / 4, source.view.channels / 4, call.kernel],
             ...geometryIntegers(call),
             ...input.values,
             weight.offset / 4,
@@ -121,7 +124,7 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
             out.first / 4,
             ...(statistics ? [statistics.matrix.channels / 4] : []),
           ],
-          workgroups: groupsOf(chosen, rows, out.channels),
+          workgroups: groups,
         },
       ];
     },

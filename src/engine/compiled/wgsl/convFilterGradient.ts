@@ -39,6 +39,7 @@ export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient>
         integers: [
           ...[
             groups,
+            tile.rows,
             groups / slices,
             outRows(call),
             sliceRows,
@@ -96,7 +97,7 @@ function productOf(tile: Tile, pointwise: boolean, sliced: boolean, input: Sourc
   return shader(name, {
     storage: [...input.storage, arena('dy'), arena('into')],
     integers: [
-      ...['groups', 'sliceGroups', 'rows', 'sliceRows', 'n4', 'c4', 'kernel'],
+      ...['groups', 'tileRows', 'sliceGroups', 'rows', 'sliceRows', 'n4', 'c4', 'kernel'],
       ...['height', 'width', 'outHeight', 'outWidth', 'stride', 'padding', 'stepImage', 'stepY', 'stepX'],
       ...input.integers,
       ...['dyStride', 'dyFirst', 'intoFirst'],
@@ -106,8 +107,8 @@ function productOf(tile: Tile, pointwise: boolean, sliced: boolean, input: Sourc
     declarations: `${input.code}
 ${left}
 ${pixelCode}
-fn put(slice : i32, unit : i32, c : i32, n4 : i32, sum : vec4<f32>) {
-  let at = (unit * 4 + c) * u.n4 + n4;
+fn put(slice : i32, row : i32, n4 : i32, sum : vec4<f32>) {
+  let at = row * u.n4 + n4;
   ${sliced ? 'into[slice * u.kernel * u.kernel * u.c4 * 4 * u.n4 + at] = sum;' : 'into[u.intoFirst + at] += sum;'}
 }
 ${body.declarations}`,

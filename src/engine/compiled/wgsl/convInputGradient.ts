@@ -82,7 +82,7 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
             ...(x && epilogue ? [...x.memories, epilogue.sums.matrix] : []),
           ],
           integers: [
-            ...[groups, rows, out.channels / 4, dy.channels / 4, call.kernel],
+            ...[groups, chosen.rows, rows, out.channels / 4, dy.channels / 4, call.kernel],
             ...geometryIntegers(call),
             ...[call.images, dy.matrix.channels / 4, dy.first / 4, weight.offset / 4],
             ...[out.matrix.channels / 4, out.first / 4, accumulate ? 1 : 0],
@@ -134,6 +134,7 @@ fn place(q : i32) -> vec4<i32> {
     )
     .join('\n')}
 }
+fn rowOf(q : i32) -> i32 { return ${stride === 1 ? 'q' : 'place(q).w'}; }
 fn tapRow(p : vec4<i32>, tap : vec2<i32>) -> i32 {
   let origin = p.yz - tap;
   let at = origin / ${stride};

@@ -1,10 +1,10 @@
 import { repeat, threadsOf, type LanesTile, type SharedTile } from './gemmTiles.ts';
 
 /**
- * Bodies of a filter's gradient: into[unit, n] = Σ over rows of left[row at the unit's tap, its 4 channels] · dy[row, n]. A unit is four
+ * Bodies of a filter's gradient: into[row, n] = Σ over rows of left[row at the unit's tap, its 4 channels] · dy[row, n]. A unit is four
  * input channels at one tap, (ky, kx, c4) flat; a tile has `tile.rows` / 4 of them. They call
  *
- *     leftTable, left (gemmProduct.ts), pixelOf, stepped, tapRow, and put(slice, unit, c, n4, sum).
+ *     leftTable, left (gemmProduct.ts), pixelOf, stepped, tapRow, and put(slice, row, n4, sum).
  */
 export interface FilterBody {
   readonly declarations: string;
@@ -62,12 +62,11 @@ export function filterLanesBody(tile: LanesTile, pointwise: boolean): FilterBody
       ),
     )}
   }
+  // A loop for the same reasons as there.
+  var result = array<vec4<f32>, ${tile.rows}>(${Array.from({ length: tile.rows }, (_, i) => `sum${i}`).join(', ')});
   if (n4 < u.n4) {
-    ${repeat(
-      units,
-      (i) => `if (tileM * ${units} + ${i} < units) {
-      ${repeat(4, (c) => `put(slice, tileM * ${units} + ${i}, ${c}, n4, sum${i * 4 + c});`)} }`,
-    )}
+    let count = min(u.tileRows, units * 4 - tileM * ${tile.rows});
+    for (var i = 0; i < count; i++) { put(slice, tileM * ${tile.rows} + i, n4, result[i]); }
   }`,
   };
 }
@@ -126,7 +125,7 @@ var<workgroup> rightTile : array<vec4<f32>, ${columns4 * depth}>;`,
     ${repeat(
       tm4,
       (i) => `{ let at = tileM * ${units} + y + ${i * threadsY};
-    if (at < units) { ${repeat(4, (c) => `put(slice, at, ${c}, n4, sum${i * 4 + c}_${j});`)} } }`,
+    if (at < units) { ${repeat(4, (c) => `put(slice, at * 4 + ${c}, n4, sum${i * 4 + c}_${j});`)} } }`,
     )}
   }`,
   )}`,

@@ -47,29 +47,28 @@ export function lanesBody(product: Product, tile: LanesTile): string {
   let e = endTable(column);
   ${product.sums === 'gradient' ? 'var s = vec4<f32>(0.0); var s2 = vec4<f32>(0.0);' : ''}
   ${product.sums === 'moments' ? 'var s = vec4<f32>(0.0);' : ''}
-  let count = min(${rows}, u.rows - tileM * ${rows});
-  ${repeat(
-    rows,
-    (i) => `{ let row = subgroupBroadcast(p${i >> 3}.w, ${i % 8}u);
-  if (n4 < u.n4 && ${i} < count) {
-    let done = finish(row, n4, c${i}, e);
-    ${product.sums === 'moments' ? `c${i} = done.value; s += done.value;` : ''}
+  // From here on a loop: what it costs is little beside the sum, and compiling sixteen copies of it is dear.
+  var result = array<vec4<f32>, ${rows}>(${Array.from({ length: rows }, (_, i) => `c${i}`).join(', ')});
+  // The bound is a uniform, so that nobody knows it and unrolls.
+  let count = min(u.tileRows, u.rows - tileM * ${rows});
+  if (n4 < u.n4) {
+  for (var i = 0; i < count; i++) {
+    let done = finish(rowOf(tileM * ${rows} + i), n4, result[i], e);
+    ${product.sums === 'moments' ? 'result[i] = done.value; s += done.value;' : ''}
     ${product.sums === 'gradient' ? 's += done.value; s2 = fma(done.value, done.other, s2);' : ''}
-  } }`,
-  )}
+  }
   ${
     product.sums === 'moments'
       ? `let mean = s / f32(count);
   var s2 = vec4<f32>(0.0);
-  ${repeat(rows, (i) => `if (${i} < count) { let d = c${i} - mean; s2 = fma(d, d, s2); }`)}`
+  for (var i = 0; i < count; i++) { let d = result[i] - mean; s2 = fma(d, d, s2); }`
       : ''
   }
   ${
     product.sums === 'none'
       ? ''
-      : `if (n4 < u.n4) {
-    sums[2 * tileM * u.sumsStride + n4] = ${product.sums === 'moments' ? 'mean' : 's'};
-    sums[(2 * tileM + 1) * u.sumsStride + n4] = s2;
-  }`
+      : `sums[2 * tileM * u.sumsStride + n4] = ${product.sums === 'moments' ? 'mean' : 's'};
+    sums[(2 * tileM + 1) * u.sumsStride + n4] = s2;`
+  }
   }`;
 }

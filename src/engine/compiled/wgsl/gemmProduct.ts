@@ -10,6 +10,7 @@ import { shader, type Storage } from './shader.ts';
  * its input gradient share. WGSL that the generators call:
  *
  *     fn place(q : i32) -> vec4<i32>            where the q-th row is: w is its row of `out`, −1 past the last
+ *     fn rowOf(q : i32) -> i32                  its w alone, where q is not past the last
  *     fn tapRow(p : vec4<i32>, tap : vec2<i32>) -> i32      row of the left matrix (tap is ky, kx), −1: nothing is there
  *     fn leftTable(k4 : i32) -> Table           what all rows need of columns 4·k4 …
  *     fn left(row : i32, k4 : i32, t : Table) -> vec4<f32>  four columns, 0 where row is −1
@@ -35,7 +36,7 @@ export interface Product {
   readonly sums: 'none' | 'moments' | 'gradient';
 }
 
-export const PRODUCT_INTEGERS = ['groups', 'rows', 'n4', 'k4', 'kernel'] as const;
+export const PRODUCT_INTEGERS = ['groups', 'tileRows', 'rows', 'n4', 'k4', 'kernel'] as const;
 
 /** What both generators lean on; `End` and `Table` come from the product. */
 const RESULT = 'struct Result { value : vec4<f32>, other : vec4<f32> }';

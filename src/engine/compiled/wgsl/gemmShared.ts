@@ -133,7 +133,7 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
     ${repeat(
       tm,
       (i) => `if (y + ${i * threadsY} < count) {
-      let done = finish(${product.pointwise ? `tileM * ${tile.rows} + y + ${i * threadsY}` : `place(tileM * ${tile.rows} + y + ${i * threadsY}).w`}, ${n4}, c${i}_${j}, e);
+      let done = finish(rowOf(tileM * ${tile.rows} + y + ${i * threadsY}), ${n4}, c${i}_${j}, e);
       ${product.sums === 'moments' ? `c${i}_${j} = done.value; s${j} += done.value;` : ''}
       ${product.sums === 'gradient' ? `s${j} += done.value; t${j} = fma(done.value, done.other, t${j});` : ''}
     }`,
