@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { DeviceLostError } from '../../../src/engine/errors.ts';
 import type { Network } from '../../../src/engine/types.ts';
 import { featureStore } from '../../../src/platform/browser/featureStore.ts';
 import { diskFeatureStore } from '../../../src/platform/node/diskFeatureStore.ts';
@@ -293,6 +294,24 @@ describe('features that are kept', () => {
     expect(seen).toBeLessThan(TRAIN);
     const { run, seen: rest } = await again(head, { features: own });
     expect(seen + rest).toBe(TRAIN + VAL);
+    await expectSameBits(straight, run);
+  });
+
+  it('of a device that is lost in the pass are taken up by the next one', async () => {
+    const own = featureStore(memoryKeyValue().records, roomy);
+    let [calls, seen] = [0, 0];
+    const run = await smallRun({
+      change: head,
+      features: own,
+      backbone: (network, batch) => {
+        calls += 1;
+        if (calls === 3) throw new DeviceLostError('unplugged');
+        seen += batch.n;
+        return network.features(batch);
+      },
+    });
+    expect(run.events.filter(({ type }) => type === 'deviceLost')).toHaveLength(1);
+    expect(seen).toBe(TRAIN + VAL);
     await expectSameBits(straight, run);
   });
 
