@@ -11,12 +11,24 @@ import {
   type Source,
   type View,
 } from '../../../src/engine/compiled/memory.ts';
-import { depthwise, depthwiseInputGradient } from '../../../src/engine/compiled/wgsl/depthwise.ts';
-import { depthwiseFilterGradient } from '../../../src/engine/compiled/wgsl/depthwiseFilterGradient.ts';
+import {
+  depthwiseInputGradientKernel,
+  depthwiseKernel,
+  depthwiseTile,
+} from '../../../src/engine/compiled/wgsl/depthwise.ts';
+import { depthwiseFilterGradientKernel } from '../../../src/engine/compiled/wgsl/depthwiseFilterGradient.ts';
 import { random } from '../../../src/random.ts';
 import { openBench, runCalls, type Bench } from './support/runCalls.ts';
 
-const kernels: Partial<KernelTable> = { depthwise, depthwiseInputGradient, depthwiseFilterGradient };
+const [small, large] = [true, false].map((software) => {
+  const tile = depthwiseTile({ software });
+  return {
+    depthwise: depthwiseKernel(tile),
+    depthwiseInputGradient: depthwiseInputGradientKernel(tile),
+    depthwiseFilterGradient: depthwiseFilterGradientKernel(tile),
+  } satisfies Partial<KernelTable>;
+}) as [Kernels, Kernels];
+type Kernels = Pick<KernelTable, 'depthwise' | 'depthwiseInputGradient' | 'depthwiseFilterGradient'>;
 
 let bench: Bench;
 beforeAll(async () => {
@@ -39,6 +51,8 @@ interface Case {
   /** `beside`: in the memory of the weights. */
   readonly bias?: 'apart' | 'beside';
   readonly accumulate?: boolean;
+  /** By the tiles of a GPU; else by those of lavapipe, which compile faster there. */
+  readonly large?: boolean;
 }
 
 const cases: readonly Case[] = [
@@ -71,7 +85,7 @@ const cases: readonly Case[] = [
     accumulate: true,
   },
   { images: 2, height: 1, width: 5, channels: 4, kernel: 3, stride: 1, padding: 1, factor: true, bias: 'beside' },
-  { images: 1, height: 11, width: 10, channels: 4, kernel: 2, stride: 3, padding: 1, bias: 'apart' },
+  { images: 1, height: 11, width: 10, channels: 4, kernel: 2, stride: 3, padding: 1, bias: 'apart', large: true },
 ];
 
 const named = cases.map((one) => {
@@ -89,6 +103,13 @@ const activations: Record<Activation, (z: number) => number> = {
   relu: (z) => Math.max(0, z),
   hardswish: (z) => (z * Math.min(6, Math.max(0, z + 3))) / 6,
   hardsigmoid: (z) => Math.min(6, Math.max(0, z + 3)) / 6,
+};
+
+const slopes: Record<Activation, (z: number) => number> = {
+  none: () => 1,
+  relu: (z) => (z > 0 ? 1 : 0),
+  hardswish: (z) => (z < -3 ? 0 : z > 3 ? 1 : z / 3 + 0.5),
+  hardsigmoid: (z) => (Math.abs(z) < 3 ? 1 / 6 : 0),
 };
 
 function prepared(one: Case) {
@@ -150,6 +171,7 @@ function eachTap(
 
 /** Twice, with the same bits, and near what is expected; outside of the view nothing is touched. */
 async function check(
+  kernels: Partial<KernelTable>,
   call: CallOf<'depthwise'> | CallOf<'depthwiseInputGradient'>,
   contents: Map<Memory, Float32Array>,
   expected: Float64Array,
@@ -186,7 +208,7 @@ describe('depthwise convolution as a double loop in double precision', () => {
       for (let c = 0; c < channels; c++) expected[row * channels + c]! += valueOf(image, y, x, c) * weightOf(tap, c);
     });
     const call = { kind: 'depthwise', node: 'it', ...geometry, source, weight, bias, out, statistics: null } as const;
-    await check(call, contents, expected);
+    await check(one.large ? large : small, call, contents, expected);
   });
 });
 
@@ -208,7 +230,7 @@ describe('its input’s gradient', () => {
       }
     });
     const call = { kind: 'depthwiseInputGradient', node: 'it', ...geometry, dy, weight, out } as const;
-    await check({ ...call, accumulate, epilogue: null }, contents, expected);
+    await check(one.large ? large : small, { ...call, accumulate, epilogue: null }, contents, expected);
   });
 });
 
@@ -233,6 +255,7 @@ describe('its filter’s gradient, added to what is there', () => {
       dy,
       gradient: { memory: gradients, offset: 4 },
     };
+    const kernels = one.large ? large : small;
     const [found] = await runCalls(bench, kernels, [call], contents, [gradients]);
     const [again] = await runCalls(bench, kernels, [call], contents, [gradients]);
     expect(found).toEqual(again);
@@ -245,24 +268,171 @@ describe('its filter’s gradient, added to what is there', () => {
   });
 });
 
+/** Cut into tiles of rows as the kernel says; `[2 · tiles, channels]`. */
+function tiled(
+  rows: number,
+  channels: number,
+  tileRows: number,
+  write: (begin: number, end: number, c: number) => [number, number],
+) {
+  const tiles = Math.ceil(rows / tileRows);
+  const expected = new Float64Array(2 * tiles * channels);
+  for (let tile = 0; tile < tiles; tile++) {
+    for (let c = 0; c < channels; c++) {
+      const [first, second] = write(tile * tileRows, Math.min(rows, (tile + 1) * tileRows), c);
+      expected[2 * tile * channels + c] = first;
+      expected[(2 * tile + 1) * channels + c] = second;
+    }
+  }
+  return { tiles, expected };
+}
+
+describe('sums over tiles of rows, beside', () => {
+  const like = { kernel: 3, stride: 1, padding: 1, norm: true, activation: 'relu', bias: 'apart' } as const;
+  const summed: readonly (Case & { readonly tileRows: number })[] = [
+    // A tile is a whole image; not all lanes have a channel.
+    { images: 3, height: 7, width: 7, channels: 72, ...like, tileRows: 49 },
+    // A tile is some lines of an image.
+    { images: 2, height: 24, width: 30, channels: 16, around: 4, ...like, tileRows: 360 },
+    // A thread makes several, since no even number of lines divides these.
+    { images: 1, height: 37, width: 30, channels: 16, ...like, tileRows: 1110 },
+    { images: 2, height: 13, width: 14, channels: 8, ...like, activation: 'hardswish', stride: 2, tileRows: 49 },
+  ];
+
+  it.each(summed.slice(0, 3).map((one) => [JSON.stringify(one), one] as const))('statistics, %s', async (_, one) => {
+    const { geometry, contents, source, weight, bias, view, valueOf, weightOf } = prepared(one);
+    const { channels } = one;
+    const rows = geometry.images * geometry.outHeight * geometry.outWidth;
+    const values = new Float64Array(rows * channels);
+    if (bias) {
+      // A mean that is large against the deviation.
+      contents.get(bias.memory)!.fill(1000);
+      values.fill(1000);
+    }
+    eachTap(geometry, (image, row, tap, y, x) => {
+      for (let c = 0; c < channels; c++) values[row * channels + c]! += valueOf(image, y, x, c) * weightOf(tap, c);
+    });
+    const out = view('out', rows);
+    const base = { kind: 'depthwise', node: 'it', ...geometry, source, weight, bias, out } as const;
+    const tileRows = large.depthwise.tileRows!({ ...base, statistics: null });
+    expect(tileRows).toBe(one.tileRows);
+    const { tiles, expected } = tiled(rows, channels, tileRows, (begin, end, c) => {
+      const own = Array.from({ length: end - begin }, (__, i) => values[(begin + i) * channels + c]!);
+      const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
+      return [mean, own.reduce((sum, value) => sum + (value - mean) ** 2, 0)];
+    });
+    const partials = matrix('partials', 2 * tiles, channels);
+    const call = { ...base, statistics: { matrix: partials, tiles, tileRows } };
+    const [found, sums] = await runCalls(bench, large, [call], contents, [out.matrix, partials]);
+    expect(await runCalls(bench, large, [call], contents, [out.matrix, partials])).toEqual([found, sums]);
+    const { matrix: of, first } = out;
+    for (let i = 0; i < values.length; i++) {
+      near(found![Math.floor(i / channels) * of.channels + first + (i % channels)]!, values[i]!);
+    }
+    // What rounding a value of about 1000 costs.
+    const tolerance = bias ? 1e-3 : 2e-5;
+    for (let i = 0; i < expected.length; i++) {
+      if (!(Math.abs(sums![i]! - expected[i]!) <= tolerance * (1 + Math.abs(expected[i]!)))) {
+        expect(sums![i], `sum ${i}`).toBe(expected[i]);
+      }
+    }
+  });
+
+  it.each(summed.map((one) => [JSON.stringify(one), one] as const))(
+    'gradients through the norm, %s',
+    async (_, one) => {
+      const { geometry, contents, source, weight, view, at, weightOf } = prepared(one);
+      const { images, height, width, outHeight, outWidth } = geometry;
+      const { channels } = one;
+      const dy = view('dy', images * outHeight * outWidth);
+      const out = view('dx', images * height * width);
+      const rows = images * height * width;
+      const values = new Float64Array(rows * channels);
+      eachTap(geometry, (image, row, tap, y, x) => {
+        if (y < 0 || x < 0 || y >= height || x >= width) return;
+        for (let c = 0; c < channels; c++) {
+          values[((image * height + y) * width + x) * channels + c]! += at(dy, row, c) * weightOf(tap, c);
+        }
+      });
+      const table = whole(source.norm!);
+      const hats = values.map((__, i) => {
+        const [row, c] = [Math.floor(i / channels), i % channels];
+        return (at(source.view, row, c) - at(table, 2, c)) * at(table, 3, c);
+      });
+      for (let i = 0; i < values.length; i++) {
+        const c = i % channels;
+        values[i]! *= slopes[source.activation](
+          at(table, 0, c) * at(source.view, Math.floor(i / channels), c) + at(table, 1, c),
+        );
+      }
+      const base = {
+        kind: 'depthwiseInputGradient',
+        node: 'it',
+        ...geometry,
+        dy,
+        weight,
+        out,
+        accumulate: false,
+      } as const;
+      const tileRows = large.depthwiseInputGradient.tileRows!({ ...base, epilogue: null });
+      const { tiles, expected } = tiled(rows, channels, tileRows, (begin, end, c) => {
+        let [sum, product] = [0, 0];
+        for (let row = begin; row < end; row++) {
+          sum += values[row * channels + c]!;
+          product += values[row * channels + c]! * hats[row * channels + c]!;
+        }
+        return [sum, product];
+      });
+      const partials = matrix('partials', 2 * tiles, channels);
+      const call = { ...base, epilogue: { source, sums: { matrix: partials, tiles, tileRows } } };
+      await check(large, call, contents, values);
+      const [sums] = await runCalls(bench, large, [call], contents, [partials]);
+      expect((await runCalls(bench, large, [call], contents, [partials]))[0]).toEqual(sums);
+      const scale = Math.sqrt(tileRows);
+      expected.forEach((value, i) => near(sums![i]! / scale, value / scale));
+    },
+  );
+});
+
 it('what a program is named says what it is', () => {
   const names = new Map<string, string>();
-  for (const one of cases) {
+  for (const [one, by] of cases.flatMap((each) => [[each, small] as const, [each, large] as const])) {
     const { geometry, source, weight, bias, gradients, view } = prepared(one);
     const { images, height, width, outHeight, outWidth } = geometry;
     const dy = view('dy', images * outHeight * outWidth);
     const dx = view('dx', images * height * width);
     const scratch: Matrix = matrix('scratch', 1, 4);
+    const sums = { matrix: matrix('sums', 2, 4), tiles: 1, tileRows: 1 };
     const base = { node: 'it', ...geometry };
     const dispatches = [
-      ...depthwise.dispatches({ ...base, kind: 'depthwise', source, weight, bias, out: dy, statistics: null }, null),
+      ...by.depthwise.dispatches({ ...base, kind: 'depthwise', source, weight, bias, out: dy, statistics: null }, null),
       ...[false, true].flatMap((accumulate) =>
-        depthwiseInputGradient.dispatches(
+        by.depthwiseInputGradient.dispatches(
           { ...base, kind: 'depthwiseInputGradient', dy, weight, out: dx, accumulate, epilogue: null },
           null,
         ),
       ),
-      ...depthwiseFilterGradient.dispatches(
+      ...(by.depthwise.tileRows && source.norm
+        ? [
+            ...by.depthwise.dispatches(
+              { ...base, kind: 'depthwise', source, weight, bias, out: dy, statistics: sums },
+              null,
+            ),
+            ...by.depthwiseInputGradient.dispatches(
+              {
+                ...base,
+                kind: 'depthwiseInputGradient',
+                dy,
+                weight,
+                out: dx,
+                accumulate: false,
+                epilogue: { source: { ...source, factor: null }, sums },
+              },
+              null,
+            ),
+          ]
+        : []),
+      ...by.depthwiseFilterGradient.dispatches(
         { ...base, kind: 'depthwiseFilterGradient', source, dy, gradient: { memory: gradients, offset: 4 } },
         scratch,
       ),

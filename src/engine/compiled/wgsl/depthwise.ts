@@ -1,150 +1,250 @@
-import type { CallOf, Geometry } from '../calls.ts';
-import type { Dispatch, Kernel, Program } from '../kernels.ts';
+import type { CallOf, Geometry, Partials } from '../calls.ts';
+import type { DeviceTraits, Dispatch, Kernel } from '../kernels.ts';
 import { plain, type Range, type Source, type View } from '../memory.ts';
+import { epilogueCode, statisticsCode, type TileSums } from './depthwiseSums.ts';
 import { backwardWindow, forwardWindow, resultName, upTo, windowCode, type Window } from './depthwiseWindow.ts';
 import { heldSource } from './heldSource.ts';
 import { arena, parameters, shader } from './shader.ts';
 import { sourceCode } from './source.ts';
+import { TILE_GROUP, tileGroups, type Tiles } from './tileGroups.ts';
 
-/** Results a thread. Values are shared across; two rows share those between them, more cost registers. */
-const COLUMNS = 4;
-const ROWS = 2;
+/** Results a thread, down and across, before they are rounded up to multiples of a stride. */
+export interface DepthwiseTile {
+  readonly rows: number;
+  readonly columns: number;
+  /** Whether sums over rows are made beside the results. */
+  readonly sums: boolean;
+}
+
+/**
+ * Values are shared across; two rows share those between them. lavapipe is no slower with less of it, and compiles the rest for seconds,
+ * with sums three times as long.
+ */
+export function depthwiseTile({ software }: Pick<DeviceTraits, 'software'>): DepthwiseTile {
+  return software ? { rows: 1, columns: 2, sums: false } : { rows: 2, columns: 4, sums: true };
+}
 
 const WORKGROUP = 64;
 
+type Depthwise = CallOf<'depthwise'>;
+type InputGradient = CallOf<'depthwiseInputGradient'>;
+
 /** Depthwise convolution: a thread makes a tile of one four of channels. Neighbouring threads are neighbouring channels. */
-export const depthwise: Kernel<CallOf<'depthwise'>> = {
-  cost: (call) => windowCost(call, call.source),
-  dispatches(call) {
-    if (call.statistics) throw new Error(`${call.node}: depthwise makes no statistics.`);
-    const { kernel, stride, padding, source, out } = call;
-    const window = forwardWindow(kernel, stride, ROWS, COLUMNS);
-    return windowDispatches(`depthwise-${kernel}-${stride}`, window, {
-      read: { source, height: call.height, width: call.width },
-      written: { view: out, height: call.outHeight, width: call.outWidth, accumulate: false },
-      images: call.images,
-      weight: call.weight,
-      bias: call.bias,
-      base: { step: stride, back: padding },
-    });
-  },
-};
-
-/** Gathers: each input pixel asks which outputs have read it. */
-export const depthwiseInputGradient: Kernel<CallOf<'depthwiseInputGradient'>> = {
-  cost(call) {
-    const { flops, bytes } = windowCost(call, null);
-    return { flops, bytes: bytes + (call.accumulate ? inputFloats(call, call.out.channels) * 4 : 0) };
-  },
-  dispatches(call) {
-    if (call.epilogue) throw new Error(`${call.node}: depthwiseInputGradient has no epilogue.`);
-    const { kernel, stride, padding, dy, out, accumulate } = call;
-    const window = backwardWindow(kernel, stride, padding, multiple(ROWS, stride), multiple(COLUMNS, stride));
-    return windowDispatches(`depthwiseInputGradient-${kernel}-${stride}-${padding}`, window, {
-      read: { source: plain(dy), height: call.outHeight, width: call.outWidth },
-      written: { view: out, height: call.height, width: call.width, accumulate },
-      images: call.images,
-      weight: call.weight,
-      bias: null,
-      base: { step: 1, back: 0 },
-      tilesPerBase: stride,
-    });
-  },
-};
-
-interface WindowCall {
-  readonly read: { readonly source: Source; readonly height: number; readonly width: number };
-  readonly written: {
-    readonly view: View;
-    readonly height: number;
-    readonly width: number;
-    readonly accumulate: boolean;
+export function depthwiseKernel(tile: DepthwiseTile): Kernel<Depthwise> {
+  const tilesOf = ({ images, outHeight, outWidth, out }: Depthwise): Tiles => ({
+    images,
+    height: outHeight,
+    width: outWidth,
+    fours: out.channels / 4,
+    down: tile.rows,
+    across: tile.columns,
+  });
+  return {
+    cost: (call) => windowCost(call, call.source),
+    ...(tile.sums && { tileRows: (call: Depthwise) => tileRows(tilesOf(call)) }),
+    dispatches(call) {
+      const { kernel, stride, padding, source, out, statistics } = call;
+      return windowDispatches(`depthwise-${kernel}-${stride}`, {
+        window: forwardWindow(kernel, stride, tile.rows, tile.columns),
+        tiles: tilesOf(call),
+        read: { source, height: call.height, width: call.width },
+        out,
+        accumulate: false,
+        weight: call.weight,
+        bias: call.bias,
+        base: { step: stride, back: padding },
+        sums: statistics && { ...statisticsCode, partials: statistics },
+      });
+    },
   };
-  readonly images: number;
-  readonly weight: Range;
-  readonly bias: Range | null;
-  /** A tile's base is its first result / `tilesPerBase` · step − back. */
-  readonly base: { readonly step: number; readonly back: number };
-  readonly tilesPerBase?: number;
 }
 
-function windowDispatches(kind: string, window: Window, call: WindowCall): readonly Dispatch[] {
-  const { read, written, images, weight, bias, base } = call;
+/** Gathers: each input pixel asks which outputs have read it. */
+export function depthwiseInputGradientKernel(tile: DepthwiseTile): Kernel<InputGradient> {
+  const tilesOf = ({ images, height, width, stride, out }: InputGradient): Tiles => ({
+    images,
+    height,
+    width,
+    fours: out.channels / 4,
+    down: multiple(tile.rows, stride),
+    across: multiple(tile.columns, stride),
+  });
+  return {
+    cost(call) {
+      const { flops, bytes } = windowCost(call, null);
+      const more = call.accumulate || call.epilogue ? inputFloats(call, call.out.channels) * 4 : 0;
+      return { flops, bytes: bytes + more };
+    },
+    ...(tile.sums && { tileRows: (call: InputGradient) => tileRows(tilesOf(call)) }),
+    dispatches(call) {
+      const { kernel, stride, padding, dy, out, accumulate, epilogue } = call;
+      const tiles = tilesOf(call);
+      return windowDispatches(`depthwiseInputGradient-${kernel}-${stride}-${padding}`, {
+        window: backwardWindow(kernel, stride, padding, tiles.down, tiles.across),
+        tiles,
+        read: { source: plain(dy), height: call.outHeight, width: call.outWidth },
+        out,
+        accumulate,
+        weight: call.weight,
+        bias: null,
+        base: { step: 1 / stride, back: 0 },
+        sums: epilogue && { ...epilogueCode(epilogue.source, call), partials: epilogue.sums },
+      });
+    },
+  };
+}
+
+/** Whole lines. */
+function tileRows(tiles: Tiles): number {
+  return tileGroups(tiles).lines * tiles.width;
+}
+
+interface WindowCall {
+  readonly window: Window;
+  /** Of the results. */
+  readonly tiles: Tiles;
+  readonly read: { readonly source: Source; readonly height: number; readonly width: number };
+  readonly out: View;
+  readonly accumulate: boolean;
+  readonly weight: Range;
+  readonly bias: Range | null;
+  /** A tile's base is step · its first result − back. */
+  readonly base: { readonly step: number; readonly back: number };
+  readonly sums: (TileSums & { readonly partials: Partials }) | null;
+}
+
+function windowDispatches(kind: string, call: WindowCall): readonly Dispatch[] {
+  const { window, tiles, read, out, weight, bias, base, sums } = call;
   const { source } = read;
-  const fours = written.view.channels / 4;
-  const tilesX = Math.ceil(written.width / window.columns);
-  const tilesY = Math.ceil(written.height / window.rows);
-  const threads = images * tilesY * tilesX * fours;
+  const { images, height, width, fours, down, across } = tiles;
+  const tilesX = Math.ceil(width / across);
+  const tilesY = Math.ceil(height / down);
   const code = sourceCode('source', source, read.height * read.width);
   // Parameters may all be in one memory, which is bound once.
   const apart = bias !== null && bias.memory !== weight.memory;
-  const perBase = call.tilesPerBase ?? 1;
-  const [down, across] = [window.rows / perBase, window.columns / perBase].map((each) => each * base.step);
   const [top, bottom] = window.reach(window.rows);
+  const threads = images * tilesY * tilesX * fours;
+  const groups = sums && tileGroups(tiles);
   const integers = {
-    threads,
     fours,
     top,
     bottom,
     tilesX,
-    tilesY,
-    down: down!,
-    across: across!,
+    down: down * base.step,
+    across: across * base.step,
     back: base.back,
     height: read.height,
     width: read.width,
-    outHeight: written.height,
-    outWidth: written.width,
-    outStride: written.view.matrix.channels / 4,
-    outFirst: written.view.first / 4,
+    outHeight: height,
+    outWidth: width,
+    outStride: out.matrix.channels / 4,
+    outFirst: out.first / 4,
     weightFirst: weight.offset / 4,
     biasFirst: (bias?.offset ?? 0) / 4,
+    ...(sums && groups
+      ? {
+          lanes: groups.lanes,
+          chunks: groups.chunks,
+          places: groups.places,
+          bands: groups.bands,
+          bandTiles: Math.ceil(groups.lines / down),
+          groups: groups.chunks * groups.bands * images,
+          partialsStride: sums.partials.matrix.channels / 4,
+        }
+      : { threads, tilesY }),
   };
-  const how = bias === null ? '' : apart ? '-bias' : '-biasBeside';
-  const name = `${kind}-${code.key}${how}${written.accumulate ? '-accumulate' : ''}`;
-  const program = (): Program => {
-    const held = heldSource('source', source);
-    const results = upTo(window.rows).flatMap((row) => upTo(window.columns).map((column) => [row, column] as const));
-    const first = bias === null ? 'vec4<f32>(0.0)' : `${apart ? 'bias' : 'weight'}[u.biasFirst + c4]`;
-    return shader(name, {
-      storage: [...code.storage, parameters('weight'), ...(apart ? [parameters('bias')] : []), arena('result')],
-      integers: [...Object.keys(integers), ...code.integers],
-      workgroup: WORKGROUP,
-      declarations: code.code,
-      body: `
+  const held = heldSource('source', source);
+  const first = bias === null ? 'vec4<f32>(0.0)' : `${apart ? 'bias' : 'weight'}[u.biasFirst + c4]`;
+  const results = upTo(window.rows).flatMap((row) => upTo(window.columns).map((column) => [row, column] as const));
+  const eachResult = (write: (result: string) => string): string =>
+    results
+      .map(
+        ([row, column]) => `{
+    let y = tileY * ${window.rows} + ${row};
+    let x = tileX * ${window.columns} + ${column};
+    if (y < u.outHeight && x < u.outWidth) {
+      let pixel = (image * u.outHeight + y) * u.outWidth + x;
+      ${write(resultName(row, column))}
+    }
+  }`,
+      )
+      .join('\n  ');
+  const at = 'result[pixel * u.outStride + u.outFirst + c4]';
+  const make = `
+  let baseY = tileY * u.down - u.back;
+  let baseX = tileX * u.across - u.back;
+  ${results.map(([row, column]) => `var ${resultName(row, column)} = first;`).join('\n  ')}
+  ${windowCode(window, held.value, (tap) => `weight[u.weightFirst + ${tap} * u.fours + c4]`)}
+  ${sums?.begin ?? ''}
+  ${eachResult((result) => `${sums?.each(result) ?? ''}${at} = ${call.accumulate ? `${at} + ` : ''}${result};`)}
+  ${sums?.end(eachResult) ?? ''}`;
+  const ofThread = `
+  let first = ${first};
+  ${held.channel}
+  ${held.image}
+  ${sums?.channel ?? ''}`;
+  const body =
+    sums === null
+      ? `
   if (index >= u.threads) { return; }
   let c4 = index % u.fours;
   let tile = index / u.fours;
   let tileX = tile % u.tilesX;
   let tileY = (tile / u.tilesX) % u.tilesY;
   let image = tile / (u.tilesX * u.tilesY);
-  let baseY = tileY * u.down - u.back;
-  let baseX = tileX * u.across - u.back;
-  let first = ${first};
-  ${held.channel}
-  ${held.image}
-  ${results.map(([row, column]) => `var ${resultName(row, column)} = first;`).join('\n  ')}
-  ${windowCode(window, held.value, (tap) => `weight[u.weightFirst + ${tap} * u.fours + c4]`)}
-  ${results
-    .map(
-      ([row, column]) => `{
-    let y = tileY * ${window.rows} + ${row};
-    let x = tileX * ${window.columns} + ${column};
-    if (y < u.outHeight && x < u.outWidth) {
-      let at = ((image * u.outHeight + y) * u.outWidth + x) * u.outStride + u.outFirst + c4;
-      result[at] = ${written.accumulate ? 'result[at] + ' : ''}${resultName(row, column)};
-    }
-  }`,
-    )
-    .join('\n  ')}`,
-    });
-  };
+  ${ofThread}
+  ${make}`
+      : `
+  let chunk = group % u.chunks;
+  let band = (group / u.chunks) % u.bands;
+  let image = group / (u.chunks * u.bands);
+  let place = lane / u.lanes;
+  let c4 = chunk * u.lanes + lane % u.lanes;
+  let works = group < u.groups && place < u.places && c4 < u.fours;
+  var part = Part();
+  if (works) {
+  ${ofThread}
+  for (var tile = place; tile < u.tilesX * u.bandTiles; tile += u.places) {
+  let tileX = tile % u.tilesX;
+  let tileY = band * u.bandTiles + tile / u.tilesX;
+  ${make}
+  }
+  }
+  ${sums.part.reduce}
+  if (works && place == 0) {
+    let row = 2 * (image * u.bands + band);
+    partials[row * u.partialsStride + c4] = part.first;
+    partials[(row + 1) * u.partialsStride + c4] = part.second;
+  }`;
+  const how = bias === null ? '' : apart ? '-bias' : '-biasBeside';
+  const program = shader(
+    `${kind}-${down}×${across}-${code.key}${how}${call.accumulate ? '-accumulate' : ''}${sums ? `-${sums.key}` : ''}`,
+    {
+      storage: [
+        ...code.storage,
+        parameters('weight'),
+        ...(apart ? [parameters('bias')] : []),
+        arena('result'),
+        ...(sums ? [...sums.storage, arena('partials')] : []),
+      ],
+      integers: [...Object.keys(integers), ...code.integers, ...(sums?.integers ?? [])],
+      workgroup: sums ? TILE_GROUP : WORKGROUP,
+      declarations: `${code.code}${sums ? sums.part.declarations + sums.declarations : ''}`,
+      body,
+    },
+  );
   return [
     {
-      program: program(),
-      memories: [...code.memories, weight.memory, ...(apart ? [bias.memory] : []), written.view.matrix],
-      integers: [...Object.values(integers), ...code.values],
-      workgroups: Math.ceil(threads / WORKGROUP),
+      program,
+      memories: [
+        ...code.memories,
+        weight.memory,
+        ...(apart ? [bias.memory] : []),
+        out.matrix,
+        ...(sums ? [...sums.memories, sums.partials.matrix] : []),
+      ],
+      integers: [...Object.values(integers), ...code.values, ...(sums?.values ?? [])],
+      workgroups: groups ? groups.chunks * groups.bands * images : Math.ceil(threads / WORKGROUP),
     },
   ];
 }

@@ -1,13 +1,11 @@
 import type { CallOf } from '../calls.ts';
 import type { Kernel, Program } from '../kernels.ts';
-import { windowCost } from './depthwise.ts';
+import { windowCost, type DepthwiseTile } from './depthwise.ts';
 import { upTo } from './depthwiseWindow.ts';
 import { heldSource } from './heldSource.ts';
 import { arena, shader } from './shader.ts';
 import { sourceCode } from './source.ts';
 
-/** Output columns of which a thread holds the values at a time. */
-const COLUMNS = 4;
 const WORKGROUP = 64;
 /** Enough to fill a large GPU; a slice is one output row at least. */
 const THREADS = 32768;
@@ -24,66 +22,69 @@ type FilterGradient = CallOf<'depthwiseFilterGradient'>;
  * value is loaded (and its activation made) once for all taps of the row. Slices go to scratch, `[slices, kernel², channels]`, and are
  * added up in a fixed order.
  */
-export const depthwiseFilterGradient: Kernel<FilterGradient> = {
-  cost(call) {
-    const { flops, bytes } = windowCost(call, call.source);
-    return { flops, bytes: bytes + 2 * 4 * scratchFloats(call) };
-  },
-  scratch: scratchFloats,
-  dispatches(call, scratch) {
-    if (!scratch) throw new Error(`${call.node}: depthwiseFilterGradient needs scratch memory.`);
-    const { kernel, stride, source, dy, gradient } = call;
-    const { slices, each } = slicesOf(call);
-    const fours = dy.channels / 4;
-    const threads = slices * kernel * fours;
-    const code = sourceCode('source', source, call.height * call.width);
-    const integers = {
-      threads,
-      fours,
-      each,
-      rows: call.images * call.outHeight,
-      padding: call.padding,
-      height: call.height,
-      width: call.width,
-      outHeight: call.outHeight,
-      outWidth: call.outWidth,
-      dyStride: dy.matrix.channels / 4,
-      dyFirst: dy.first / 4,
-    };
-    const sums = kernel * kernel * fours;
-    return [
-      {
-        program: slicesProgram(call, Object.keys(integers)),
-        memories: [...code.memories, dy.matrix, scratch],
-        integers: [...Object.values(integers), ...code.values],
-        workgroups: Math.ceil(threads / WORKGROUP),
-      },
-      {
-        program: reduction,
-        memories: [scratch, gradient.memory],
-        integers: [sums, slices, gradient.offset / 4],
-        workgroups: Math.ceil(sums / SUMS),
-      },
-    ];
+export function depthwiseFilterGradientKernel({ columns }: Pick<DepthwiseTile, 'columns'>): Kernel<FilterGradient> {
+  return {
+    cost(call) {
+      const { flops, bytes } = windowCost(call, call.source);
+      return { flops, bytes: bytes + 2 * 4 * scratchFloats(call) };
+    },
+    scratch: scratchFloats,
+    dispatches(call, scratch) {
+      if (!scratch) throw new Error(`${call.node}: depthwiseFilterGradient needs scratch memory.`);
+      const { kernel, stride, source, dy, gradient } = call;
+      const { slices, each } = slicesOf(call);
+      const fours = dy.channels / 4;
+      const threads = slices * kernel * fours;
+      const code = sourceCode('source', source, call.height * call.width);
+      const integers = {
+        threads,
+        fours,
+        each,
+        rows: call.images * call.outHeight,
+        padding: call.padding,
+        height: call.height,
+        width: call.width,
+        outHeight: call.outHeight,
+        outWidth: call.outWidth,
+        dyStride: dy.matrix.channels / 4,
+        dyFirst: dy.first / 4,
+      };
+      const sums = kernel * kernel * fours;
+      return [
+        {
+          program: slicesProgram(call, Object.keys(integers)),
+          memories: [...code.memories, dy.matrix, scratch],
+          integers: [...Object.values(integers), ...code.values],
+          workgroups: Math.ceil(threads / WORKGROUP),
+        },
+        {
+          program: reduction,
+          memories: [scratch, gradient.memory],
+          integers: [sums, slices, gradient.offset / 4],
+          workgroups: Math.ceil(sums / SUMS),
+        },
+      ];
 
-    function slicesProgram(ofCall: FilterGradient, names: readonly string[]): Program {
-      return shader(`depthwiseFilterGradient-${kernel}-${stride}-${code.key}`, {
-        storage: [...code.storage, arena('dy'), arena('slices')],
-        integers: [...names, ...code.integers],
-        workgroup: WORKGROUP,
-        declarations: code.code,
-        body: slicesBody(ofCall),
-      });
-    }
-  },
-};
+      function slicesProgram(ofCall: FilterGradient, names: readonly string[]): Program {
+        return shader(`depthwiseFilterGradient-${columns}-${kernel}-${stride}-${code.key}`, {
+          storage: [...code.storage, arena('dy'), arena('slices')],
+          integers: [...names, ...code.integers],
+          workgroup: WORKGROUP,
+          declarations: code.code,
+          body: slicesBody(ofCall, columns),
+        });
+      }
+    },
+  };
+}
 
-function slicesBody({ kernel, stride, source }: FilterGradient): string {
+/** `columns` of the output of which a thread holds the values at a time. */
+function slicesBody({ kernel, stride, source }: FilterGradient, columns: number): string {
   const held = heldSource('source', source);
   const taps = upTo(kernel);
   // Of the values of a chunk, these are those of the next one, too.
   const carried = Math.max(0, kernel - stride);
-  const width = (COLUMNS - 1) * stride + kernel;
+  const width = (columns - 1) * stride + kernel;
   const load = (i: number, x: string): string =>
     `{
       let x = ${x};
@@ -110,13 +111,13 @@ function slicesBody({ kernel, stride, source }: FilterGradient): string {
       .filter(read)
       .map((i) => load(i, `${i} - u.padding`))
       .join('\n    ')}
-    for (var column = 0; column < u.outWidth; column += ${COLUMNS}) {
+    for (var column = 0; column < u.outWidth; column += ${columns}) {
       ${upTo(width)
         .slice(carried)
         .filter(read)
         .map((i) => load(i, `column * ${stride} - u.padding + ${i}`))
         .join('\n      ')}
-      ${upTo(COLUMNS)
+      ${upTo(columns)
         .map(
           (p) => `{
       let at = min(column + ${p}, u.outWidth - 1);
@@ -126,7 +127,7 @@ function slicesBody({ kernel, stride, source }: FilterGradient): string {
         )
         .join('\n      ')}
       ${upTo(carried)
-        .map((i) => `value${i} = value${i + COLUMNS * stride};`)
+        .map((i) => `value${i} = value${i + columns * stride};`)
         .join(' ')}
     }
   }

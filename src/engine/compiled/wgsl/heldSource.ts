@@ -9,22 +9,33 @@ export interface HeldSource {
   readonly channel: string;
   /** Statements that need `c4` and `image`. */
   readonly image: string;
-  /** The value at a pixel, an i32 that counts all images' pixels. */
+  /** What is in memory at a pixel, an i32 that counts all images' pixels. */
+  raw(pixel: string): string;
+  /** The value at a pixel. */
   value(pixel: string): string;
+  /** z of a raw value. */
+  z(raw: string): string;
+  /** Statements that need `c4`, for `hat`; only with a norm. */
+  readonly hatChannel: string;
+  /** x̂ of a raw value. */
+  hat(raw: string): string;
 }
 
 export function heldSource(name: string, { norm, factor }: Source): HeldSource {
   const table = (row: number): string => `${name}Norm[${row} * u.${name}NormStride + c4]`;
+  const raw = (pixel: string): string => `${name}[(${pixel}) * u.${name}Stride + u.${name}First + c4]`;
+  const z = (of: string): string => (norm ? `fma(${name}Scale, ${of}, ${name}Shift)` : of);
   return {
     channel: norm
       ? `let ${name}Scale = ${table(NORM_ROWS.scale)};
   let ${name}Shift = ${table(NORM_ROWS.shift)};`
       : '',
     image: factor ? `let ${name}Gain = ${name}Factor[image * u.${name}FactorStride + u.${name}FactorFirst + c4];` : '',
-    value(pixel) {
-      const raw = `${name}[(${pixel}) * u.${name}Stride + u.${name}First + c4]`;
-      const z = norm ? `fma(${name}Scale, ${raw}, ${name}Shift)` : raw;
-      return `${name}_act(${z})${factor ? ` * ${name}Gain` : ''}`;
-    },
+    raw,
+    value: (pixel) => `${name}_act(${z(raw(pixel))})${factor ? ` * ${name}Gain` : ''}`,
+    z,
+    hatChannel: `let ${name}Mean = ${table(NORM_ROWS.mean)};
+  let ${name}Inverse = ${table(NORM_ROWS.inverse)};`,
+    hat: (of) => `((${of} - ${name}Mean) * ${name}Inverse)`,
   };
 }
