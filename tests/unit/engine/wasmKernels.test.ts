@@ -44,13 +44,15 @@ const convolutions: readonly Convolution[] = [
   { ...small, kernel: [1, 1], pad: 0 },
   { ...small, kernel: [1, 1], pad: 0, channels: 5, out: 17 },
   { ...small, kernel: [1, 1], stride: 2, pad: 0 },
-  // In several pieces: of the grid, of the rows.
+  // In several pieces: of the images, of the grid, of the rows.
+  { images: 3, height: 150, width: 150, channels: 130, out: 1, kernel: [2, 2], stride: 1, pad: 1 },
   { images: 2, height: 60, width: 61, channels: 300, out: 2, kernel: [3, 3], stride: 1, pad: 1 },
   { images: 3, height: 37, width: 41, channels: 3, out: 2, kernel: [1, 1], stride: 1, pad: 0 },
 ];
 const depthwise: readonly Convolution[] = [
   ...convolutions.slice(0, 8).map((one) => ({ ...one, out: 0 })),
   { images: 2, height: 40, width: 41, channels: 20, out: 0, kernel: [5, 5], stride: 1, pad: 2 },
+  { images: 3, height: 150, width: 150, channels: 130, out: 0, kernel: [2, 2], stride: 1, pad: 1 },
 ];
 
 describe('gradients of convolutions', () => {

@@ -2,6 +2,8 @@ import type { TensorInfo } from '@tensorflow/tfjs';
 import type { Geometry } from '../geometry.ts';
 import { allocate, beginning, floats } from './heap.ts';
 
+const mostNumbers = 8 << 20;
+
 /**
  * A batch's images and the outputs of a convolution on one grid of places, row by row, image by image, so that a tap is a shift: output
  * pixel at place p saw the input pixel at place p + shift. Gaps of zeros are the padding; the one that ends a row begins the next. With a
@@ -19,13 +21,13 @@ export interface Grid {
   readonly phases: readonly Phase[];
 }
 
-export interface Phase {
+interface Phase {
   readonly y: number;
   readonly x: number;
   readonly taps: readonly { readonly index: number; readonly shift: number }[];
 }
 
-export function gridOf(geometry: Geometry): Grid {
+function gridOf(geometry: Geometry): Grid {
   const { filterHeight, filterWidth, strideHeight, strideWidth, padInfo, batchSize } = geometry;
   const pitch = extent(geometry.inWidth, geometry.outWidth, filterWidth, strideWidth, padInfo.left);
   const height = extent(geometry.inHeight, geometry.outHeight, filterHeight, strideHeight, padInfo.top);
@@ -50,19 +52,35 @@ function extent(input: number, output: number, filter: number, stride: number, b
   return Math.max(output, filled, seen - Math.floor(before / stride));
 }
 
+/**
+ * The grids of a batch, a few images each: no copy of the images has more than 32 MiB, but for one that needs them alone. `firstImage` is
+ * handed to the functions below.
+ */
+export function gridsOf(geometry: Geometry): { readonly grid: Grid; readonly firstImage: number }[] {
+  const one = gridOf({ ...geometry, batchSize: 1 });
+  const channels = Math.max(geometry.inChannels, geometry.outChannels);
+  const atOnce = Math.max(1, Math.floor(mostNumbers / (one.places * channels)));
+  const count = Math.ceil(geometry.batchSize / atOnce);
+  return Array.from({ length: count }, (_, i) => {
+    const firstImage = i * atOnce;
+    const batchSize = Math.min(atOnce, geometry.batchSize - firstImage);
+    return { grid: gridOf({ ...geometry, batchSize }), firstImage };
+  });
+}
+
 /** One phase of the images, `[places + more, C]`. */
-export function imagesOnGrid(x: TensorInfo, grid: Grid, phase: Phase, more: number): TensorInfo {
+export function imagesOnGrid(x: TensorInfo, firstImage: number, grid: Grid, phase: Phase, more: number): TensorInfo {
   const { strideHeight, strideWidth, padInfo, inHeight, inWidth } = grid.geometry;
   const rows = { size: inHeight, stride: strideHeight, before: padInfo.top - phase.y };
   const columns = { size: inWidth, stride: strideWidth, before: padInfo.left - phase.x };
-  return laidOut(x, grid, rows, columns, more);
+  return laidOut(x, firstImage, grid, rows, columns, more);
 }
 
-/** The output's gradient, `[places + more, C]`. */
-export function outputsOnGrid(dy: TensorInfo, grid: Grid, more: number): TensorInfo {
+/** The output's gradient, `[places, C]`. */
+export function outputsOnGrid(dy: TensorInfo, firstImage: number, grid: Grid): TensorInfo {
   const { outHeight, outWidth } = grid.geometry;
   const [rows, columns] = [outHeight, outWidth].map((size) => ({ size, stride: 1, before: 0 }));
-  return laidOut(dy, grid, rows!, columns!, more);
+  return laidOut(dy, firstImage, grid, rows!, columns!, 0);
 }
 
 /** Pixel i is at (i + before) / stride, where that is a whole number. */
@@ -72,7 +90,7 @@ interface Axis {
   readonly before: number;
 }
 
-function laidOut(x: TensorInfo, grid: Grid, rows: Axis, columns: Axis, more: number): TensorInfo {
+function laidOut(x: TensorInfo, firstImage: number, grid: Grid, rows: Axis, columns: Axis, more: number): TensorInfo {
   const channels = x.shape[3]!;
   const output = allocate([grid.places + more, channels]);
   const numbers = floats();
@@ -80,7 +98,7 @@ function laidOut(x: TensorInfo, grid: Grid, rows: Axis, columns: Axis, more: num
   numbers.fill(0, target, target + (grid.places + more) * channels);
   // Neighbours stay neighbours where the stride is 1: whole rows at once.
   const run = columns.stride === 1 ? Math.min(columns.size, grid.pitch - columns.before) : 1;
-  for (let image = 0; image < x.shape[0]!; image++) {
+  for (let image = 0; image < grid.geometry.batchSize; image++) {
     for (let y = first(rows); y < rows.size; y += rows.stride) {
       const row = (y + rows.before) / rows.stride;
       if (row >= grid.height) break;
@@ -88,7 +106,7 @@ function laidOut(x: TensorInfo, grid: Grid, rows: Axis, columns: Axis, more: num
         const column = (c + columns.before) / columns.stride;
         if (column >= grid.pitch) break;
         const to = target + ((image * grid.height + row) * grid.pitch + column) * channels;
-        const from = source + ((image * rows.size + y) * columns.size + c) * channels;
+        const from = source + (((firstImage + image) * rows.size + y) * columns.size + c) * channels;
         numbers.copyWithin(to, from, from + run * channels);
       }
     }
