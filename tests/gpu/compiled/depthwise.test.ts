@@ -19,6 +19,7 @@ import {
 import { depthwiseFilterGradientKernel } from '../../../src/engine/compiled/wgsl/depthwiseFilterGradient.ts';
 import { random } from '../../../src/random.ts';
 import { openBench, runCalls, type Bench } from './support/runCalls.ts';
+import { sameBits } from './support/sameBits.ts';
 
 const [small, large] = [true, false].map((software) => {
   const tile = depthwiseTile({ software });
@@ -179,7 +180,7 @@ async function check(
   const { matrix: of, first, channels } = call.out;
   const [found] = await runCalls(bench, kernels, [call], contents, [of]);
   const [again] = await runCalls(bench, kernels, [call], contents, [of]);
-  expect(found).toEqual(again);
+  sameBits([found!], [again!]);
   const before = contents.get(of)!;
   for (let i = 0; i < of.floats; i++) {
     const [row, c] = [Math.floor(i / of.channels), (i % of.channels) - first];
@@ -258,7 +259,7 @@ describe('its filter’s gradient, added to what is there', () => {
     const kernels = one.large ? large : small;
     const [found] = await runCalls(bench, kernels, [call], contents, [gradients]);
     const [again] = await runCalls(bench, kernels, [call], contents, [gradients]);
-    expect(found).toEqual(again);
+    sameBits([found!], [again!]);
     const scale = Math.sqrt(images * outHeight * outWidth);
     for (let i = 0; i < found!.length; i++) {
       const inside = i >= 4 && i < 4 + kernel * kernel * channels;
@@ -324,7 +325,7 @@ describe('sums over tiles of rows, beside', () => {
     const partials = matrix('partials', 2 * tiles, channels);
     const call = { ...base, statistics: { matrix: partials, tiles, tileRows } };
     const [found, sums] = await runCalls(bench, large, [call], contents, [out.matrix, partials]);
-    expect(await runCalls(bench, large, [call], contents, [out.matrix, partials])).toEqual([found, sums]);
+    sameBits(await runCalls(bench, large, [call], contents, [out.matrix, partials]), [found!, sums!]);
     const { matrix: of, first } = out;
     for (let i = 0; i < values.length; i++) {
       near(found![Math.floor(i / channels) * of.channels + first + (i % channels)]!, values[i]!);
@@ -387,7 +388,7 @@ describe('sums over tiles of rows, beside', () => {
       const call = { ...base, epilogue: { source, sums: { matrix: partials, tiles, tileRows } } };
       await check(large, call, contents, values);
       const [sums] = await runCalls(bench, large, [call], contents, [partials]);
-      expect((await runCalls(bench, large, [call], contents, [partials]))[0]).toEqual(sums);
+      sameBits(await runCalls(bench, large, [call], contents, [partials]), [sums!]);
       const scale = Math.sqrt(tileRows);
       expected.forEach((value, i) => near(sums![i]! / scale, value / scale));
     },
