@@ -1,12 +1,16 @@
 import * as tf from '@tensorflow/tfjs';
 import { describeAdapter, describeProcessor, requestAdapter } from './adapter.ts';
 import { BackendUnavailableError, NoWebGpuError, type NoWebGpuReason } from './errors.ts';
+import { compiledNetworks } from './compiled/engine.ts';
 import { createEngine, type OpenDevice } from './reference/engine.ts';
 import { openGpuDevice } from './reference/gpuDevice.ts';
 import { openWasm, threadsOf } from './reference/wasmBackend.ts';
 import { inPlaceOnWasm } from './reference/wasmGradients/inPlace.ts';
 import { registerWasmGradients } from './reference/wasmGradients/index.ts';
 import type { AdapterReport, DeviceSetting, Engine, EngineEnvironment } from './types.ts';
+
+/** On WebGPU: our own kernels, or tfjs's ops, by which they are judged. Elsewhere there are only tfjs's ops. */
+export type Runtime = 'compiled' | 'reference';
 
 type Choice =
   | { readonly adapter: GPUAdapter }
@@ -58,17 +62,21 @@ export async function probe(setting: DeviceSetting, environment: EngineEnvironme
 
 /**
  * Opens the device and an engine on it. One engine a worker: tfjs's registry is global, and opening a backend anew takes the
- * old one's tensors with it. After a loss, call it again.
+ * old one's tensors with it. After a loss, call it again. WebGPU runs the compiled engine, unless `runtime` says otherwise.
  * @throws NoWebGpuError, BackendUnavailableError
  */
-export async function openEngine(setting: DeviceSetting, environment: EngineEnvironment): Promise<Engine> {
+export async function openEngine(
+  setting: DeviceSetting,
+  environment: EngineEnvironment,
+  { runtime = 'compiled' }: { readonly runtime?: Runtime } = {},
+): Promise<Engine> {
   const choice = await choose(setting, environment);
   tf.enableProdMode();
   try {
-    const device = choice.adapter
-      ? await openGpuDevice(choice.adapter)
-      : await openProcessor(choice.backend, environment);
-    return createEngine(describe(choice, environment), device);
+    const report = describe(choice, environment);
+    if (!choice.adapter) return createEngine(report, await openProcessor(choice.backend, environment));
+    const device = await openGpuDevice(choice.adapter);
+    return createEngine(report, device, runtime === 'compiled' ? compiledNetworks(device.device!, report) : null);
   } catch (error) {
     throw new BackendUnavailableError(describe(choice, environment).label, error);
   }

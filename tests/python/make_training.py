@@ -18,7 +18,7 @@ of torch's float32 losses from float64's in 20 steps of Adam over all layers, me
   MobileNetV3   64 px, batch 8, 1e-3: 1e-2 (5e-4 while the loss is above 0.1); 1e-4: 2e-7   64 px, batch 4, 1e-3: 1e-1 (1e-6)
   tiny          64 px, batch 8, 1e-3: 2e-5   32 px, batch 8, 1e-3: 2e-7
 And a ReLU that rounding turns over changes the whole gradient by 1e-3 to 1e-2, and all later losses. `first` is the first of the images
-for which none does, in torch's float32 as on wasm and on WebGPU: found by the distance of the inputs of all ReLUs from their bend, in
+for which none does, in torch's float32 as on wasm and on WebGPU (--search NET 60 names candidates): found by the distance of the inputs of all ReLUs from their bend, in
 units of float32's error there. At 32 px, batch 8, `tiny` has one within 0.1 units, which wasm turns over in the second of 20 steps, and its
 losses end 1e-3 apart; at 16 px, batch 4, none is within 37.
 """
@@ -46,7 +46,7 @@ WIDEST = 3e-4
 
 NETS = {
     "densenet121": {"size": 64, "first": 46, "images": 4, "rate": 1e-6, "head": "classifier", "runs": ["all", "head"]},
-    "resnet50": {"size": 48, "first": 39, "images": 4, "rate": 3e-6, "head": "fc", "runs": ["all", "head"]},
+    "resnet50": {"size": 48, "first": 31, "images": 4, "rate": 3e-6, "head": "fc", "runs": ["all", "head"]},
     "mobilenet_v3_small": {"size": 64, "first": 0, "images": 4, "rate": 1e-4, "head": "classifier.3", "runs": ["all", "head", "fast"]},
     "tiny": {"size": 16, "first": 0, "images": 4, "rate": RATE, "head": "classifier", "runs": ["fast"]},
 }
@@ -167,6 +167,29 @@ def run(name, kind, dtype):
     return result
 
 
+def margin(name, first):
+    """Distance of the nearest ReLU's input from its bend in the first step, in units of what float32 errs there (root mean square)."""
+    NETS[name]["first"] = first
+    inputs = {}
+    for dtype in (torch.float64, torch.float32):
+        model = built(name, lambda *one: formula.initial(name, *one), dtype).train()
+        seen = inputs[dtype] = []
+        for module in model.modules():
+            if isinstance(module, nn.ReLU):
+                module.register_forward_pre_hook(lambda _, x: seen.append(array(x[0]).copy()))
+        with torch.no_grad():
+            model(batch(name, dtype)[0])
+    pairs = zip(inputs[torch.float64], inputs[torch.float32])
+    return min(float(np.abs(double).min() / np.sqrt(np.mean((double - single) ** 2))) for double, single in pairs)
+
+
+def search(name, until):
+    """The images to take: of those that begin before `until`, the ones whose nearest ReLU is farthest from its bend."""
+    torch.set_num_threads(1)
+    found = sorted(((margin(name, first), first) for first in range(until)), reverse=True)
+    print(f"{name}: " + ", ".join(f"first {first}: {value:.1f}" for value, first in found[:5]))
+
+
 def judged(norm, tensors):
     return {key: one for key, one in tensors.items() if one[0] > SMALLEST * norm}
 
@@ -236,6 +259,9 @@ def written(name, results):
 
 
 if __name__ == "__main__":
+    if "--search" in sys.argv[1:]:
+        search(sys.argv[-2], int(sys.argv[-1]))
+        sys.exit()
     jobs = [(name, kind, dtype) for name, net in NETS.items() for kind in net["runs"] for dtype in (torch.float64, torch.float32)]
     only = [word for word in sys.argv[1:] if not word.startswith("-")]
     jobs = [job for job in jobs if not only or job[0] in only]

@@ -1,5 +1,6 @@
-import type { AdapterReport, Engine, Network } from '../types.ts';
-import { createHost, type OpenBackend } from './host.ts';
+import type { Graph, Weights } from '../../graph/types.ts';
+import type { AdapterReport, Engine, Network, NetworkOptions } from '../types.ts';
+import { createHost, type Host, type OpenBackend } from './host.ts';
 import type { InPlace } from './inPlace.ts';
 import { createNetwork } from './network.ts';
 
@@ -8,8 +9,16 @@ export interface OpenDevice extends OpenBackend {
   readonly inPlace: InPlace | null;
 }
 
-/** An engine on an open device. */
-export function createEngine(adapter: AdapterReport, device: OpenDevice): Engine {
+/** Another runtime on the same device; null for a graph that it can't run. */
+export type BuildNetwork = (
+  host: Host,
+  graph: Graph,
+  weights: Weights,
+  options: NetworkOptions,
+) => Promise<Network> | null;
+
+/** An engine on an open device: of networks on `build`'s runtime where it can, else on tfjs's ops. */
+export function createEngine(adapter: AdapterReport, device: OpenDevice, build: BuildNetwork | null = null): Engine {
   const host = createHost(device);
   const networks: Network[] = [];
   return {
@@ -17,7 +26,9 @@ export function createEngine(adapter: AdapterReport, device: OpenDevice): Engine
     lost: host.lost,
     build: (graph, weights, options) =>
       host.guard(async () => {
-        const network = createNetwork(host, device.inPlace, graph, weights, options);
+        const network =
+          (await build?.(host, graph, weights, options)) ??
+          createNetwork(host, device.inPlace, graph, weights, options);
         networks.push(network);
         return network;
       }),

@@ -18,6 +18,8 @@ export interface Host {
   observe(): void;
   /** Runs `work`; rejects with DeviceLostError or GpuError where the device fails meanwhile. */
   guard<T>(work: () => Promise<T>): Promise<T>;
+  /** Says how many bytes outside of tfjs's tensors `owner` holds now. */
+  holds(owner: object, bytes: number): void;
   /** Resolves when all that was handed to the device is done. */
   settled(): Promise<void>;
 }
@@ -60,6 +62,8 @@ export function createHost({ name, device }: OpenBackend): OpenHost {
   });
 
   let peakBytes = 0;
+  const heldBy = new Map<object, number>();
+  const bytesNow = (): number => [...heldBy.values()].reduce((sum, bytes) => sum + bytes, tf.memory().numBytes);
   return {
     lost,
     enter() {
@@ -67,7 +71,13 @@ export function createHost({ name, device }: OpenBackend): OpenHost {
       if (tf.getBackend() !== name) void tf.setBackend(name);
     },
     observe() {
-      peakBytes = Math.max(peakBytes, tf.memory().numBytes);
+      peakBytes = Math.max(peakBytes, bytesNow());
+    },
+    holds(owner, bytes) {
+      // What is given back may come after the backend is gone, of which tfjs must not be asked.
+      if (bytes === 0) return void heldBy.delete(owner);
+      heldBy.set(owner, bytes);
+      peakBytes = Math.max(peakBytes, bytesNow());
     },
     async guard(work) {
       if (failure) throw failure;
@@ -82,9 +92,9 @@ export function createHost({ name, device }: OpenBackend): OpenHost {
       await device?.queue.onSubmittedWorkDone();
     },
     memory() {
-      const { numBytes, numTensors } = tf.memory();
-      peakBytes = Math.max(peakBytes, numBytes);
-      return { bytes: numBytes, peakBytes, tensors: numTensors };
+      const bytes = bytesNow();
+      peakBytes = Math.max(peakBytes, bytes);
+      return { bytes, peakBytes, tensors: tf.memory().numTensors };
     },
     async close() {
       fail(new DeviceLostError('the engine was closed'));

@@ -49,6 +49,8 @@ export interface Plan {
   readonly backwardFrom: number;
   /** `[images · size · size, channels]`, normalised; whoever runs the plan fills it. */
   readonly input: Matrix;
+  /** As large, free from the first call on: for what comes before the input. */
+  readonly reduced: Matrix;
   /** Logits, or features; there after the last call. */
   readonly output: View;
   readonly outputChannels: number;
@@ -68,6 +70,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
   const first = graph.nodes[0]!;
   if (first.op !== 'input') throw new Error(`${graph.architecture} doesn't begin with its input.`);
   const input = matrix('images', images * imageSize * imageSize, padded(first.channels));
+  const reduced: Matrix = { ...input, name: 'reduced images' };
   const head = graph.nodes.find((node) => node.name === graph.head)!;
   const last = mode === 'features' ? head.inputs[0]! : graph.nodes.at(-1)!.name;
   const pass = forward(graph, shapes, draft, once, last, {
@@ -112,7 +115,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
     backward(graph, draft, pass, { images, layout, trained: new Set(trained), dy });
   }
   const calls = options.recompute ? recomputed(draft.calls, backwardFrom) : draft.calls;
-  const lives = livesOf(calls, [input], [output.matrix]);
+  const lives = livesOf(calls, [input, reduced], [output.matrix]);
   return {
     images,
     imageSize,
@@ -121,6 +124,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
     calls,
     backwardFrom,
     input,
+    reduced,
     output,
     outputChannels: shapes.get(last)!.at(-1)!,
     arena: placed(lives),

@@ -1,0 +1,29 @@
+import type { BuildNetwork } from '../reference/engine.ts';
+import type { AdapterReport } from '../types.ts';
+import { createPipelines } from './device/pipelines.ts';
+import type { DeviceTraits } from './kernels.ts';
+import { createCompiledNetwork } from './network.ts';
+import { isSupported } from './plan/compile.ts';
+import { wgslKernels } from './wgsl/kernels.ts';
+
+/** Builds networks on this device; pipelines are made once for all of them. */
+export function compiledNetworks(device: GPUDevice, report: Pick<AdapterReport, 'software'>): BuildNetwork {
+  const pipelines = createPipelines(device);
+  const kernels = wgslKernels(traitsOf(device, report.software));
+  return (host, graph, weights, options) => {
+    if (!isSupported(graph)) return null;
+    const { software } = report;
+    return createCompiledNetwork({ ...host, device, pipelines, kernels, software }, graph, weights, options);
+  };
+}
+
+/** What kernels may know of a device. */
+export function traitsOf({ limits, features, adapterInfo }: GPUDevice, software: boolean): DeviceTraits {
+  return {
+    maxWorkgroupSize: limits.maxComputeInvocationsPerWorkgroup,
+    maxWorkgroupStorage: limits.maxComputeWorkgroupStorageSize,
+    software,
+    float16: features.has('shader-f16'),
+    subgroups: features.has('subgroups') && (adapterInfo.subgroupMinSize ?? 0) >= 8,
+  };
+}

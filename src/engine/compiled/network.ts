@@ -1,0 +1,284 @@
+import type { Graph, ParameterSpec, Weights } from '../../graph/types.ts';
+import { random, STREAMS } from '../../random.ts';
+import { crossEntropy } from '../reference/loss.ts';
+import { createOptimiser } from '../reference/optimisers/index.ts';
+import type { Optimiser } from '../reference/optimisers/types.ts';
+import type { ImageBatch, Network, NetworkOptions, OptimiserState, StepResult, TrainingBatch } from '../types.ts';
+import { STEP_WORDS } from './calls.ts';
+import { createBuffers } from './device/buffers.ts';
+import { prepare, type Command } from './device/commands.ts';
+import { createImages } from './device/images.ts';
+import type { Pipelines } from './device/pipelines.ts';
+import { createPlans, type PreparedPlan } from './device/plans.ts';
+import { createSubmits } from './device/submits.ts';
+import { createFlatStore } from './flatStore.ts';
+import type { Dispatch, KernelTable } from './kernels.ts';
+import { kept, type Memory } from './memory.ts';
+import { flatLayout, type FlatLayout } from './plan/parameters.ts';
+import { CLIP_WORDS, normPartials } from './update.ts';
+import { commitStatistics, gradientNorm, optimiserStep } from './wgsl/update.ts';
+
+/** What a network asks of whoever owns the device. */
+export interface CompiledHost {
+  readonly device: GPUDevice;
+  readonly pipelines: Pipelines;
+  readonly kernels: KernelTable;
+  /** An adapter that runs on the processor. */
+  readonly software: boolean;
+  /** Runs `work`; rejects where the device fails meanwhile. */
+  guard<T>(work: () => Promise<T>): Promise<T>;
+  /** Bytes that a network holds now. */
+  holds(network: object, bytes: number): void;
+}
+
+/** Operations a second before anything was measured: only for the first step's cutting into submits. */
+const GUESS = { software: 1e9, hardware: 200e9 };
+
+/**
+ * A network on the compiled engine: a plan for each size of batch, weights and what the optimiser keeps in flat buffers. A step makes no
+ * GPU object but the encoders of its submits.
+ */
+export async function createCompiledNetwork(
+  host: CompiledHost,
+  graph: Graph,
+  weights: Weights,
+  options: NetworkOptions,
+): Promise<Network> {
+  const { device, pipelines, kernels } = host;
+  const headOnly = options.trainable === 'head';
+  const layout = flatLayout(graph, (spec: ParameterSpec) => !headOnly || spec.node === graph.head);
+  const buffers = createBuffers(device);
+  const step: Memory = kept('step', STEP_WORDS.words);
+  const optimiser = createOptimiser(options.optimiser);
+  const slots = new Map(optimiser.slots.map((slot) => [slot, kept(slot, layout.trained.floats)]));
+  const store = createFlatStore(device, buffers, layout);
+  const plans = createPlans(device, pipelines, buffers, {
+    graph,
+    layout,
+    kernels,
+    step,
+    trainable: options.trainable,
+    recompute: options.recompute ?? false,
+    momentum: options.batchNormMomentum,
+  });
+  const images = createImages(device, pipelines, buffers);
+  const nodeIndex = new Map(graph.nodes.map((node, index) => [node.name, index]));
+  store.write(weights);
+  const update = await prepare(
+    device,
+    pipelines,
+    updateDispatches(layout, optimiser, [...slots.values()], step, options.clipNorm).map((dispatch) => ({
+      dispatch,
+      node: 'update',
+      kind: dispatch.program.name,
+      weight: layout.trained.floats,
+    })),
+    (memory) => buffers.keptPlace(memory),
+  );
+
+  let disposed = false;
+  let queue: Promise<unknown> = Promise.resolve();
+  /** Tables of eval mode are of older weights. */
+  let stale = true;
+  const submits = new Map<string, ReturnType<typeof createSubmits>>();
+
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const run = queue.then(() => {
+      if (disposed) throw new Error('The network has been disposed of.');
+      return host.guard(work);
+    });
+    queue = run.catch(() => {});
+    return run;
+  };
+  const report = (): void => host.holds(result, disposed ? 0 : buffers.bytes);
+
+  const submitsOf = (key: string, flops: number) => {
+    let own = submits.get(key);
+    if (!own) {
+      const rate = host.software ? GUESS.software : GUESS.hardware;
+      submits.set(key, (own = createSubmits(device, (flops / rate) * 1000)));
+    }
+    return own;
+  };
+  const onceIfStale = ({ once, plan }: PreparedPlan): readonly Command[] => {
+    if (!stale || plan.once.length === 0) return [];
+    stale = false;
+    return once.list;
+  };
+  /** Copies a plan's output to the reader, from `at` on, bytes. */
+  const copyOutput = ({ plan }: PreparedPlan, encoder: GPUCommandEncoder, reader: GPUBuffer, at: number): void => {
+    const { matrix } = plan.output;
+    const { buffer, offset } = buffers.placeIn(plan.arena)(matrix);
+    encoder.copyBufferToBuffer(buffer, offset, reader, at, matrix.floats * 4);
+  };
+  /** `[images, outputChannels]` from what `copyOutput` has copied. */
+  const outputOf = ({ plan }: PreparedPlan, copied: Float32Array): Float32Array => {
+    const { output, outputChannels, images: n } = plan;
+    const values = new Float32Array(n * outputChannels);
+    for (let row = 0; row < n; row++) {
+      const from = row * output.matrix.channels + output.first;
+      values.set(copied.subarray(from, from + outputChannels), row * outputChannels);
+    }
+    return values;
+  };
+  const mapped = async (reader: GPUBuffer, bytes: number): Promise<ArrayBuffer> => {
+    await reader.mapAsync(GPUMapMode.READ, 0, bytes);
+    const copy = reader.getMappedRange(0, bytes).slice(0);
+    reader.unmap();
+    return copy;
+  };
+
+  const run = async (mode: 'predict' | 'features', batch: ImageBatch | TrainingBatch): Promise<Float32Array> => {
+    if (batch.n === 0) return new Float32Array(0);
+    const prepared = await plans.get(mode, batch.n, batch.size);
+    report();
+    const commands = [
+      ...onceIfStale(prepared),
+      ...(await images.upload(batch, prepared.plan)),
+      ...prepared.commands.list,
+    ];
+    const bytes = prepared.plan.output.matrix.floats * 4;
+    const reader = buffers.reader(bytes);
+    const own = submitsOf(`${mode} ${batch.n}`, prepared.flops);
+    const begun = performance.now();
+    own.run(commands, undefined, (encoder) => copyOutput(prepared, encoder, reader, 0));
+    const copied = await mapped(reader, bytes);
+    own.measured(performance.now() - begun);
+    return outputOf(prepared, new Float32Array(copied));
+  };
+
+  let updates = 0;
+  const trainStep = async (parts: readonly TrainingBatch[], learningRate: number): Promise<StepResult> => {
+    const total = parts.reduce((sum, part) => sum + part.n, 0);
+    if (total === 0) throw new Error('A step needs at least one image.');
+    // One plan may need a larger arena than another, which makes bind groups void: all are there before the first runs.
+    for (const part of parts) await plans.get('train', part.n, part.size);
+    report();
+    const words = new Float32Array(STEP_WORDS.words);
+    words[STEP_WORDS.scale] = 1 / total;
+    words.set(optimiser.at(learningRate, updates + 1).floats, STEP_WORDS.optimiser);
+    device.queue.writeBuffer(buffers.keptPlace(step).buffer, 0, words);
+
+    const stepBytes = 4 * STEP_WORDS.words;
+    const prepared = await Promise.all(parts.map((part) => plans.get('train', part.n, part.size)));
+    const offsets: number[] = [];
+    let bytes = stepBytes;
+    for (const { plan } of prepared) {
+      offsets.push(bytes);
+      bytes += plan.output.matrix.floats * 4;
+    }
+    const reader = buffers.reader(bytes);
+    const begun = performance.now();
+    const flops = prepared.reduce((sum, one) => sum + one.flops, 0);
+    const own = submitsOf(`train ${parts.map(({ n }) => n).join()}`, flops);
+    for (const [index, part] of parts.entries()) {
+      const one = prepared[index]!;
+      checkLabels(part.labels, graph.classes);
+      device.queue.writeBuffer(buffers.keptPlace(one.labels).buffer, 0, Int32Array.from(part.labels));
+      drawMasks(one, index);
+      const isLast = index === parts.length - 1;
+      const commands = [
+        ...onceIfStale(one),
+        ...(await images.upload(part, one.plan)),
+        ...one.commands.list,
+        ...(isLast ? update.list : []),
+      ];
+      own.run(
+        commands,
+        (encoder) => {
+          if (index === 0) encoder.clearBuffer(buffers.keptPlace(layout.gradients).buffer);
+        },
+        (encoder) => {
+          copyOutput(one, encoder, reader, offsets[index]!);
+          if (isLast) encoder.copyBufferToBuffer(buffers.keptPlace(step).buffer, 0, reader, 0, stepBytes);
+        },
+      );
+    }
+    const copy = await mapped(reader, bytes);
+    own.measured((performance.now() - begun) / parts.length);
+    const logits = new Float32Array(total * graph.classes);
+    let sum = 0;
+    let rows = 0;
+    for (const [index, part] of parts.entries()) {
+      const one = outputOf(prepared[index]!, new Float32Array(copy, offsets[index]!));
+      logits.set(one, rows * graph.classes);
+      rows += part.n;
+      sum += crossEntropy(one, part.labels, graph.classes, 1).sum;
+    }
+    const bad = new Uint32Array(copy, 0, STEP_WORDS.words)[STEP_WORDS.bad] !== 0;
+    if (bad || !Number.isFinite(sum)) return { loss: Number.NaN, logits };
+    updates++;
+    if (!headOnly) stale = true;
+    return { loss: sum / total, logits };
+  };
+
+  const drawMasks = ({ masks, plan }: PreparedPlan, part: number): void => {
+    for (const [name, mask] of masks) {
+      const node = graph.nodes.find((one) => one.name === name);
+      if (node?.op !== 'dropout') continue;
+      const { uniform } = random(options.seed, STREAMS.dropout, updates, part * 4096 + nodeIndex.get(name)!);
+      const factor = 1 / (1 - node.p);
+      const values = new Float32Array(mask.floats);
+      const channels = mask.channels;
+      for (let i = 0; i < plan.images * channels; i++) values[i] = uniform() < node.p ? 0 : factor;
+      device.queue.writeBuffer(buffers.keptPlace(mask).buffer, 0, values);
+    }
+  };
+
+  const result: Network = {
+    graph,
+    trainStep: (parts, learningRate) => inTurn(() => trainStep(parts, learningRate)),
+    predict: (batch) => inTurn(() => run('predict', batch)),
+    features: (batch) => inTurn(() => run('features', batch)),
+    readWeights: () => inTurn(() => store.read()),
+    writeWeights: (next) =>
+      inTurn(async () => {
+        store.write(next);
+        stale = true;
+      }),
+    readOptimiser: () =>
+      inTurn(async (): Promise<OptimiserState> => ({ step: updates, moments: await store.readSlots(slots) })),
+    writeOptimiser: (state) =>
+      inTurn(async () => {
+        store.writeSlots(slots, state.moments);
+        updates = state.step;
+      }),
+    dispose() {
+      if (disposed) return;
+      disposed = true;
+      void queue.then(() => {
+        plans.dispose();
+        update.dispose();
+        buffers.dispose();
+        report();
+      });
+    },
+  };
+  return result;
+}
+
+function updateDispatches(
+  { trained, gradients, running, pending }: FlatLayout,
+  optimiser: Optimiser,
+  slots: readonly Memory[],
+  step: Memory,
+  maxNorm: number | null,
+): Dispatch[] {
+  const range = { begin: 0, end: trained.floats };
+  const clip = kept('clipping', CLIP_WORDS.words);
+  const partials = kept('squares', normPartials(range));
+  return [
+    ...gradientNorm({ gradient: gradients, ...range, maxNorm, partials, clip, step }),
+    ...optimiserStep(
+      { value: trained, gradient: gradients, slots, ...range, step, clip: maxNorm === null ? null : clip },
+      optimiser,
+    ),
+    ...commitStatistics({ running, pending, step }),
+  ];
+}
+
+function checkLabels(labels: Int32Array, classes: number): void {
+  for (const label of labels) {
+    if (!(label >= 0 && label < classes)) throw new Error(`Label ${label} is outside 0–${classes - 1}.`);
+  }
+}

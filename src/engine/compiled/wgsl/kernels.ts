@@ -1,0 +1,23 @@
+import type { DeviceTraits, KernelTable } from '../kernels.ts';
+import { convFilterGradientKernel } from './convFilterGradient.ts';
+import { convInputGradientKernel } from './convInputGradient.ts';
+import { convKernel } from './conv.ts';
+import { depthwiseInputGradientKernel, depthwiseKernel, depthwiseTile } from './depthwise.ts';
+import { depthwiseFilterGradientKernel } from './depthwiseFilterGradient.ts';
+import { tilingOf } from './gemmTiles.ts';
+import { normKernels } from './normKernels.ts';
+
+/** All kernels in WGSL, as they suit a device. */
+export function wgslKernels(traits: DeviceTraits): KernelTable {
+  const tiling = tilingOf(traits);
+  const depthwise = depthwiseTile(traits);
+  return {
+    ...normKernels,
+    depthwise: depthwiseKernel(depthwise),
+    depthwiseInputGradient: depthwiseInputGradientKernel(depthwise),
+    depthwiseFilterGradient: depthwiseFilterGradientKernel(depthwise),
+    conv: convKernel(tiling),
+    convInputGradient: convInputGradientKernel(tiling),
+    convFilterGradient: convFilterGradientKernel(tiling),
+  };
+}
