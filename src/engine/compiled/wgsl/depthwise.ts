@@ -8,20 +8,19 @@ import { arena, parameters, shader } from './shader.ts';
 import { sourceCode } from './source.ts';
 import { TILE_GROUP, tileGroups, type Tiles } from './tileGroups.ts';
 
-/** Results a thread, down and across, before they are rounded up to multiples of a stride. */
 export interface DepthwiseTile {
+  /** Results a thread, down and across, before they are rounded up to multiples of a stride. */
   readonly rows: number;
   readonly columns: number;
+  /** Of the filter's gradient: output columns of which a thread holds the values at a time. */
+  readonly filterColumns: number;
   /** Whether sums over rows are made beside the results. */
   readonly sums: boolean;
 }
 
-/**
- * Values are shared across; two rows share those between them. lavapipe is no slower with less of it, and compiles the rest for seconds,
- * with sums three times as long.
- */
+/** Values are shared across; two rows share those between them. With sums, lavapipe compiles three times as long, for five seconds or more. */
 export function depthwiseTile({ software }: Pick<DeviceTraits, 'software'>): DepthwiseTile {
-  return software ? { rows: 1, columns: 2, sums: false } : { rows: 2, columns: 4, sums: true };
+  return { rows: 2, columns: 4, filterColumns: software ? 2 : 4, sums: !software };
 }
 
 const WORKGROUP = 64;

@@ -22,7 +22,9 @@ type FilterGradient = CallOf<'depthwiseFilterGradient'>;
  * value is loaded (and its activation made) once for all taps of the row. Slices go to scratch, `[slices, kernel², channels]`, and are
  * added up in a fixed order.
  */
-export function depthwiseFilterGradientKernel({ columns }: Pick<DepthwiseTile, 'columns'>): Kernel<FilterGradient> {
+export function depthwiseFilterGradientKernel({
+  filterColumns: columns,
+}: Pick<DepthwiseTile, 'filterColumns'>): Kernel<FilterGradient> {
   return {
     cost(call) {
       const { flops, bytes } = windowCost(call, call.source);
