@@ -7,9 +7,12 @@ import { sourceCode } from './source.ts';
 
 type Conv = CallOf<'conv'>;
 
-/** A 1×1 window that reads each pixel once: rows of the input are rows of the output. */
-export function isPointwise({ kernel, stride, padding }: Geometry): boolean {
-  return kernel === 1 && stride === 1 && padding === 0;
+/**
+ * A 1×1 window that reads each pixel once: rows of the input are rows of the output, and a plain product of matrices will do. To eight lanes
+ * the difference is nothing beside compiling another program: they take the general one.
+ */
+export function isPointwise({ kernel, stride, padding }: Geometry, tile: Tile): boolean {
+  return kernel === 1 && stride === 1 && padding === 0 && tile.kind === 'shared';
 }
 
 /** Multiply-adds and bytes of any of a convolution's three products; `extra` fours: what a call reads or writes beside them. */
@@ -34,7 +37,6 @@ fn place(q : i32) -> vec4<i32> {
   return vec4<i32>(image * u.height * u.width, y * u.stride - u.padding, (pixel - y * u.outWidth) * u.stride - u.padding,
                    select(-1, q, q < u.rows));
 }
-fn rowOf(q : i32) -> i32 { return q; }
 fn tapRow(p : vec4<i32>, tap : vec2<i32>) -> i32 {
   let y = p.y + tap.x;
   let x = p.z + tap.y;
@@ -44,8 +46,7 @@ fn tapRow(p : vec4<i32>, tap : vec2<i32>) -> i32 {
 
 /** Rows as they come. */
 export const plainPlaces = `
-fn place(q : i32) -> vec4<i32> { return vec4<i32>(0, 0, 0, select(-1, q, q < u.rows)); }
-fn rowOf(q : i32) -> i32 { return q; }`;
+fn place(q : i32) -> vec4<i32> { return vec4<i32>(0, 0, 0, select(-1, q, q < u.rows)); }`;
 
 export const GEOMETRY_INTEGERS = ['height', 'width', 'outHeight', 'outWidth', 'stride', 'padding'] as const;
 export function geometryIntegers(call: Geometry): readonly number[] {
@@ -61,7 +62,7 @@ export function convKernel(tiling: Tiling): Kernel<Conv> {
       const chosen = tile(call);
       const { source, weight, bias, out, statistics } = call;
       const input = sourceCode('source', source, call.height * call.width);
-      const pointwise = isPointwise(call);
+      const pointwise = isPointwise(call, chosen);
       const rows = outRows(call);
       const groups = groupsOf(chosen, rows, out.channels);
       // Parameters may all lie in one memory, and none is bound twice.

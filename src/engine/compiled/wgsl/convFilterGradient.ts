@@ -34,7 +34,7 @@ export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient>
       const pixels = call.outHeight * call.outWidth;
       const inImage = depth % pixels;
       const product: Dispatch = {
-        program: productOf(tile, isPointwise(call), slices > 1, input, leftOfSource('source', source)),
+        program: productOf(tile, isPointwise(call, tile), slices > 1, input, leftOfSource('source', source)),
         memories: [...input.memories, dy.matrix, into],
         integers: [
           ...[

@@ -25,7 +25,7 @@ export function convInputGradientKernel(tiling: Tiling): Kernel<InputGradient> {
       const chosen = tile(call);
       const { dy, weight, out, accumulate, epilogue } = call;
       const x = epilogue ? sourceCode('x', epilogue.source, call.height * call.width) : null;
-      const pointwise = isPointwise(call);
+      const pointwise = isPointwise(call, chosen);
       const rows = inRows(call);
       const groups = groupsOf(chosen, rows, out.channels);
       const product: Product = {
@@ -107,34 +107,27 @@ function inRows({ images, height, width }: Geometry): number {
 function inputPlaces(stride: number): string {
   const phases = Array.from({ length: stride * stride }, (_, i) => [Math.floor(i / stride), i % stride] as const);
   return `
-fn placeOf(q : i32, inPhase : i32, phase : vec2<i32>, height : i32, width : i32) -> vec4<i32> {
-  let image = inPhase / (height * width);
-  let pixel = inPhase - image * height * width;
-  let row = pixel / width;
-  let y = row * ${stride} + phase.x;
-  let x = (pixel - row * width) * ${stride} + phase.y;
-  return vec4<i32>(image * u.outHeight * u.outWidth, y + u.padding, x + u.padding,
-                   select(-1, (image * u.height + y) * u.width + x, q < u.rows));
-}
 fn place(q : i32) -> vec4<i32> {
   var rest = min(q, u.rows - 1);
+  var phase = 0;
   ${phases
+    .slice(0, -1)
     .map(
       ([y, x], i) => `{
-    let height = (u.height - ${y} + ${stride - 1}) / ${stride};
-    let width = (u.width - ${x} + ${stride - 1}) / ${stride};
-    ${
-      i === phases.length - 1
-        ? `return placeOf(q, rest, vec2<i32>(${y}, ${x}), height, width);`
-        : `let size = u.images * height * width;
-    if (rest < size) { return placeOf(q, rest, vec2<i32>(${y}, ${x}), height, width); }
-    rest -= size;`
-    }
+    let size = u.images * ((u.height + ${stride - 1 - y}) / ${stride}) * ((u.width + ${stride - 1 - x}) / ${stride});
+    if (phase == ${i} && rest >= size) { rest -= size; phase++; }
   }`,
     )
     .join('\n')}
+  let offset = vec2<i32>(phase / ${stride}, phase % ${stride});
+  let size = (vec2<i32>(u.height, u.width) + ${stride - 1} - offset) / ${stride};
+  let image = rest / (size.x * size.y);
+  let pixel = rest - image * size.x * size.y;
+  let line = pixel / size.y;
+  let at = vec2<i32>(line, pixel - line * size.y) * ${stride} + offset;
+  return vec4<i32>(image * u.outHeight * u.outWidth, at + u.padding,
+                   select(-1, (image * u.height + at.x) * u.width + at.y, q < u.rows));
 }
-fn rowOf(q : i32) -> i32 { return ${stride === 1 ? 'q' : 'place(q).w'}; }
 fn tapRow(p : vec4<i32>, tap : vec2<i32>) -> i32 {
   let origin = p.yz - tap;
   let at = origin / ${stride};

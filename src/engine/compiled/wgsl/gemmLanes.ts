@@ -53,7 +53,7 @@ export function lanesBody(product: Product, tile: LanesTile): string {
   let count = min(u.tileRows, u.rows - tileM * ${rows});
   if (n4 < u.n4) {
   for (var i = 0; i < count; i++) {
-    let done = finish(rowOf(tileM * ${rows} + i), n4, result[i], e);
+    let done = finish(${product.skips ? `place(tileM * ${rows} + i).w` : `tileM * ${rows} + i`}, n4, result[i], e);
     ${product.sums === 'moments' ? 'result[i] = done.value; s += done.value;' : ''}
     ${product.sums === 'gradient' ? 's += done.value; s2 = fma(done.value, done.other, s2);' : ''}
   }

@@ -9,8 +9,7 @@ import { shader, type Storage } from './shader.ts';
  * out[row, n] = Σ over taps and k of left[row at tap, k] · right[tap, k, n], and what is done with it: the shape that a convolution and
  * its input gradient share. WGSL that the generators call:
  *
- *     fn place(q : i32) -> vec4<i32>            where the q-th row is: w is its row of `out`, −1 past the last
- *     fn rowOf(q : i32) -> i32                  its w alone, where q is not past the last
+ *     fn place(q : i32) -> vec4<i32>            where the q-th row is: w is its row of `out` (q, unless `skips`), −1 past the last
  *     fn tapRow(p : vec4<i32>, tap : vec2<i32>) -> i32      row of the left matrix (tap is ky, kx), −1: nothing is there
  *     fn leftTable(k4 : i32) -> Table           what all rows need of columns 4·k4 …
  *     fn left(row : i32, k4 : i32, t : Table) -> vec4<f32>  four columns, 0 where row is −1

@@ -48,6 +48,7 @@ export function sharedBody(
   const declarations = `
 var<workgroup> leftTile : array<vec4<f32>, ${tile.rows * LEFT_STRIDE}>;
 var<workgroup> rightTile : array<vec4<f32>, ${DEPTH4 * 4 * columns4}>;
+${product.skips ? `var<workgroup> rowTile : array<i32, ${tile.rows}>;` : ''}
 fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   ${product.pointwise ? 'let tap = 0; let k4 = flat;' : 'let tap = flat / u.k4; let k4 = flat - tap * u.k4;'}
   if (tap < u.kernel * u.kernel && k4 < u.k4 && n4 < u.n4) { return right(tap, k4, n4); }
@@ -67,7 +68,12 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   ${
     product.skips
       ? `let first = place(tileM * ${tile.rows});
-  let last = place(min(tileM * ${tile.rows} + ${tile.rows - 1}, u.rows - 1));`
+  let last = place(min(tileM * ${tile.rows} + ${tile.rows - 1}, u.rows - 1));
+  // Where rows don't come in order: for the end, when no thread knows its own any more.
+  if (lane % ${DEPTH4} == 0) {
+    ${repeat(leftLoads, (s) => `rowTile[lane / ${DEPTH4} + ${(s * threads) / DEPTH4}] = p${s}.w;`)}
+  }
+  workgroupBarrier();`
       : ''
   }
   // This thread's k, as tap and channel.
@@ -133,7 +139,7 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
     ${repeat(
       tm,
       (i) => `if (y + ${i * threadsY} < count) {
-      let done = finish(rowOf(tileM * ${tile.rows} + y + ${i * threadsY}), ${n4}, c${i}_${j}, e);
+      let done = finish(${product.skips ? `rowTile[y + ${i * threadsY}]` : `tileM * ${tile.rows} + y + ${i * threadsY}`}, ${n4}, c${i}_${j}, e);
       ${product.sums === 'moments' ? `c${i}_${j} = done.value; s${j} += done.value;` : ''}
       ${product.sums === 'gradient' ? `s${j} += done.value; t${j} = fma(done.value, done.other, t${j});` : ''}
     }`,
