@@ -131,7 +131,6 @@ export async function createCompiledNetwork(
   const run = async (mode: 'predict' | 'features', batch: ImageBatch | TrainingBatch): Promise<Float32Array> => {
     if (batch.n === 0) return new Float32Array(0);
     const prepared = await plans.get(mode, batch.n, batch.size);
-    report();
     const commands = [
       ...onceIfStale(prepared),
       ...(await images.upload(batch, prepared.plan)),
@@ -142,6 +141,7 @@ export async function createCompiledNetwork(
     const own = submitsOf(`${mode} ${batch.n}`, prepared.flops);
     const begun = performance.now();
     own.run(commands, undefined, (encoder) => copyOutput(prepared, encoder, reader, 0));
+    report();
     const copied = await mapped(reader, bytes);
     own.measured(performance.now() - begun);
     return outputOf(prepared, new Float32Array(copied));
@@ -153,7 +153,6 @@ export async function createCompiledNetwork(
     if (total === 0) throw new Error('A step needs at least one image.');
     // One plan may need a larger arena than another, which makes bind groups void: all are there before the first runs.
     for (const part of parts) await plans.get('train', part.n, part.size);
-    report();
     const words = new Float32Array(STEP_WORDS.words);
     words[STEP_WORDS.scale] = 1 / total;
     words.set(optimiser.at(learningRate, updates + 1).floats, STEP_WORDS.optimiser);
@@ -194,6 +193,7 @@ export async function createCompiledNetwork(
         },
       );
     }
+    report();
     const copy = await mapped(reader, bytes);
     own.measured((performance.now() - begun) / parts.length);
     const logits = new Float32Array(total * graph.classes);
@@ -230,14 +230,17 @@ export async function createCompiledNetwork(
     trainStep: (parts, learningRate) => inTurn(() => trainStep(parts, learningRate)),
     predict: (batch) => inTurn(() => run('predict', batch)),
     features: (batch) => inTurn(() => run('features', batch)),
-    readWeights: () => inTurn(() => store.read()),
+    readWeights: () => inTurn(() => store.read().finally(report)),
     writeWeights: (next) =>
       inTurn(async () => {
         store.write(next);
         stale = true;
       }),
     readOptimiser: () =>
-      inTurn(async (): Promise<OptimiserState> => ({ step: updates, moments: await store.readSlots(slots) })),
+      inTurn(async (): Promise<OptimiserState> => ({
+        step: updates,
+        moments: await store.readSlots(slots).finally(report),
+      })),
     writeOptimiser: (state) =>
       inTurn(async () => {
         store.writeSlots(slots, state.moments);
