@@ -24,7 +24,7 @@ export interface Head {
 
 /**
  * A linear layer on the processor, in plain TypeScript: at [n, F] × [F, classes] a device would spend its time on being asked. Sums are
- * made in double precision, in the order of images and of features, and rounded once: the same bits in every engine of JavaScript.
+ * made in double precision, in an order that never varies, and rounded once: the same bits in every engine of JavaScript.
  * `weights`: those of the network, of which the head's are copied. Throws where they are missing or have another shape.
  */
 export function createHead(
@@ -55,9 +55,17 @@ export function createHead(
       const from = row * width;
       for (let c = 0; c < classes; c++) {
         const along = c * width;
-        let sum = bias ? bias.value[c]! : 0;
-        for (let f = 0; f < width; f++) sum += features[from + f]! * w[along + f]!;
-        logits[row * classes + c] = sum;
+        // Four sums side by side: one would wait for itself.
+        let [s0, s1, s2, s3] = [bias ? bias.value[c]! : 0, 0, 0, 0];
+        let f = 0;
+        for (; f + 3 < width; f += 4) {
+          s0 += features[from + f]! * w[along + f]!;
+          s1 += features[from + f + 1]! * w[along + f + 1]!;
+          s2 += features[from + f + 2]! * w[along + f + 2]!;
+          s3 += features[from + f + 3]! * w[along + f + 3]!;
+        }
+        for (; f < width; f++) s0 += features[from + f]! * w[along + f]!;
+        logits[row * classes + c] = s0 + s1 + (s2 + s3);
       }
     }
     return logits;
@@ -70,11 +78,18 @@ export function createHead(
     for (let c = 0; c < classes; c++) {
       sums.fill(0);
       let total = 0;
-      for (let row = 0; row < n; row++) {
+      let row = 0;
+      // Two images at once halve what is read and written of the sums.
+      for (; row + 1 < n; row += 2) {
+        const [one, two] = [slopes[row * classes + c]!, slopes[(row + 1) * classes + c]!];
+        const [from, next] = [row * width, (row + 1) * width];
+        total += one + two;
+        for (let f = 0; f < width; f++) sums[f] = sums[f]! + (one * features[from + f]! + two * features[next + f]!);
+      }
+      if (row < n) {
         const slope = slopes[row * classes + c]!;
-        const from = row * width;
         total += slope;
-        for (let f = 0; f < width; f++) sums[f] = sums[f]! + slope * features[from + f]!;
+        for (let f = 0; f < width; f++) sums[f] = sums[f]! + slope * features[row * width + f]!;
       }
       weight.gradient.set(sums, c * width);
       if (bias) bias.gradient[c] = total;

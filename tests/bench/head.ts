@@ -67,6 +67,7 @@ async function timed(architecture: ArchitectureName, way: Way, datasetId: string
   const run = (performance.now() - from) / 1000;
   const began = events.find(({ type }) => type === 'weightsReady')!.at;
   const ended = events.findLast(({ type }) => type === 'epochEnded')!.at;
+  console.error(`${architecture}, ${way}: ${run.toFixed(1)} s`);
   return { run, epochs: (ended - began) / 1000 };
 }
 

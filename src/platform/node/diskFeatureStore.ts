@@ -1,7 +1,6 @@
-import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FeatureSet, FeatureStore } from '../../training/types.ts';
-import { writeWhole } from './atomicWrite.ts';
 
 /** 500,000 images' 1,024 features. */
 const MOST_BYTES = 2 ** 30;
@@ -56,7 +55,17 @@ export function diskFeatureStore(folder: string, most = MOST_BYTES): FeatureStor
     },
     write: async (set, chunk, bytes) => {
       await makeRoom(nameOf(set), bytes.length);
-      await writeWhole(join(folder, nameOf(set), String(chunk).padStart(6, '0')), bytes);
+      const path = join(folder, nameOf(set), String(chunk).padStart(6, '0'));
+      const part = `${path}.${process.pid}.part`;
+      await mkdir(join(folder, nameOf(set)), { recursive: true });
+      try {
+        // Not flushed to the disk, for which a pass would wait longer than for the network: who reads checks the bytes.
+        await writeFile(part, bytes);
+        await rename(part, path);
+      } catch (error) {
+        await rm(part, { force: true }).catch(() => undefined);
+        throw error;
+      }
     },
     delete: async (dataset) => {
       for (const name of await listed(folder))
