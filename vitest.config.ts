@@ -65,8 +65,9 @@ export default defineConfig({
           environment: 'node',
           include: ['tests/unit/**/*.test.ts'],
           server,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // Generous: a busy computer is no reason to fail.
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
         },
       },
       {
