@@ -68,6 +68,8 @@ export default defineConfig({
           // Generous: a busy computer is no reason to fail.
           testTimeout: 180_000,
           hookTimeout: 120_000,
+          // Of a second by default, which another process may take to be noticed.
+          expect: { poll: { timeout: 30_000 } },
         },
       },
       {

@@ -206,7 +206,7 @@ describe('a run that is cut off', () => {
         return false;
       }
     };
-    await expect.poll(opened, { timeout: 20_000 }).toBe(true);
+    await expect.poll(opened, { timeout: 60_000 }).toBe(true);
     child.signal('SIGINT');
     await child.line(/SIGINT: the training is complete and its checkpoints are in packed; only the package/);
     rmSync(pipe);
@@ -281,7 +281,7 @@ describe('a run that is cut off', () => {
     await npm.event('checkpointSaved');
     npm.signal('SIGTERM');
     await npm.ended;
-    await expect.poll(() => existsSync(join(out, 'train.lock')), { timeout: 15_000 }).toBe(false);
+    await expect.poll(() => existsSync(join(out, 'train.lock')), { timeout: 60_000 }).toBe(false);
     expect(json<{ state: string }>('npm/run.json').state).toBe('stopped');
   });
 

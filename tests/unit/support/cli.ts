@@ -41,7 +41,7 @@ export interface CliOptions {
   readonly cwd?: string;
   /** Added to this process's; undefined takes one away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Milliseconds until the process is killed and `ended` rejects; default one minute. */
+  /** Milliseconds until the process is killed and `ended` rejects; default just under three minutes. */
   readonly timeout?: number;
   /** A program that starts the process, with its own arguments in front of ours: `['strace', '-f']`. */
   readonly under?: readonly string[];
@@ -68,7 +68,7 @@ export async function cliOrFail(args: readonly string[], options: CliOptions = {
 
 /** As `startCli`, for any program. */
 export function startProcess(program: string, args: readonly string[], options: CliOptions = {}): CliProcess {
-  const { cwd = root, env = {}, timeout = 60_000, under = [], onOutput } = options;
+  const { cwd = root, env = {}, timeout = 170_000, under = [], onOutput } = options;
   const [first = program, ...words] = [...under, program, ...args];
   const merged: NodeJS.ProcessEnv = { ...process.env, ...env };
   for (const [name, value] of Object.entries(env)) if (value === undefined) delete merged[name];

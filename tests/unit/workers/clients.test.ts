@@ -78,7 +78,7 @@ describe('the trainer’s client', () => {
     const seen: TrainerEvent[] = [];
     client.subscribe((events) => seen.push(...events));
     const running = client.dispatch('start', settings);
-    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    await vi.waitFor(() => expect(seen).toHaveLength(1), { timeout: 30_000 });
     const before = performance.now();
     expect(await client.dispatch('stop', null)).toMatchObject({ ok: false, error: { name: 'WorkerLostError' } });
     expect(performance.now() - before).toBeGreaterThan(1900);
