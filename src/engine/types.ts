@@ -95,6 +95,28 @@ export interface StepResult {
   readonly logits: Float32Array;
 }
 
+/** One dispatch of a step. */
+export interface ProfileRow {
+  /** What it does: `conv`, `normApply`, `optimiserStep`. */
+  readonly kind: string;
+  /** Node of the graph; `input` and `update` are what comes before and after all of them. */
+  readonly node: string;
+  /** The kernel's variant. */
+  readonly program: string;
+  /** On the device, as it says; browsers round this. */
+  readonly milliseconds: number;
+  /** Modelled. Where several dispatches are one call, the first has all of its operations and bytes; 0: nobody counts them. */
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+export interface StepProfile extends StepResult {
+  /** In the order of the step. */
+  readonly rows: readonly ProfileRow[];
+  /** From the first upload until the loss was there, by this thread's clock: longer than without measuring. */
+  readonly milliseconds: number;
+}
+
 export interface Network {
   readonly graph: Graph;
   /**
@@ -104,6 +126,8 @@ export interface Network {
    * makes no update. Long work gives the event loop a turn several times a second, so that commands are heard in a step's middle.
    */
   trainStep(parts: readonly TrainingBatch[], learningRate: number): Promise<StepResult>;
+  /** The same step to the bit, each dispatch timed by the device. Absent where the runtime or the device can't tell. */
+  profile?(parts: readonly TrainingBatch[], learningRate: number): Promise<StepProfile>;
   /** Logits `[n, classes]`, eval mode. */
   predict(batch: ImageBatch): Promise<Float32Array>;
   /**

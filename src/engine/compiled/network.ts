@@ -3,13 +3,22 @@ import { random, STREAMS } from '../../random.ts';
 import { crossEntropy } from '../reference/loss.ts';
 import { createOptimiser } from '../reference/optimisers/index.ts';
 import type { Optimiser } from '../reference/optimisers/types.ts';
-import type { ImageBatch, Network, NetworkOptions, OptimiserState, StepResult, TrainingBatch } from '../types.ts';
+import type {
+  ImageBatch,
+  Network,
+  NetworkOptions,
+  OptimiserState,
+  StepProfile,
+  StepResult,
+  TrainingBatch,
+} from '../types.ts';
 import { STEP_WORDS } from './calls.ts';
 import { createBuffers } from './device/buffers.ts';
-import { prepare, type Command } from './device/commands.ts';
+import { prepare, type Command, type Work, type encode } from './device/commands.ts';
 import { createImages } from './device/images.ts';
 import type { Pipelines } from './device/pipelines.ts';
 import { createPlans, type PreparedPlan } from './device/plans.ts';
+import { canProfile, createProfiler } from './device/profile.ts';
 import { createSubmits } from './device/submits.ts';
 import { createFlatStore } from './flatStore.ts';
 import type { Dispatch, KernelTable } from './kernels.ts';
@@ -67,12 +76,7 @@ export async function createCompiledNetwork(
   const update = await prepare(
     device,
     pipelines,
-    updateDispatches(layout, optimiser, [...slots.values()], step, options.clipNorm).map((dispatch) => ({
-      dispatch,
-      node: 'update',
-      kind: dispatch.program.name,
-      weight: layout.trained.floats,
-    })),
+    updateWorks(layout, optimiser, [...slots.values()], step, options.clipNorm),
     (memory) => buffers.keptPlace(memory),
   );
 
@@ -148,7 +152,11 @@ export async function createCompiledNetwork(
   };
 
   let updates = 0;
-  const trainStep = async (parts: readonly TrainingBatch[], learningRate: number): Promise<StepResult> => {
+  const trainStep = async (
+    parts: readonly TrainingBatch[],
+    learningRate: number,
+    record?: typeof encode,
+  ): Promise<StepResult> => {
     const total = parts.reduce((sum, part) => sum + part.n, 0);
     if (total === 0) throw new Error('A step needs at least one image.');
     // One plan may need a larger arena than another, which makes bind groups void: all are there before the first runs.
@@ -191,6 +199,7 @@ export async function createCompiledNetwork(
           copyOutput(one, encoder, reader, offsets[index]!);
           if (isLast) encoder.copyBufferToBuffer(buffers.keptPlace(step).buffer, 0, reader, 0, stepBytes);
         },
+        record,
       );
     }
     report();
@@ -212,6 +221,18 @@ export async function createCompiledNetwork(
     return { loss: sum / total, logits };
   };
 
+  const profile = async (parts: readonly TrainingBatch[], learningRate: number): Promise<StepProfile> => {
+    const profiler = createProfiler(device);
+    try {
+      const begun = performance.now();
+      const made = await trainStep(parts, learningRate, profiler.record);
+      const milliseconds = performance.now() - begun;
+      return { ...made, rows: await profiler.rows(), milliseconds };
+    } finally {
+      profiler.dispose();
+    }
+  };
+
   const drawMasks = ({ masks, plan }: PreparedPlan, part: number): void => {
     for (const [name, mask] of masks) {
       const node = graph.nodes.find((one) => one.name === name);
@@ -228,6 +249,7 @@ export async function createCompiledNetwork(
   const result: Network = {
     graph,
     trainStep: (parts, learningRate) => inTurn(() => trainStep(parts, learningRate)),
+    ...(canProfile(device) ? { profile: (parts, learningRate) => inTurn(() => profile(parts, learningRate)) } : {}),
     predict: (batch) => inTurn(() => run('predict', batch)),
     features: (batch) => inTurn(() => run('features', batch)),
     readWeights: () => inTurn(() => store.read().finally(report)),
@@ -260,23 +282,29 @@ export async function createCompiledNetwork(
   return result;
 }
 
-function updateDispatches(
+function updateWorks(
   { trained, gradients, running, pending }: FlatLayout,
   optimiser: Optimiser,
   slots: readonly Memory[],
   step: Memory,
   maxNorm: number | null,
-): Dispatch[] {
+): Work[] {
   const range = { begin: 0, end: trained.floats };
   const clip = kept('clipping', CLIP_WORDS.words);
   const partials = kept('squares', normPartials(range));
+  const stepOf = { value: trained, gradient: gradients, slots, ...range, step, clip: maxNorm === null ? null : clip };
+  const works = (dispatches: readonly Dispatch[], floats: number): Work[] =>
+    dispatches.map((dispatch, i) => ({
+      dispatch,
+      node: 'update',
+      kind: dispatch.program.name,
+      weight: trained.floats,
+      cost: { flops: 0, bytes: i === 0 ? 4 * floats : 0 },
+    }));
   return [
-    ...gradientNorm({ gradient: gradients, ...range, maxNorm, partials, clip, step }),
-    ...optimiserStep(
-      { value: trained, gradient: gradients, slots, ...range, step, clip: maxNorm === null ? null : clip },
-      optimiser,
-    ),
-    ...commitStatistics({ running, pending, step }),
+    ...works(gradientNorm({ gradient: gradients, ...range, maxNorm, partials, clip, step }), trained.floats),
+    ...works(optimiserStep(stepOf, optimiser), (3 + 2 * slots.length) * trained.floats),
+    ...works(commitStatistics({ running, pending, step }), 2 * running.floats),
   ];
 }
 

@@ -1,5 +1,5 @@
 import type { Call } from '../calls.ts';
-import type { Dispatch, KernelTable, Kernel } from '../kernels.ts';
+import type { Cost, Dispatch, KernelTable, Kernel } from '../kernels.ts';
 import type { Memory } from '../memory.ts';
 import type { PlannedCall } from '../plan/types.ts';
 import type { Pipelines } from './pipelines.ts';
@@ -21,12 +21,17 @@ export interface Work {
   readonly kind: string;
   /** Modelled cost, arbitrary unit: only shares count. */
   readonly weight: number;
+  /** For profiles: of the whole call with its first dispatch; absent: nobody counts it. */
+  readonly cost?: Cost;
 }
 
 /** One dispatch, ready: nothing is made any more when it runs. */
 export interface Command {
   readonly node: string;
   readonly kind: string;
+  /** Name of its program. */
+  readonly program: string;
+  readonly cost: Cost;
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
   readonly columns: number;
@@ -43,6 +48,8 @@ export interface Commands {
 
 const UNIFORM_ALIGNMENT = 256;
 
+const FREE: Cost = { flops: 0, bytes: 0 };
+
 /** Bytes that cost as much time as one operation does, times its operations: a modelled machine of 10 operations a byte. */
 const OPERATIONS_A_BYTE = 10;
 
@@ -50,10 +57,16 @@ const OPERATIONS_A_BYTE = 10;
 export function worksOf(kernels: KernelTable, calls: readonly PlannedCall[]): Work[] {
   return calls.flatMap(({ call, scratch }) => {
     const kernel = kernels[call.kind] as Kernel<Call>;
-    const { flops, bytes } = kernel.cost(call);
+    const cost = kernel.cost(call);
     const dispatches = kernel.dispatches(call, scratch);
-    const weight = (flops + OPERATIONS_A_BYTE * bytes) / dispatches.length;
-    return dispatches.map((dispatch) => ({ dispatch, node: call.node, kind: call.kind, weight }));
+    const weight = (cost.flops + OPERATIONS_A_BYTE * cost.bytes) / dispatches.length;
+    return dispatches.map((dispatch, i) => ({
+      dispatch,
+      node: call.node,
+      kind: call.kind,
+      weight,
+      cost: i === 0 ? cost : FREE,
+    }));
   });
 }
 
@@ -96,7 +109,7 @@ export async function prepare(
   uniforms.unmap();
 
   const list: Command[] = [];
-  for (const [i, { dispatch, node, kind, weight }] of works.entries()) {
+  for (const [i, { dispatch, node, kind, weight, cost = FREE }] of works.entries()) {
     const pipeline = await pipelines.get(dispatch.program);
     const resources: GPUBufferBinding[] = dispatch.memories.map(placeOf);
     const bindGroup = device.createBindGroup({
@@ -109,7 +122,8 @@ export async function prepare(
     });
     const limit = device.limits.maxComputeWorkgroupsPerDimension;
     const columns = Math.min(dispatch.workgroups, limit);
-    list.push({ node, kind, pipeline, bindGroup, columns, rows: Math.ceil(dispatch.workgroups / columns), weight });
+    const rows = Math.ceil(dispatch.workgroups / columns);
+    list.push({ node, kind, program: dispatch.program.name, cost, pipeline, bindGroup, columns, rows, weight });
     progress(i + 1, works.length);
   }
   return { list, objects: list.length + 1, dispose: () => uniforms.destroy() };
@@ -123,11 +137,12 @@ function uniformBytes({ integers, floats }: Dispatch): number {
 /** Records the commands from `begin` to `end` into one pass. */
 export function encode(encoder: GPUCommandEncoder, commands: readonly Command[], begin: number, end: number): void {
   const pass = encoder.beginComputePass();
-  for (let i = begin; i < end; i++) {
-    const { pipeline, bindGroup, columns, rows } = commands[i]!;
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(columns, rows);
-  }
+  for (let i = begin; i < end; i++) encodeDispatch(pass, commands[i]!);
   pass.end();
+}
+
+export function encodeDispatch(pass: GPUComputePassEncoder, { pipeline, bindGroup, columns, rows }: Command): void {
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, bindGroup);
+  pass.dispatchWorkgroups(columns, rows);
 }

@@ -5,11 +5,15 @@ const LONGEST = 100;
 
 /** Cuts a step's commands into submits by how long the step took before. */
 export interface Submits {
-  /** Hands the commands to the device; `before` and `after` are recorded into the first and the last submit. Gives the number of submits. */
+  /**
+   * Hands the commands to the device; `before` and `after` are recorded into the first and the last submit, the commands by `record`.
+   * Gives the number of submits.
+   */
   run(
     commands: readonly Command[],
     before?: (encoder: GPUCommandEncoder) => void,
     after?: (encoder: GPUCommandEncoder) => void,
+    record?: typeof encode,
   ): number;
   /** What it took until the device was done, ms. */
   measured(milliseconds: number): void;
@@ -19,7 +23,7 @@ export interface Submits {
 export function createSubmits(device: GPUDevice, guess: number): Submits {
   let expected = guess;
   return {
-    run(commands, before, after) {
+    run(commands, before, after, record = encode) {
       const total = commands.reduce((sum, { weight }) => sum + weight, 0);
       const count = Math.max(1, Math.min(commands.length, Math.ceil(expected / LONGEST)));
       let begin = 0;
@@ -33,7 +37,7 @@ export function createSubmits(device: GPUDevice, guess: number): Submits {
         if (end === begin && !isLast) continue;
         const encoder = device.createCommandEncoder();
         if (submitted === 0) before?.(encoder);
-        if (end > begin) encode(encoder, commands, begin, end);
+        if (end > begin) record(encoder, commands, begin, end);
         if (isLast) after?.(encoder);
         device.queue.submit([encoder.finish()]);
         submitted++;
