@@ -309,7 +309,8 @@ export function backward(
           const { channels } = values.get(name)!.source.view;
           const part: View = { matrix: g.matrix, first, channels };
           const there = gradients.placeOf(name);
-          if (differentiated.has(name) && there?.first !== first) gradients.share(name, part);
+          const isThere = there?.matrix === g.matrix && there.first === first;
+          if (differentiated.has(name) && !isThere) gradients.share(name, part);
           first += channels;
         }
         break;

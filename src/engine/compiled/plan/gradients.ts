@@ -113,7 +113,13 @@ export function createGradients(draft: Draft, blockPlaceOf: ReadonlyMap<string, 
       const entry = gradients.of(node);
       if (blockPlaceOf.has(node) || entry.plain !== null) {
         const { out, accumulate } = destination(node, view.matrix.rows, view.channels);
-        draft.emit(materialise(node, view, out, accumulate));
+        let from = view;
+        // Both in one block: a value that a concatenation has twice.
+        if (from.matrix === out.matrix) {
+          from = whole(draft.matrix(`${node} gradient, a part`, view.matrix.rows, view.channels));
+          draft.emit(materialise(node, view, from, false));
+        }
+        draft.emit(materialise(node, from, out, accumulate));
       } else {
         entry.plain = view;
         count(view.matrix, 1);

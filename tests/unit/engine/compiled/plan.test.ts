@@ -1,0 +1,237 @@
+import { describe, expect, it } from 'vitest';
+import { buildGraph } from '../../../../src/architectures/index.ts';
+import { architectureNames, type ArchitectureName } from '../../../../src/architectures/settings.ts';
+import { STEP_WORDS, type Call } from '../../../../src/engine/compiled/calls.ts';
+import { worksOf } from '../../../../src/engine/compiled/device/commands.ts';
+import { compiledBytes } from '../../../../src/engine/compiled/fit.ts';
+import type { DeviceTraits, KernelTable } from '../../../../src/engine/compiled/kernels.ts';
+import { kept, matrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
+import { livesOf } from '../../../../src/engine/compiled/plan/arena.ts';
+import { compile, isSupported, type CompileOptions, type Plan } from '../../../../src/engine/compiled/plan/compile.ts';
+import { memoriesOf } from '../../../../src/engine/compiled/plan/memoriesOf.ts';
+import { flatLayout, type FlatLayout } from '../../../../src/engine/compiled/plan/parameters.ts';
+import { wgslKernels } from '../../../../src/engine/compiled/wgsl/kernels.ts';
+import { graphBuilder } from '../../../../src/graph/builder.ts';
+import type { Graph } from '../../../../src/graph/types.ts';
+import { graphsByHand } from '../../support/graphsByHand.ts';
+
+/** Plans of the kernels that users run, without a device: everything here is the same on every machine. */
+const least = { maxWorkgroupSize: 256, maxWorkgroupStorage: 16384, float16: false };
+const traits = {
+  'any GPU': { ...least, software: false, subgroups: false },
+  'a software adapter': { ...least, software: true, subgroups: true },
+} satisfies Record<string, DeviceTraits>;
+const devices = Object.keys(traits) as (keyof typeof traits)[];
+const adam = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 } as const;
+
+const layouts = new Map<string, FlatLayout>();
+
+function planOf(graph: Graph, kernels: KernelTable, options: Partial<CompileOptions>): Plan {
+  const { images = 2, trainable = 'all' } = options;
+  // It doesn't depend on the batch, and takes longer than all else.
+  const key = `${graph.architecture} ${trainable}`;
+  let layout = layouts.get(key);
+  if (!layout)
+    layouts.set(key, (layout = flatLayout(graph, (spec) => trainable === 'all' || spec.node === graph.head)));
+  return compile(graph, {
+    images,
+    imageSize: 64,
+    mode: 'train',
+    trainable,
+    recompute: false,
+    momentum: null,
+    layout,
+    traits: kernels,
+    step: kept('step', STEP_WORDS.words),
+    labels: kept('labels', images),
+    losses: kept('losses', images),
+    maskOf: (node, channels) => ({ ...matrix(node, images, channels), kind: 'kept' }),
+    keptTableOf: (node, channels) => ({ ...matrix(node, 4, channels), kind: 'kept' }),
+    ...options,
+  });
+}
+
+/** Pairs of memories that live at the same time and share a byte. */
+function overlaps({ calls, arena, input, reduced, output }: Plan): string[] {
+  const lives = livesOf(calls, [input, reduced], [output.matrix]).map(({ memory, first, last }) => {
+    const begin = arena.offsets.get(memory)!;
+    return { memory, first, last, begin, end: begin + memory.floats * 4 };
+  });
+  const found: string[] = [];
+  for (const [i, a] of lives.entries()) {
+    if (!(a.end <= arena.bytes)) found.push(`${a.memory.name} has no place`);
+    for (const b of lives.slice(i + 1)) {
+      const together = a.first <= b.last && b.first <= a.last;
+      if (together && a.begin < b.end && b.begin < a.end) found.push(`${a.memory.name} and ${b.memory.name}`);
+    }
+  }
+  return found;
+}
+
+/** Reads of arena memory that no call has written before: what lives there would be another's leavings. */
+function unwritten({ calls, input, reduced }: Plan): string[] {
+  const written = new Set<Memory>([input, reduced]);
+  const found: string[] = [];
+  for (const { call } of calls) {
+    const writes = writtenBy(call);
+    for (const memory of memoriesOf(call)) {
+      if (memory.kind === 'arena' && !written.has(memory) && !writes.has(memory))
+        found.push(`${call.kind} of ${call.node}`);
+    }
+    for (const memory of writes) written.add(memory);
+  }
+  return found;
+}
+
+function writtenBy(call: Call): Set<Memory> {
+  const writes = new Set<Memory>();
+  if ('out' in call && call.out) writes.add(call.out.matrix);
+  if ('statistics' in call && call.statistics) writes.add(call.statistics.matrix);
+  if ('epilogue' in call && call.epilogue) writes.add(call.epilogue.sums.matrix);
+  if (call.kind === 'activationBackward' && call.sums) writes.add(call.sums.matrix);
+  if (call.kind === 'statistics') writes.add(call.partials.matrix);
+  if (call.kind === 'normTableOfBatch') for (const memory of [call.table, call.moments]) writes.add(memory);
+  if (call.kind === 'normBackward') writes.add(call.coefficients);
+  if (call.kind === 'crossEntropy' || call.kind === 'maxPoolBackward' || call.kind === 'avgPoolBackward') {
+    writes.add(call.gradient.matrix);
+  }
+  return writes;
+}
+
+/** Dispatches that are given one memory at two bindings, which WebGPU refuses as soon as one of them is written. */
+function givenTwice(plan: Plan, kernels: KernelTable): string[] {
+  return worksOf(kernels, [...plan.once, ...plan.calls])
+    .filter(({ dispatch: { memories } }) => new Set(memories).size < memories.length)
+    .map(({ kind, node }) => `${kind} of ${node}`);
+}
+
+function dispatches({ calls }: Plan, kernels: KernelTable): number {
+  return worksOf(kernels, calls).length;
+}
+
+/** Copies of what a kernel could have written where it belongs. */
+function copies({ calls }: Plan): string[] {
+  return calls.flatMap(({ call }) =>
+    call.kind === 'materialise' || call.kind === 'fill' ? [`${call.kind} of ${call.node}`] : [],
+  );
+}
+
+/** What no call is: the update, four, and what makes the input of pictures, at most six. */
+const REST = 10;
+
+/** At 224 px with Adam, batches of 2 to 32: dispatches of a step, MB for an image more, MB of all with 32 images. */
+interface Limits {
+  readonly name: ArchitectureName;
+  readonly recompute: boolean;
+  readonly dispatches: number;
+  readonly imageMB: number;
+  readonly allMB: number;
+}
+const limits: Readonly<Record<keyof typeof traits, readonly Limits[]>> = {
+  'any GPU': [
+    { name: 'densenet121', recompute: false, dispatches: 873, imageMB: 30, allMB: 1020 },
+    { name: 'densenet121', recompute: true, dispatches: 931, imageMB: 17, allMB: 605 },
+    { name: 'resnet50', recompute: false, dispatches: 438, imageMB: 70, allMB: 2580 },
+    { name: 'resnet50', recompute: true, dispatches: 474, imageMB: 35, allMB: 1445 },
+    { name: 'mobilenet_v3_small', recompute: false, dispatches: 401, imageMB: 7, allMB: 245 },
+    { name: 'mobilenet_v3_small', recompute: true, dispatches: 418, imageMB: 5.5, allMB: 197 },
+  ],
+  'a software adapter': [
+    { name: 'densenet121', recompute: false, dispatches: 753, imageMB: 30, allMB: 1020 },
+    { name: 'densenet121', recompute: true, dispatches: 811, imageMB: 17, allMB: 605 },
+    { name: 'resnet50', recompute: false, dispatches: 389, imageMB: 70, allMB: 2580 },
+    { name: 'resnet50', recompute: true, dispatches: 425, imageMB: 35, allMB: 1445 },
+    { name: 'mobilenet_v3_small', recompute: false, dispatches: 407, imageMB: 7, allMB: 245 },
+    { name: 'mobilenet_v3_small', recompute: true, dispatches: 424, imageMB: 5.5, allMB: 197 },
+  ],
+};
+
+const graphOf = (name: ArchitectureName): Graph => buildGraph(name, 5);
+
+describe.each(devices)('a plan for %s', (which) => {
+  const kernels = wgslKernels(traits[which]);
+
+  it.each(architectureNames)('of %s has a place for everything, in little more than must be', (name) => {
+    const graph = graphOf(name);
+    for (const images of [1, 2, 32]) {
+      for (const recompute of [false, true]) {
+        const plan = planOf(graph, kernels, { images, recompute, imageSize: 224 });
+        expect(overlaps(plan)).toEqual([]);
+        // Small batches have maps that are smaller than what is made beside them.
+        expect(plan.arena.bytes / plan.leastBytes).toBeLessThan(images < 32 ? 1.15 : 1.03);
+      }
+    }
+  });
+
+  it.each(architectureNames)('of %s writes before it reads, and gives no kernel a memory twice', (name) => {
+    const graph = graphOf(name);
+    for (const options of [
+      {},
+      { recompute: true },
+      { trainable: 'head' },
+      { mode: 'predict' },
+      { mode: 'features' },
+    ] as const) {
+      const plan = planOf(graph, kernels, options);
+      expect(unwritten(plan)).toEqual([]);
+      expect(givenTwice(plan, kernels)).toEqual([]);
+    }
+  });
+
+  it.each(Object.entries(graphsByHand))('of %s holds to the same', (_, graph) => {
+    for (const options of [{}, { recompute: true }, { trainable: 'head' }, { mode: 'predict' }] as const) {
+      const plan = planOf(graph, kernels, { ...options, images: 3, imageSize: 13 });
+      expect(overlaps(plan)).toEqual([]);
+      expect(unwritten(plan)).toEqual([]);
+      expect(givenTwice(plan, kernels)).toEqual([]);
+    }
+  });
+
+  it.each(limits[which])(
+    'of $name, recomputing: $recompute, stays within its figures',
+    ({ name, recompute, ...most }) => {
+      const graph = graphOf(name);
+      for (const images of [2, 32]) {
+        const plan = planOf(graph, kernels, { images, recompute, imageSize: 224 });
+        expect(dispatches(plan, kernels) + REST).toBeLessThanOrEqual(most.dispatches);
+      }
+      const bytes = (images: number): number =>
+        compiledBytes(graph, kernels, { images, imageSize: 224, trainable: 'all', optimiser: adam, recompute }).total;
+      expect((bytes(32) - bytes(2)) / 30 / 1e6).toBeLessThanOrEqual(most.imageMB);
+      expect(bytes(32) / 1e6).toBeLessThanOrEqual(most.allMB);
+    },
+  );
+
+  it.each([{}, { recompute: true }, { mode: 'predict' }] as const)('of densenet121 copies nothing (%o)', (options) => {
+    const plan = planOf(graphOf('densenet121'), kernels, options);
+    expect(copies(plan)).toEqual([]);
+    const blocks = [1, 2, 3, 4].map((block) =>
+      plan.calls.flatMap(({ call }) =>
+        call.kind === 'conv' && new RegExp(`denseblock${block}\\..*conv2$`).test(call.node) ? [call.out.matrix] : [],
+      ),
+    );
+    // Huang et al. 2017, table 1: layers and, with what came before, channels of each block.
+    expect(blocks.map((layers) => layers.length)).toEqual([6, 12, 24, 16]);
+    expect(blocks.map((layers) => [...new Set(layers)].map(({ channels }) => channels))).toEqual([
+      [256],
+      [512],
+      [1024],
+      [1024],
+    ]);
+  });
+});
+
+describe('what has no kernel', () => {
+  it('is said before anything is planned', () => {
+    const net = graphBuilder();
+    const x = net.conv2d('stem', net.input('input', 3), 8, { kernel: 3 });
+    expect(isSupported(ended('plain', x))).toBe(true);
+    expect(isSupported(ended('groups', net.conv2d('two', x, 8, { kernel: 3, groups: 2 })))).toBe(false);
+
+    function ended(architecture: string, features: string): Graph {
+      const flat = net.flatten(`${architecture}.flatten`, net.globalAvgPool(`${architecture}.mean`, features));
+      net.linear(`${architecture}.head`, flat, 5);
+      return net.finish({ architecture, classes: 5, head: `${architecture}.head`, features });
+    }
+  });
+});
