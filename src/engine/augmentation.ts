@@ -2,7 +2,7 @@ import { normaliseInto, type ChannelStatistics } from './normalise.ts';
 
 /**
  * Augmentation with given parameters, on the processor: torchvision's resized_crop (antialiased), hflip, affine (nearest pixel) and colour
- * steps, one after the other, in floating point. `reference/webgpuKernels/augmentationCode.ts` does the same on the GPU. Draws nothing,
+ * steps, one after the other, in floating point. `compiled/wgsl/augmentationCode.ts` does the same on the GPU. Draws nothing,
  * and knows no tfjs: whoever shows what augmentation does calls it too.
  */
 

@@ -3,14 +3,11 @@ import { describeAdapter, describeProcessor, requestAdapter } from './adapter.ts
 import { BackendUnavailableError, NoWebGpuError, type NoWebGpuReason } from './errors.ts';
 import { compiledNetworks } from './compiled/engine.ts';
 import { createEngine, type OpenDevice } from './reference/engine.ts';
-import { openGpuDevice } from './reference/gpuDevice.ts';
+import { openWebGpu } from './reference/webgpuBackend.ts';
 import { openWasm, threadsOf } from './reference/wasmBackend.ts';
 import { inPlaceOnWasm } from './reference/wasmGradients/inPlace.ts';
 import { registerWasmGradients } from './reference/wasmGradients/index.ts';
 import type { AdapterReport, DeviceSetting, Engine, EngineEnvironment } from './types.ts';
-
-/** On WebGPU: our own kernels, or tfjs's ops, by which they are judged. Elsewhere there are only tfjs's ops. */
-export type Runtime = 'compiled' | 'reference';
 
 type Choice =
   | { readonly adapter: GPUAdapter }
@@ -62,21 +59,17 @@ export async function probe(setting: DeviceSetting, environment: EngineEnvironme
 
 /**
  * Opens the device and an engine on it. One engine a worker: tfjs's registry is global, and opening a backend anew takes the
- * old one's tensors with it. After a loss, call it again. WebGPU runs the compiled engine, unless `runtime` says otherwise.
+ * old one's tensors with it. After a loss, call it again. On WebGPU networks run on the compiled engine, elsewhere on tfjs's ops.
  * @throws NoWebGpuError, BackendUnavailableError
  */
-export async function openEngine(
-  setting: DeviceSetting,
-  environment: EngineEnvironment,
-  { runtime = 'compiled' }: { readonly runtime?: Runtime } = {},
-): Promise<Engine> {
+export async function openEngine(setting: DeviceSetting, environment: EngineEnvironment): Promise<Engine> {
   const choice = await choose(setting, environment);
   tf.enableProdMode();
   try {
     const report = describe(choice, environment);
     if (!choice.adapter) return createEngine(report, await openProcessor(choice.backend, environment));
-    const device = await openGpuDevice(choice.adapter);
-    return createEngine(report, device, runtime === 'compiled' ? compiledNetworks(device.device!, report) : null);
+    const device = { ...(await openWebGpu(choice.adapter)), inPlace: null };
+    return createEngine(report, device, compiledNetworks(device.device!, report));
   } catch (error) {
     throw new BackendUnavailableError(describe(choice, environment).label, error);
   }

@@ -1,9 +1,8 @@
-import { layersSuite, logitsSuite, nanSuite, stepsSuite } from '../unit/support/engineSuites.ts';
+import { logitsSuite, nanSuite, stepsSuite } from '../unit/support/engineSuites.ts';
 import { openInNode } from '../unit/support/openInNode.ts';
 
 const open = () => openInNode('webgpu');
 
-layersSuite(open);
 stepsSuite(open);
 nanSuite(open);
 // The other sizes and head widths are tested on wasm: compiling shaders on a software GPU is dear.

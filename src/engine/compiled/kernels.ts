@@ -33,6 +33,7 @@ export interface DeviceTraits {
   /** Runs on the processor: no shared memory worth the name, barriers are dear. */
   readonly software: boolean;
   readonly float16: boolean;
+  /** And none is of fewer than 8 threads. */
   readonly subgroups: boolean;
 }
 

@@ -5,11 +5,13 @@ import { boundsOf, parameterWords } from '../../../src/engine/compiled/augmented
 import { kept, matrix, type Memory } from '../../../src/engine/compiled/memory.ts';
 import { augmentedInput, widenedInput } from '../../../src/engine/compiled/wgsl/augmentation.ts';
 import type { ChannelStatistics } from '../../../src/engine/normalise.ts';
-import { augmentedInput as referenceInput } from '../../../src/engine/reference/augmentedInput.ts';
 import type { Engine } from '../../../src/engine/types.ts';
-import { augmentationCases } from '../../unit/support/augmentationSuite.ts';
+import { splitBatch } from '../../../src/training/batches.ts';
+import { augmentationSuite } from '../../unit/support/augmentationSuite.ts';
 import { drawnPictures } from '../../unit/support/drawnPictures.ts';
-import { distance } from '../../unit/support/engineSuites.ts';
+import { distance, options, stepsGraph } from '../../unit/support/engineSuites.ts';
+import { formulaWeights } from '../../unit/support/formulaWeights.ts';
+import { judged } from '../../unit/support/judged.ts';
 import { openInNode } from '../../unit/support/openInNode.ts';
 import { openBench, runDispatches, type Bench } from './support/runCalls.ts';
 
@@ -18,6 +20,7 @@ beforeAll(async () => {
   bench = await openBench();
 });
 
+const command = 'npm test -- compiled/augmentation';
 const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 /** (x / 255 − 0) / (1 / 255) is x. */
 const levels = { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] };
@@ -65,19 +68,12 @@ async function augmented(
   return narrow;
 }
 
-describe('pictures become a padded input', () => {
-  it('as torchvision makes them, given its parameters', async () => {
-    for (const size of new Set(augmentationCases.map((one) => one.size))) {
-      const cases = augmentationCases.filter((one) => one.size === size);
-      const pictures = cases.map(({ source, augmentation }) => [source, augmentation] as const);
-      const found = await augmented(pictures, size, levels);
-      const each = size * size * 3;
-      cases.forEach(({ name, onTensors }, i) => {
-        expect(distance(found.subarray(i * each, (i + 1) * each), onTensors) / 255, name).toBeLessThan(2e-5);
-      });
-    }
-  });
+augmentationSuite('webgpu', command, 2e-5, (cases, size) => {
+  const pictures = cases.map(({ source, augmentation }) => [source, augmentation] as const);
+  return augmented(pictures, size, levels);
+});
 
+describe('pictures become a padded input', () => {
   it('as the processor makes them, normalised, in one upload or several', async () => {
     const [size, count] = [23, 9];
     const pictures = drawnPictures(7, count, size, 90);
@@ -85,7 +81,14 @@ describe('pictures become a padded input', () => {
     const expected = new Float32Array(count * each);
     pictures.forEach(([picture, how], i) => augmentInto(expected, i * each, picture, size, how, imagenet));
     const found = await augmented(pictures, size, imagenet);
-    expect(distance(found, expected)).toBeLessThan(1e-4);
+    judged({
+      quantity: `${count} augmented images of ${size} px, normalised, against the processor’s`,
+      network: '—',
+      on: 'webgpu',
+      error: distance(found, expected),
+      tolerance: 1e-4,
+      command,
+    });
     expect(describeUploads(pictures, 6000).parts.length).toBeGreaterThan(2);
     expect(distance(found, await augmented(pictures, size, imagenet, 6000))).toBe(0);
     expect(distance(found, await augmented(pictures, size, imagenet, 1))).toBe(0);
@@ -99,24 +102,6 @@ describe('pictures become a padded input', () => {
     const expected = new Float32Array(pictures.length * each);
     pictures.forEach(([picture, how], i) => augmentInto(expected, i * each, picture, size, how, imagenet));
     expect(distance(await augmented(pictures, size, imagenet), expected)).toBeLessThan(1e-4);
-  });
-
-  describe('as the reference runtime makes them', () => {
-    let engine: Engine;
-    beforeAll(async () => {
-      engine = await openInNode('webgpu');
-    });
-    afterAll(() => engine.dispose());
-
-    it('on its own device', async () => {
-      const [size, n] = [17, 6];
-      const pictures = drawnPictures(9, n, size, 60);
-      const batch = { pictures, n, size, labels: new Int32Array(n), ...imagenet };
-      const tensor = await referenceInput(batch, () => Promise.reject(new Error('On the processor.')));
-      const expected = (await tensor.data()) as Float32Array;
-      tensor.dispose();
-      expect(distance(await augmented(pictures, size, imagenet), expected)).toBeLessThan(1e-5);
-    });
   });
 });
 
@@ -134,5 +119,44 @@ describe('ready images become a padded input', () => {
       expected[Math.floor(i / channels) * out.channels + (i % channels)] = values[i]!;
     }
     expect(found).toEqual(expected);
+  });
+});
+
+describe('a step', () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await openInNode('webgpu');
+  });
+  afterAll(() => engine.dispose());
+  const labels = Int32Array.of(0, 1, 2, 3, 4, 0);
+
+  it('on pictures has the loss of a step on what the processor makes of them, whole and in parts', async () => {
+    const pictures = drawnPictures(9, 6, 8, 30);
+    const each = 8 * 8 * 3;
+    const images = new Float32Array(6 * each);
+    pictures.forEach(([picture, how], i) => augmentInto(images, i * each, picture, 8, how, imagenet));
+    const batch = { pictures, n: 6, size: 8, labels, ...imagenet };
+    for (const partSize of [6, 4]) {
+      const losses: number[] = [];
+      for (const parts of [splitBatch(batch, partSize), splitBatch({ images, n: 6, size: 8, labels }, partSize)]) {
+        const fresh = await engine.build(stepsGraph, formulaWeights(stepsGraph), options);
+        for (let step = 0; step < 2; step++) losses.push((await fresh.trainStep(parts, 0.01)).loss);
+        fresh.dispose();
+      }
+      expect(Math.abs(losses[0]! - losses[2]!)).toBeLessThan(1e-5);
+      expect(Math.abs(losses[1]! - losses[3]!)).toBeLessThan(1e-4);
+    }
+  });
+
+  it('on pictures whose crops have other sizes needs nothing new, once the largest was there', async () => {
+    const network = await engine.build(stepsGraph, formulaWeights(stepsGraph), options);
+    const bytes: number[] = [];
+    for (const widest of [60, 30, 40, 20, 30, 50]) {
+      const pictures = drawnPictures(10, 6, 8, widest);
+      await network.trainStep([{ pictures, n: 6, size: 8, labels, ...imagenet }], 0.01);
+      bytes.push(engine.memory().bytes);
+    }
+    expect(new Set(bytes).size).toBe(1);
+    network.dispose();
   });
 });

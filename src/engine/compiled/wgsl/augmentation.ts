@@ -1,12 +1,5 @@
 import { WORDS } from '../../augmentationUpload.ts';
-import {
-  ADDERS,
-  finishCode,
-  meanGreyCode,
-  reduceCode,
-  STATISTICS_FIELDS,
-  turnCode,
-} from '../../reference/webgpuKernels/augmentationCode.ts';
+import { ADDERS, finishCode, meanGreyCode, reduceCode, STATISTICS_FIELDS, turnCode } from './augmentationCode.ts';
 import type { AugmentedInput, WidenedInput } from '../augmentedInput.ts';
 import type { Dispatch } from '../kernels.ts';
 import { arena, shader, type Storage } from './shader.ts';

@@ -4,7 +4,7 @@ import { hasKernel, run, runMany } from './kernel.ts';
 import type { Backward, Forward } from './types.ts';
 
 /**
- * Fused kernels that a backend may bring (wasmGradients, webgpuKernels). `moments` is `[2,C]`: mean, biased variance.
+ * Fused kernels that a backend may bring (wasmGradients). `moments` is `[2,C]`: mean, biased variance.
  * Statistics: `{x}` → moments. Apply: `{x, moments, gamma, beta}`, eps → y. Gradient: `{x, dy, gamma, moments}`, eps → dx, dγ, dβ.
  */
 export const BATCH_NORM_STATISTICS = 'PacerBatchNormStatistics';
