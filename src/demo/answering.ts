@@ -1,7 +1,13 @@
 import { buildGraph } from '../architectures/index.ts';
 import { checkedDecoder } from '../dataset/decoding.ts';
 import type { ImageDecoder } from '../dataset/types.ts';
-import { BackendUnavailableError, DeviceLostError, GpuError, OutOfMemoryError } from '../engine/errors.ts';
+import {
+  BackendUnavailableError,
+  DeviceLostError,
+  GpuError,
+  GpuMemoryError,
+  OutOfMemoryError,
+} from '../engine/errors.ts';
 import { openInference, type InferenceEngine, type Predictor } from '../engine/inference.ts';
 import { classify } from '../evaluation/classify.ts';
 import type { Prediction } from '../evaluation/types.ts';
@@ -19,7 +25,7 @@ export interface Answering {
 }
 
 /** What the engine says to somebody who trains. */
-const failures = [BackendUnavailableError, DeviceLostError, GpuError, OutOfMemoryError] as const;
+const failures = [BackendUnavailableError, DeviceLostError, GpuError, GpuMemoryError, OutOfMemoryError] as const;
 
 /** What it takes to look at images. */
 export interface Platform {

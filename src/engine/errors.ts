@@ -66,6 +66,19 @@ export class BackendUnavailableError extends UserError {
   }
 }
 
+/** The device has no room for a buffer of a step, or lends none of that size. It is as usable as before. */
+export class GpuMemoryError extends UserError {
+  constructor(bytes: number, cause?: unknown) {
+    const needed = `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MiB in one piece`;
+    super(`The graphics processor refused memory that training needs: ${needed}.`, {
+      kept: 'The last checkpoint. The step in which it happened was discarded.',
+      remedy:
+        'Close other programs that use the graphics processor, lower data.batch_size, training.batchnorm_batch or data.img_size, or set training.device to wasm, and resume from the checkpoint.',
+      cause,
+    });
+  }
+}
+
 /** The wasm heap (at most 4 GiB, often less) has no room for what the step needs. */
 export class OutOfMemoryError extends UserError {
   constructor(bytes: number) {

@@ -122,8 +122,8 @@ export interface Network {
   /**
    * Forward, backward, update. `parts` are micro-batches of one batch: gradients are weighted by their n and summed, one update
    * is made. BatchNorm sees the part. With `trainable: 'head'` the backbone runs in eval mode, dropout too.
-   * Throws `DeviceLostError` or `GpuError`; never returns zeros for a failed dispatch. A loss of NaN is returned and
-   * makes no update. Long work gives the event loop a turn several times a second, so that commands are heard in a step's middle.
+   * Throws `DeviceLostError`, `GpuError`, `GpuMemoryError` or `OutOfMemoryError`; never returns zeros for a failed dispatch. A loss of
+   * NaN is returned and makes no update. Long work gives the event loop a turn several times a second, so that commands are heard in a step's middle.
    */
   trainStep(parts: readonly TrainingBatch[], learningRate: number): Promise<StepResult>;
   /** The same step to the bit, each dispatch timed by the device. Absent where the runtime or the device can't tell. */
@@ -150,9 +150,26 @@ export interface EngineMemory {
   readonly tensors: number;
 }
 
+/** A training step of `images` square images of `imageSize` pixels at once. */
+export interface StepShape extends Pick<NetworkOptions, 'trainable' | 'optimiser' | 'recompute'> {
+  readonly images: number;
+  readonly imageSize: number;
+}
+
+export interface StepBytes {
+  /** Of everything that a step holds on the device. */
+  readonly total: number;
+  /** Of the largest part that is bound at once: WebGPU's `maxStorageBufferBindingSize`. */
+  readonly binding: number;
+  /** Of the largest buffer: WebGPU's `maxBufferSize`. */
+  readonly buffer: number;
+}
+
 export interface Engine {
   readonly adapter: AdapterReport;
   build(graph: Graph, weights: Weights, options: NetworkOptions): Promise<Network>;
+  /** What a training step takes here, before anything is built; as much with `recompute` as without where the runtime can't. */
+  stepBytes(graph: Graph, step: StepShape): StepBytes;
   memory(): EngineMemory;
   /** Resolves with a reason once the device is gone; never rejects. */
   readonly lost: Promise<string>;

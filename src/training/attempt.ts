@@ -12,9 +12,10 @@ import { trainEpochs } from './epochs.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import type { Emit } from './emit.ts';
 import { NoCheckpointError, StoppedBeforeFirstStepError } from './errors.ts';
-import { planPart } from './memory.ts';
+import { lesserFit, planFit, type Fit } from './memory.ts';
 import { optimiserNames, optimiserOf, slotsOf } from './optimiser.ts';
 import type { RunInputs } from './inputs.ts';
+import { MIN_PART } from './settings.ts';
 import { Suspended, unlessSuspended } from './suspended.ts';
 import type { Labelled } from './trainer.ts';
 import type { Checkpoint, RunConfig, RunRecord } from './types.ts';
@@ -27,8 +28,10 @@ export interface Attempt extends Omit<RunInputs, 'emit' | 'record' | 'cropsFor'>
   readonly stepsPerEpoch: number;
   /** Where to go on from; null: from the first weights. */
   readonly from: Checkpoint | null;
-  /** Images that may go through at once; null: as many as memory allows. */
-  readonly partLimit: number | null;
+  /** Images that go through at once, and whether less of them is kept, where either was settled before; null: as memory allows. */
+  readonly settled: { readonly part: number | null; readonly recompute: boolean | null };
+  /** Hears how batches go through, and what is left to try if the device refuses it. */
+  readonly planned: (fit: Fit, lesser: Fit | null) => void;
   readonly emit: Emit;
   readonly record: () => RunRecord;
   readonly saved: (record: RunRecord) => void;
@@ -80,14 +83,21 @@ async function trainAndTest(
     if (control.suspending) throw new Suspended();
     return answer;
   };
-  const partSize = attempt.partLimit ?? planPart(graph, data.img_size, data.batch_size, training, engine.adapter);
+  const wanted = { graph, size: data.img_size, batchSize: data.batch_size, training };
+  const { settled } = attempt;
+  const plan = planFit(engine, wanted, settled.part);
+  const fit = { ...plan, recompute: settled.recompute ?? plan.recompute };
+  attempt.planned(fit, lesserFit(engine, wanted, fit));
+  const partSize = fit.part;
   const batchnormBatch = Math.min(partSize, data.batch_size);
   const cached = training.layers === 'head' && training.cached_views > 0;
+  if (fit.recompute && settled.recompute === null && from === null && !cached)
+    emit({ type: 'notice', text: RECOMPUTES });
   if (batchnormBatch < data.batch_size && from === null && !cached) {
     const reason = `Batches of ${data.batch_size} go through in parts of ${batchnormBatch} images; BatchNorm sees a part at a time.`;
     emit({ type: 'batchSplit', batchnormBatch, reason });
   }
-  const options = networkOptions(graph, config, batchnormBatch);
+  const options = { ...networkOptions(graph, config, batchnormBatch), recompute: fit.recompute };
   const network = await engine.build(graph, first.weights, options);
   let optimiser: Checkpoint['optimiser'] | null = null;
   if (from !== null) {
@@ -101,7 +111,7 @@ async function trainAndTest(
   control.onPause = () => emit({ type: 'paused' });
   control.onContinue = () => emit({ type: 'continued' });
   const judge = (which: 'val' | 'test'): Promise<EvaluationReport> =>
-    judgeSplit(network, which, { ...attempt, config, gate });
+    judgeSplit(network, which, { ...attempt, config, gate, partSize });
   const firstEpoch = (from?.epoch ?? 0) + 1;
   const trainBy = <Batch extends Labelled>(way: Way<Batch>): Promise<'completed' | 'stopped' | null> =>
     trainEpochs(way, firstEpoch, gate, attempt, {
@@ -162,6 +172,10 @@ async function trainAndTest(
   return reason;
 }
 
+const RECOMPUTES =
+  'With all that a training step keeps for its way back, a batch would not fit into the memory of the graphics processor. Some of it is ' +
+  'computed twice instead: steps take longer, and the numbers are the same.';
+
 const UNFIT =
   'What the backbone gives for these images cannot be kept in half precision (beyond 65,504, or not a number): every epoch goes ' +
   'through the whole network, as with training.cached_views: 0.';
@@ -202,6 +216,7 @@ function judgeSplit(
     readonly config: RunConfig;
     readonly statistics: RunInputs['statistics'];
     readonly gate: () => Promise<unknown>;
+    readonly partSize: number;
     readonly emit: Emit;
   },
 ): Promise<EvaluationReport> {
@@ -210,7 +225,8 @@ function judgeSplit(
     split: which,
     size: data.img_size,
     ...run.statistics,
-    batch: Math.min(data.batch_size, 32),
+    // Where training has no room for more, judging has none; parts that the settings make smaller are no such sign.
+    batch: Math.min(data.batch_size, Math.max(run.partSize, MIN_PART), 32),
     onProgress: (done, total) => run.emit({ type: 'evaluating', split: which, done, total }),
     // A stop ends the run after this pass, so that what is kept is judged.
     between: async () => void (await run.gate()),

@@ -1,4 +1,5 @@
 import { architectureNames, type ArchitectureName } from '../architectures/settings.ts';
+import { GpuMemoryError } from '../engine/errors.ts';
 import { createHead } from '../engine/head.ts';
 import type { Engine, LabelledBatch } from '../engine/types.ts';
 import { countsOf } from '../graph/counts.ts';
@@ -8,7 +9,7 @@ import { networkOptions } from './attempt.ts';
 import { splitBatch } from './batches.ts';
 import type { Control } from './control.ts';
 import type { TrainingOption } from './events.ts';
-import { memoryBudget, planPart, stepBytes } from './memory.ts';
+import { bytesOf, fits, planFit, type Wanted } from './memory.ts';
 import type { RunConfig } from './types.ts';
 
 export interface EstimateInputs {
@@ -111,8 +112,9 @@ async function paceOf(way: Way, all: EstimateInputs): Promise<Pace> {
   const graph = inputs.graphFor(way.architecture);
   const { img_size: size, batch_size: batchSize } = config.data;
   const settings = { ...config, training: { ...config.training, layers: way.layers } };
-  const part = planPart(graph, size, batchSize, settings.training, engine.adapter);
-  const network = await engine.build(graph, await inputs.weightsFor(graph), networkOptions(graph, settings, part));
+  const { part, recompute } = planFit(engine, wantedOf(way, graph, config), config.training.batchnorm_batch);
+  const options = { ...networkOptions(graph, settings, part), recompute };
+  const network = await engine.build(graph, await inputs.weightsFor(graph), options);
   const once = cachedViews(way, config) > 0;
   try {
     const time = async (n: number): Promise<number> => {
@@ -127,7 +129,12 @@ async function paceOf(way: Way, all: EstimateInputs): Promise<Pace> {
     let spent = 0;
     let n = Math.min(batchSize, 2);
     for (let step = 0; step < 8 && (spent < PER_WAY || step === 0); step++) {
-      const perImage = await time(n);
+      const perImage = await time(n).catch((error: unknown) => {
+        // More at once than the device has room for: a run goes through in parts, at the pace of the batches that it had room for.
+        if (error instanceof GpuMemoryError && best < Infinity) return null;
+        throw error;
+      });
+      if (perImage === null) break;
       best = Math.min(best, perImage);
       spent += perImage * n;
       // No step that would take longer than all the time for this way.
@@ -148,11 +155,9 @@ function option(
   engine: Engine,
 ): TrainingOption {
   const { architecture, layers } = way;
-  const { img_size: size, batch_size: batchSize } = config.data;
-  const graph = graphFor(architecture);
-  const training = { ...config.training, layers };
-  const batchnormBatch = Math.min(batchSize, planPart(graph, size, batchSize, training, engine.adapter));
-  const peakBytes = stepBytes(graph, size, batchnormBatch, training);
+  const { batch_size: batchSize } = config.data;
+  const wanted = wantedOf(way, graphFor(architecture), config);
+  const fit = planFit(engine, wanted, config.training.batchnorm_batch);
   // A forward pass is a third of a step that trains everything, and nearly all of one that trains the head.
   const forward = layers === 'all' ? pace.network / 3 : pace.network;
   const { epochs } = config.training;
@@ -164,13 +169,17 @@ function option(
     architecture,
     layers,
     batchSize,
-    batchnormBatch,
+    batchnormBatch: Math.min(batchSize, fit.part),
     secondsPerStep: (pace.head ?? pace.network) * batchSize,
     totalSeconds: seen,
-    peakBytes,
-    fits: peakBytes <= memoryBudget(engine.adapter),
+    peakBytes: bytesOf(engine, wanted, fit).total,
+    fits: fits(engine, wanted, fit),
     measured,
   };
+}
+
+function wantedOf({ layers }: Way, graph: Graph, { data, training }: RunConfig): Wanted {
+  return { graph, size: data.img_size, batchSize: data.batch_size, training: { ...training, layers } };
 }
 
 function noise(n: number, size: number, classes: number): LabelledBatch {

@@ -1,48 +1,98 @@
-import type { AdapterReport } from '../engine/types.ts';
-import { countsOf } from '../graph/counts.ts';
+import type { AdapterReport, Engine, StepBytes } from '../engine/types.ts';
 import type { Graph } from '../graph/types.ts';
-import { slotsOf, type OptimiserChoice } from './optimiser.ts';
+import { optimiserOf, type OptimiserChoice } from './optimiser.ts';
 import { MIN_PART, type TrainingSettings } from './settings.ts';
 
 const GIB = 2 ** 30;
 
 /**
- * Bytes that training may take. WebGPU doesn't tell how much memory there is: 4 GiB is what an integrated GPU of an 8 GiB
- * laptop can give; a device that has less refuses, and the batch is then split further. A wasm heap ends at 4 GiB and
+ * Bytes that training may take: an assumption. WebGPU doesn't tell how much memory there is; 4 GiB is what an integrated GPU of an 8 GiB
+ * laptop can give, and a device that has less refuses, upon which a run goes one step further (`lesserFit`). A wasm heap ends at 4 GiB and
  * fragments before.
  */
 export function memoryBudget(adapter: AdapterReport): number {
   return adapter.backend === 'wasm' ? 2 * GIB : 4 * GIB;
 }
 
-type StepSettings = OptimiserChoice & Pick<TrainingSettings, 'layers'>;
-
-/**
- * Peak bytes of a training step of n images: weights, gradients and Adam's two moments are four times the parameters (three times with
- * SGD's one), and a backward pass that frees early holds little more than the outputs of all nodes (measured on the reference engine: 195 MB an image
- * for DenseNet121, 150 MB for ResNet50 at 224 px, 1.04 times the outputs; 1.7 times for MobileNetV3-Small, where it matters
- * little). With a frozen backbone a forward pass keeps only the live outputs: four of the largest.
- */
-export function stepBytes(graph: Graph, size: number, n: number, training: StepSettings): number {
-  const { weightBytes, activationBytes, largestActivationBytes } = countsOf(graph, size);
-  return training.layers === 'all'
-    ? (2 + slotsOf(training).length) * weightBytes + 1.2 * n * activationBytes
-    : 1.1 * weightBytes + 4 * n * largestActivationBytes;
+/** How a batch goes through the device. */
+export interface Fit {
+  /** Images at once: what BatchNorm sees. */
+  readonly part: number;
+  /** Whether less is kept for the backward pass, and made again: the same numbers to the bit, in more time. */
+  readonly recompute: boolean;
 }
 
-/** Images that can go through at once: the batch, or the largest even part of it that fits, 8 at least. */
-export function planPart(
-  graph: Graph,
-  size: number,
-  batchSize: number,
-  training: StepSettings,
-  adapter: AdapterReport,
-): number {
-  const largest = countsOf(graph, size).largestActivationBytes;
-  const binding = adapter.limits['maxStorageBufferBindingSize'] ?? Infinity;
-  const fits = (n: number): boolean =>
-    stepBytes(graph, size, n, training) <= memoryBudget(adapter) && n * largest <= binding;
-  let part = batchSize;
-  for (let parts = 2; part > MIN_PART && !fits(part); parts++) part = Math.max(MIN_PART, Math.ceil(batchSize / parts));
-  return part;
+/** What a run wants to train. */
+export interface Wanted {
+  readonly graph: Graph;
+  readonly size: number;
+  readonly batchSize: number;
+  readonly training: OptimiserChoice & Pick<TrainingSettings, 'layers'>;
+}
+
+type Memories = Pick<Engine, 'adapter' | 'stepBytes'>;
+
+/** What a step takes. */
+export function bytesOf(
+  engine: Memories,
+  { graph, size, batchSize, training }: Wanted,
+  { part, recompute }: Fit,
+): StepBytes {
+  return engine.stepBytes(graph, {
+    images: Math.min(part, batchSize),
+    imageSize: size,
+    trainable: training.layers,
+    optimiser: optimiserOf(training),
+    recompute,
+  });
+}
+
+/** Whether a step fits into the budget and the adapter's limits. */
+export function fits(engine: Memories, wanted: Wanted, fit: Fit): boolean {
+  const { limits } = engine.adapter;
+  const { total, binding, buffer } = bytesOf(engine, wanted, fit);
+  return (
+    total <= memoryBudget(engine.adapter) &&
+    binding <= (limits['maxStorageBufferBindingSize'] ?? Infinity) &&
+    buffer <= (limits['maxBufferSize'] ?? Infinity)
+  );
+}
+
+/**
+ * How a batch goes through: whole; whole with recomputation; in the fewest even parts that fit, 8 images at least, which BatchNorm then
+ * sees. Recomputation is for what doesn't fit without. `part`, of a checkpoint or the settings, is taken as it is.
+ */
+export function planFit(engine: Memories, wanted: Wanted, part: number | null = null): Fit {
+  const { batchSize } = wanted;
+  const way = (images: number): Fit | undefined =>
+    [false, true].map((recompute) => ({ part: images, recompute })).find((fit) => fits(engine, wanted, fit));
+  const partOf = (parts: number): number => Math.max(MIN_PART, Math.ceil(batchSize / parts));
+  let images = part ?? batchSize;
+  if (part === null && batchSize > MIN_PART && !way(batchSize)) {
+    // Halving the range: to look at one takes a tenth of a second, and a batch may have a hundred parts.
+    let tooFew = 1;
+    let enough = Math.ceil(batchSize / MIN_PART);
+    while (enough - tooFew > 1) {
+      const parts = (tooFew + enough) >> 1;
+      if (way(partOf(parts))) enough = parts;
+      else tooFew = parts;
+    }
+    images = partOf(enough);
+  }
+  // What fits in no way is tried in the one that takes least: the device has the last word.
+  return way(images) ?? { part: images, recompute: recomputes(engine, wanted, images) };
+}
+
+/** The next step after one that the device refused: recomputation, then halves of the part; null: there is none. */
+export function lesserFit(engine: Memories, wanted: Wanted, { part, recompute }: Fit): Fit | null {
+  if (!recompute && recomputes(engine, wanted, part)) return { part, recompute: true };
+  const images = Math.min(part, wanted.batchSize);
+  const half = Math.ceil(images / 2);
+  return half >= MIN_PART && half < images ? { part: half, recompute } : null;
+}
+
+/** Whether less memory is taken by making things again; the reference engine can't. */
+function recomputes(engine: Memories, wanted: Wanted, part: number): boolean {
+  const total = (recompute: boolean): number => bytesOf(engine, wanted, { part, recompute }).total;
+  return total(true) < total(false);
 }

@@ -1,17 +1,18 @@
 import { splitWith } from '../dataset/members.ts';
 import { sizesOf } from '../dataset/split.ts';
 import type { Members } from '../dataset/types.ts';
-import { DeviceLostError, GpuError, OutOfMemoryError } from '../engine/errors.ts';
+import { DeviceLostError, GpuError, GpuMemoryError, OutOfMemoryError } from '../engine/errors.ts';
 import { reportOf } from '../errors.ts';
 import { parametersOf, sizeOf } from '../graph/parameters.ts';
-import { attemptRun } from './attempt.ts';
+import { attemptRun, type Attempt } from './attempt.ts';
 import { batchRanges } from './batches.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import { otherPixels, refuseOtherDraws } from './draws.ts';
+import type { Emit } from './emit.ts';
 import { DeviceKeepsFailingError, NoTrainingImagesError, StoppedBeforeFirstStepError } from './errors.ts';
 import type { RunInputs } from './inputs.ts';
 import { createRunLog } from './runLog.ts';
-import { MIN_PART } from './settings.ts';
+import type { Fit } from './memory.ts';
 import type { RunDataset, RunRecord } from './types.ts';
 
 /** How often a lost device is replaced before the run gives up. */
@@ -92,7 +93,12 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
 
     // Validation is judged after every epoch. Training without augmentation would fill the memory before it.
     const crops = inputs.cropsFor(split.val);
-    let partLimit = from?.batchnormBatch ?? config.training.batchnorm_batch;
+    let settled: Attempt['settled'] = {
+      part: from?.batchnormBatch ?? config.training.batchnorm_batch,
+      recompute: null,
+    };
+    let fit: Fit | null = null;
+    let lesser: Fit | null = null;
     let losses = 0;
     for (;;) {
       try {
@@ -102,7 +108,8 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
           split,
           stepsPerEpoch,
           from,
-          partLimit,
+          settled,
+          planned: (...both) => ([fit, lesser] = both),
           emit: log.emit,
           record: () => record,
           saved: (next) => (record = next),
@@ -112,15 +119,13 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
         await log.flush();
         return record;
       } catch (error) {
-        const smaller = smallerPart(error, partLimit ?? config.data.batch_size);
         if (error instanceof DeviceLostError) {
           losses += 1;
           if (losses > MAX_LOSSES) throw new DeviceKeepsFailingError(losses, error.message, record.latestEpoch);
           log.emit({ type: 'deviceLost', reason: error.message });
-        } else if (smaller !== null) {
-          partLimit = smaller;
-          const reason = `The batch did not fit into the device's memory; it now goes through in parts of ${smaller} images.`;
-          log.emit({ type: 'batchSplit', batchnormBatch: smaller, reason });
+        } else if (refusals.some((refusal) => error instanceof refusal) && lesser !== null) {
+          sayLesser(lesser, fit, log.emit);
+          settled = lesser;
         } else {
           throw error;
         }
@@ -140,9 +145,17 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
   }
 }
 
-/** Half of the part, if the device refused the step and BatchNorm can still be given enough images; else null. */
-function smallerPart(error: unknown, part: number): number | null {
-  if (!(error instanceof GpuError || error instanceof OutOfMemoryError)) return null;
-  const half = Math.ceil(part / 2);
-  return half >= MIN_PART && half < part ? half : null;
+/** A device says in these ways that a step is too much for it; an error that nobody caught may mean it. */
+const refusals = [GpuMemoryError, GpuError, OutOfMemoryError] as const;
+
+function sayLesser({ part, recompute }: Fit, refused: Fit | null, emit: Emit): void {
+  if (refused?.part !== part) {
+    const reason = `The batch did not fit into the device's memory; it now goes through in parts of ${part} images.`;
+    emit({ type: 'batchSplit', batchnormBatch: part, reason });
+  } else if (recompute) {
+    const text =
+      "The batch did not fit into the device's memory; some of what a step keeps for its way back is now computed twice instead: steps " +
+      'take longer, and the numbers are the same.';
+    emit({ type: 'notice', text });
+  }
 }

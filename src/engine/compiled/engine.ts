@@ -1,19 +1,23 @@
-import type { BuildNetwork } from '../reference/engine.ts';
+import type { OtherRuntime } from '../reference/engine.ts';
 import type { AdapterReport } from '../types.ts';
 import { createPipelines } from './device/pipelines.ts';
+import { compiledBytes } from './fit.ts';
 import type { DeviceTraits } from './kernels.ts';
 import { createCompiledNetwork } from './network.ts';
 import { isSupported } from './plan/compile.ts';
 import { wgslKernels } from './wgsl/kernels.ts';
 
 /** Builds networks on this device; pipelines are made once for all of them. */
-export function compiledNetworks(device: GPUDevice, report: Pick<AdapterReport, 'software'>): BuildNetwork {
+export function compiledNetworks(device: GPUDevice, report: Pick<AdapterReport, 'software'>): OtherRuntime {
   const pipelines = createPipelines(device);
   const kernels = wgslKernels(traitsOf(device, report.software));
-  return (host, graph, weights, options) => {
-    if (!isSupported(graph)) return null;
-    const { software } = report;
-    return createCompiledNetwork({ ...host, device, pipelines, kernels, software }, graph, weights, options);
+  const { software } = report;
+  return {
+    build(host, graph, weights, options) {
+      if (!isSupported(graph)) return null;
+      return createCompiledNetwork({ ...host, device, pipelines, kernels, software }, graph, weights, options);
+    },
+    stepBytes: (graph, step) => (isSupported(graph) ? compiledBytes(graph, kernels, step) : null),
   };
 }
 

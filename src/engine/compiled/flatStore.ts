@@ -21,7 +21,7 @@ export function createFlatStore(device: GPUDevice, buffers: Buffers, layout: Fla
   const download = async (memories: readonly Memory[]): Promise<Map<Memory, Float32Array>> => {
     const places = memories.map((memory) => buffers.keptPlace(memory));
     const total = places.reduce((sum, { size }) => sum + size, 0);
-    const reader = buffers.reader(total);
+    const reader = await buffers.reader(total);
     const encoder = device.createCommandEncoder();
     let offset = 0;
     for (const { buffer, size } of places) {

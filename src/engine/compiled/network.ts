@@ -72,6 +72,8 @@ export async function createCompiledNetwork(
   });
   const images = createImages(device, pipelines, buffers);
   const nodeIndex = new Map(graph.nodes.map((node, index) => [node.name, index]));
+  const { trained, frozen, running, pending, gradients } = layout;
+  await buffers.keep([trained, frozen, running, pending, gradients, ...slots.values()]);
   store.write(weights);
   const update = await prepare(
     device,
@@ -141,7 +143,7 @@ export async function createCompiledNetwork(
       ...prepared.commands.list,
     ];
     const bytes = prepared.plan.output.matrix.floats * 4;
-    const reader = buffers.reader(bytes);
+    const reader = await buffers.reader(bytes);
     const own = submitsOf(`${mode} ${batch.n}`, prepared.flops);
     const begun = performance.now();
     own.run(commands, undefined, (encoder) => copyOutput(prepared, encoder, reader, 0));
@@ -174,7 +176,7 @@ export async function createCompiledNetwork(
       offsets.push(bytes);
       bytes += plan.output.matrix.floats * 4;
     }
-    const reader = buffers.reader(bytes);
+    const reader = await buffers.reader(bytes);
     const begun = performance.now();
     const flops = prepared.reduce((sum, one) => sum + one.flops, 0);
     const own = submitsOf(`train ${parts.map(({ n }) => n).join()}`, flops);

@@ -1,8 +1,9 @@
 import type { Graph, Weights } from '../../graph/types.ts';
-import type { AdapterReport, Engine, Network, NetworkOptions } from '../types.ts';
+import type { AdapterReport, Engine, Network, NetworkOptions, StepBytes, StepShape } from '../types.ts';
 import { createHost, type Host, type OpenBackend } from './host.ts';
 import type { InPlace } from './inPlace.ts';
 import { createNetwork } from './network.ts';
+import { referenceStepBytes } from './stepBytes.ts';
 
 /** A backend that has all that training needs. */
 export interface OpenDevice extends OpenBackend {
@@ -10,15 +11,13 @@ export interface OpenDevice extends OpenBackend {
 }
 
 /** Another runtime on the same device; null for a graph that it can't run. */
-export type BuildNetwork = (
-  host: Host,
-  graph: Graph,
-  weights: Weights,
-  options: NetworkOptions,
-) => Promise<Network> | null;
+export interface OtherRuntime {
+  build(host: Host, graph: Graph, weights: Weights, options: NetworkOptions): Promise<Network> | null;
+  stepBytes(graph: Graph, step: StepShape): StepBytes | null;
+}
 
-/** An engine on an open device: of networks on `build`'s runtime where it can, else on tfjs's ops. */
-export function createEngine(adapter: AdapterReport, device: OpenDevice, build: BuildNetwork | null = null): Engine {
+/** An engine on an open device: of networks on the other runtime where it can, else on tfjs's ops. */
+export function createEngine(adapter: AdapterReport, device: OpenDevice, other: OtherRuntime | null = null): Engine {
   const host = createHost(device);
   const networks: Network[] = [];
   return {
@@ -27,11 +26,12 @@ export function createEngine(adapter: AdapterReport, device: OpenDevice, build: 
     build: (graph, weights, options) =>
       host.guard(async () => {
         const network =
-          (await build?.(host, graph, weights, options)) ??
+          (await other?.build(host, graph, weights, options)) ??
           createNetwork(host, device.inPlace, graph, weights, options);
         networks.push(network);
         return network;
       }),
+    stepBytes: (graph, step) => other?.stepBytes(graph, step) ?? referenceStepBytes(graph, step),
     memory: () => host.memory(),
     async dispose() {
       for (const network of networks) network.dispose();

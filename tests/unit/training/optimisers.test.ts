@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { buildGraph } from '../../../src/architectures/index.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { networkOptions } from '../../../src/training/attempt.ts';
+import { optimiserOf } from '../../../src/training/optimiser.ts';
 import { readCheckpoint, writeCheckpoint } from '../../../src/training/checkpoint.ts';
 import type { RunEvent } from '../../../src/training/events.ts';
-import { stepBytes } from '../../../src/training/memory.ts';
+import { referenceStepBytes } from '../../../src/engine/reference/stepBytes.ts';
 import type { Checkpoint, RunConfig, RunStore } from '../../../src/training/types.ts';
 import { config, smallRun } from './smallRun.ts';
 
@@ -82,7 +83,10 @@ it('settings reach the engine as torch names them', () => {
 
 it('memory is planned for what the optimiser keeps: two, one or no numbers a parameter', () => {
   const graph = buildGraph('resnet50', 1000);
-  const bytes = (change: Change): number => stepBytes(graph, 224, 1, { ...config.training, ...change });
+  const bytes = (change: Change): number => {
+    const optimiser = optimiserOf({ ...config.training, ...change });
+    return referenceStepBytes(graph, { images: 1, imageSize: 224, trainable: 'all', optimiser }).total;
+  };
   // torchvision's ResNet50 has 25.557 million parameters, and 53 thousand running statistics, which nothing is kept of.
   const parameters = 4 * 25_557_032;
   expect((bytes({}) - bytes(momentum)) / parameters).toBeCloseTo(1, 2);

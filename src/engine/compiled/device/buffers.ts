@@ -1,17 +1,34 @@
+import { GpuMemoryError } from '../../errors.ts';
 import type { Memory } from '../memory.ts';
 import type { Arena } from '../plan/arena.ts';
 import type { Place } from './commands.ts';
 
-/** The GPU buffers of one network: one for each kept memory, made when it is first asked for, and one arena for all of its plans. */
+/**
+ * The GPU buffers of one network: one for each kept memory, made when it is first asked for, and one arena for all of its plans. A refused
+ * buffer is an invalid one, and an error that nobody catches wherever it is used: the large ones are waited for.
+ */
 export interface Buffers {
+  /**
+   * Makes these kept memories, and waits until the device has granted them.
+   * @throws GpuMemoryError
+   */
+  keep(memories: readonly Memory[]): Promise<void>;
   /** Where a kept memory lies. New ones are 0. */
   keptPlace(memory: Memory): Place;
   /** Where any memory lies while a plan with this arena runs. */
   placeIn(arena: Arena): (memory: Memory) => Place;
-  /** Makes room for an arena; true where the buffer is a new one, and what was prepared for the old one is void. */
-  reserve(bytes: number): boolean;
-  /** A buffer that the processor can read, of at least so many bytes; one at a time. */
-  reader(bytes: number): GPUBuffer;
+  /** Whether an arena of so many bytes fits into the buffer that is there. */
+  hasRoom(bytes: number): boolean;
+  /**
+   * Makes room for an arena. What was prepared for the old one is void, also where this throws.
+   * @throws GpuMemoryError
+   */
+  reserve(bytes: number): Promise<void>;
+  /**
+   * A buffer that the processor can read, of at least so many bytes; one at a time.
+   * @throws GpuMemoryError
+   */
+  reader(bytes: number): Promise<GPUBuffer>;
   /** Bytes in all of them. */
   readonly bytes: number;
   /** GPU objects made so far. */
@@ -28,14 +45,31 @@ export function createBuffers(device: GPUDevice): Buffers {
     made++;
     return device.createBuffer({ label, size, usage });
   };
+  const granted = async (label: string, size: number, usage: number): Promise<GPUBuffer> => {
+    device.pushErrorScope('out-of-memory');
+    device.pushErrorScope('validation');
+    const buffer = create(label, size, usage);
+    // Both at once: scopes are a stack, and who comes next must find it as it was. A lost device, which may reject, is told by others.
+    const pops = [device.popErrorScope(), device.popErrorScope()].map((pop) => pop.catch(() => null));
+    const error = (await Promise.all(pops)).find((one) => one !== null);
+    if (!error) return buffer;
+    buffer.destroy();
+    throw new GpuMemoryError(size, error);
+  };
+  const bytesOf = (memory: Memory): number => Math.max(16, Math.ceil(memory.floats / 4) * 16);
   const storage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
 
   const buffers: Buffers = {
+    async keep(memories) {
+      for (const memory of memories) {
+        if (keptBuffers.has(memory)) continue;
+        keptBuffers.set(memory, await granted(memory.name, bytesOf(memory), storage()));
+      }
+    },
     keptPlace(memory) {
       let buffer = keptBuffers.get(memory);
       if (!buffer) {
-        const size = Math.max(16, Math.ceil(memory.floats / 4) * 16);
-        keptBuffers.set(memory, (buffer = create(memory.name, size, storage())));
+        keptBuffers.set(memory, (buffer = create(memory.name, bytesOf(memory), storage())));
       }
       return { buffer, offset: 0, size: buffer.size };
     },
@@ -45,16 +79,18 @@ export function createBuffers(device: GPUDevice): Buffers {
       if (offset === undefined || arenaBuffer === null) throw new Error(`${memory.name} has no place in the arena.`);
       return { buffer: arenaBuffer, offset, size: memory.floats * 4 };
     },
-    reserve(bytes) {
-      if (arenaBuffer !== null && arenaBuffer.size >= bytes) return false;
+    hasRoom: (bytes) => arenaBuffer !== null && arenaBuffer.size >= bytes,
+    async reserve(bytes) {
       arenaBuffer?.destroy();
-      arenaBuffer = create('arena', Math.max(256, bytes), storage());
-      return true;
+      arenaBuffer = null;
+      arenaBuffer = await granted('arena', Math.max(256, bytes), storage());
     },
-    reader(bytes) {
+    async reader(bytes) {
       if (readBuffer === null || readBuffer.size < bytes) {
         readBuffer?.destroy();
-        readBuffer = create('reader', Math.max(256, bytes), GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+        readBuffer = null;
+        const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+        readBuffer = await granted('reader', Math.max(256, bytes), usage);
       }
       return readBuffer;
     },

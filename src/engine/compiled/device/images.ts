@@ -11,7 +11,10 @@ import type { Pipelines } from './pipelines.ts';
 
 /** Brings batches to where a plan reads them. */
 export interface Images {
-  /** Uploads; gives the commands that make the plan's input of it. To be run before the next upload. */
+  /**
+   * Uploads; gives the commands that make the plan's input of it. To be run before the next upload.
+   * @throws GpuMemoryError
+   */
   upload(batch: ImageBatch | TrainingBatch, plan: Plan): Promise<readonly Command[]>;
 }
 
@@ -48,6 +51,7 @@ export function createImages(device: GPUDevice, pipelines: Pipelines, buffers: B
     if (there?.key === key) return there;
     there?.commands.dispose();
     const { dispatches, ...rest } = make();
+    await buffers.keep(rest.uploads);
     const works = dispatches.map((dispatch) => ({ dispatch, node: 'input', kind: 'input', weight: 0 }));
     const commands = await prepare(device, pipelines, works, buffers.placeIn(plan.arena));
     const made: Ready = { ...rest, key, commands };
@@ -79,6 +83,7 @@ export function createImages(device: GPUDevice, pipelines: Pipelines, buffers: B
       const there = pixels[i];
       return there !== undefined && there.floats >= needed ? there : kept(`crops ${i}`, fewSizes(needed));
     });
+    await buffers.keep(pixels);
     const key = `pictures ${[...mean, ...std, ...pixels.map(({ floats: size }) => size)].join()}`;
     const { uploads, commands, meanGrey } = await prepared(plan, key, () => {
       const memory = kept('augmentations', parameterWords(n));

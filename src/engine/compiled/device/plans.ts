@@ -29,6 +29,7 @@ export interface PlanSettings extends Pick<CompileOptions, 'trainable' | 'moment
 
 /** Plans of one network by mode and batch: an epoch has two sizes of batches, evaluation two more. */
 export interface Plans {
+  /** @throws GpuMemoryError where the device has no room for it. */
   get(mode: Plan['mode'], images: number, imageSize: number): Promise<PreparedPlan>;
   /** GPU objects made so far. */
   readonly made: number;
@@ -80,7 +81,10 @@ export function createPlans(device: GPUDevice, pipelines: Pipelines, buffers: Bu
       },
     });
     // Bind groups hold on to the arena: with a larger one all are made anew.
-    if (buffers.reserve(plan.arena.bytes)) forgetAll();
+    if (!buffers.hasRoom(plan.arena.bytes)) {
+      forgetAll();
+      await buffers.reserve(plan.arena.bytes);
+    }
     const placeOf = buffers.placeIn(plan.arena);
     const commands = await prepare(device, pipelines, worksOf(kernels, plan.calls), placeOf);
     const once = await prepare(device, pipelines, worksOf(kernels, plan.once), placeOf);
