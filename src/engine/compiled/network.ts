@@ -1,3 +1,4 @@
+import { inferShapes } from '../../graph/shapes.ts';
 import type { Graph, ParameterSpec, Weights } from '../../graph/types.ts';
 import { random, STREAMS } from '../../random.ts';
 import { crossEntropy } from '../reference/loss.ts';
@@ -242,8 +243,11 @@ export async function createCompiledNetwork(
       const { uniform } = random(options.seed, STREAMS.dropout, updates, part * 4096 + nodeIndex.get(name)!);
       const factor = 1 / (1 - node.p);
       const values = new Float32Array(mask.floats);
-      const channels = mask.channels;
-      for (let i = 0; i < plan.images * channels; i++) values[i] = uniform() < node.p ? 0 : factor;
+      // Padding draws nothing: the reference runtime has none.
+      const channels = inferShapes(graph, plan.imageSize).get(name)!.at(-1)!;
+      for (let row = 0; row < plan.images; row++) {
+        for (let c = 0; c < channels; c++) values[row * mask.channels + c] = uniform() < node.p ? 0 : factor;
+      }
       device.queue.writeBuffer(buffers.keptPlace(mask).buffer, 0, values);
     }
   };

@@ -59,11 +59,11 @@ export const graphsByHand: Readonly<Record<string, Graph>> = {
     const sum = net.add('sum', conv(net, 'project', scaled), depthwise);
     return net.mul('again', net.mul('twice', sum, excitation(net, 'se2', sum)), excitation(net, 'se3', value));
   }),
-  'channels that fill no fours, with a hard sigmoid between': build('odd_channels', (net, x) => {
+  'channels that fill no fours': build('odd_channels', (net, x) => {
     const narrow = net.conv2d('narrow', x, 6, { kernel: 3 });
-    const gate = net.activation('gate', net.batchNorm2d('norm', narrow), 'hardsigmoid');
+    const gate = net.activation('gate', net.batchNorm2d('norm', narrow), 'hardswish');
     const depthwise = net.conv2d('depthwise', gate, 6, { kernel: 5, groups: 6, bias: true });
-    const wide = net.conv2d('wide', net.activation('gate2', depthwise, 'hardsigmoid'), 10, { kernel: 1, bias: true });
+    const wide = net.conv2d('wide', net.activation('gate2', depthwise, 'hardswish'), 10, { kernel: 1, bias: true });
     return net.avgPool2d('pool', wide, { kernel: 2, stride: 2 });
   }),
   'dropout behind an activation, behind a factor and behind dropout': build(

@@ -135,8 +135,10 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
 /** Whether this engine has kernels for all of a graph; else the reference runtime has to do. */
 export function isSupported(graph: Graph): boolean {
   const channels = new Map<string, number>();
+  const maps = new Set<string>();
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((name) => channels.get(name)!);
+    if (node.op === 'input' || (node.op !== 'globalAvgPool' && maps.has(node.inputs[0]!))) maps.add(node.name);
     switch (node.op) {
       case 'softmax':
       case 'channelAffine':
@@ -151,6 +153,16 @@ export function isSupported(graph: Graph): boolean {
           node.name,
           inputs.reduce((sum, count) => sum + count, 0),
         );
+        break;
+      case 'activation':
+        // Of 0 it makes ½, also in the channels that are padding.
+        if (node.kind === 'hardsigmoid' && inputs[0]! % 4 !== 0) return false;
+        channels.set(node.name, inputs[0]!);
+        break;
+      case 'dropout':
+        // A factor is one a channel.
+        if (node.p > 0 && maps.has(node.name)) return false;
+        channels.set(node.name, inputs[0]!);
         break;
       case 'input':
         channels.set(node.name, node.channels);

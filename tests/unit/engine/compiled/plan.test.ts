@@ -11,7 +11,7 @@ import { compile, isSupported, type CompileOptions, type Plan } from '../../../.
 import { memoriesOf } from '../../../../src/engine/compiled/plan/memoriesOf.ts';
 import { flatLayout, type FlatLayout } from '../../../../src/engine/compiled/plan/parameters.ts';
 import { wgslKernels } from '../../../../src/engine/compiled/wgsl/kernels.ts';
-import { graphBuilder } from '../../../../src/graph/builder.ts';
+import { graphBuilder, type GraphBuilder } from '../../../../src/graph/builder.ts';
 import type { Graph } from '../../../../src/graph/types.ts';
 import { graphsByHand } from '../../support/graphsByHand.ts';
 
@@ -223,15 +223,25 @@ describe.each(devices)('a plan for %s', (which) => {
 
 describe('what has no kernel', () => {
   it('is said before anything is planned', () => {
-    const net = graphBuilder();
-    const x = net.conv2d('stem', net.input('input', 3), 8, { kernel: 3 });
-    expect(isSupported(ended('plain', x))).toBe(true);
-    expect(isSupported(ended('groups', net.conv2d('two', x, 8, { kernel: 3, groups: 2 })))).toBe(false);
-
-    function ended(architecture: string, features: string): Graph {
-      const flat = net.flatten(`${architecture}.flatten`, net.globalAvgPool(`${architecture}.mean`, features));
-      net.linear(`${architecture}.head`, flat, 5);
-      return net.finish({ architecture, classes: 5, head: `${architecture}.head`, features });
+    const of = (body: (net: GraphBuilder, x: string) => string, channels = 8): boolean => {
+      const net = graphBuilder();
+      const features = body(net, net.conv2d('stem', net.input('input', 3), channels, { kernel: 3 }));
+      net.linear('head', net.flatten('flatten', net.globalAvgPool('mean', features)), 5);
+      return isSupported(net.finish({ architecture: 'it', classes: 5, head: 'head', features }));
+    };
+    expect(of((_, x) => x)).toBe(true);
+    expect(of((net, x) => net.conv2d('depthwise', x, 8, { kernel: 3, groups: 8 }))).toBe(true);
+    expect(of((net, x) => net.conv2d('groups', x, 8, { kernel: 3, groups: 2 }))).toBe(false);
+    expect(of((net, x) => net.concat('pair', [x, x]))).toBe(true);
+    expect(of((net, x) => net.concat('pair', [x, x]), 6)).toBe(false);
+    expect(of((net, x) => net.activation('gate', x, 'hardsigmoid'))).toBe(true);
+    // Padding would become ½.
+    expect(of((net, x) => net.activation('gate', x, 'hardsigmoid'), 6)).toBe(false);
+    // torch drops values, not channels.
+    expect(of((net, x) => net.dropout('drop', x, 0.5))).toBe(false);
+    expect(of((net, x) => net.dropout('drop', x, 0))).toBe(true);
+    for (const graph of [...Object.values(graphsByHand), ...architectureNames.map(graphOf)]) {
+      expect(isSupported(graph)).toBe(true);
     }
   });
 });
