@@ -1,12 +1,16 @@
 /**
  * Where a training step's time goes on WebGPU: by kind of kernel, by program, and the dearest layers and dispatches.
  *
- *     npm run bench -- profile [--size 224] [--steps 3] [--frozen] [--clip] [--json] [NETWORK:BATCH …]
+ *     npm run bench -- profile [--plan] [--recompute] [--size 224] [--steps 3] [--frozen] [--clip] [--json] [NETWORK:BATCH …]
  *
  * By default densenet121:2. The device times every dispatch (`timestamp-query`), medians of some steps; operations and bytes are the
- * kernels' own models. `--frozen` trains the head alone, `--clip` with the gradient's norm clipped.
+ * kernels' own models. `--frozen` trains the head alone, `--clip` with the gradient's norm clipped. `--plan` needs no GPU and runs nothing:
+ * it prints what the step is made of, layer by layer, as any GPU runs it, and where its memory is (`--software`: as lavapipe runs it).
  */
 import { parseArgs } from 'node:util';
+import { describePlan, printPlan } from '../../src/engine/compiled/plan/print.ts';
+import { trainingPlan } from '../../src/engine/compiled/plan/training.ts';
+import { wgslKernels } from '../../src/engine/compiled/wgsl/kernels.ts';
 import { openEngine } from '../../src/engine/device.ts';
 import { summed, type ProfileSum } from '../../src/engine/profile.ts';
 import type { ProfileRow } from '../../src/engine/types.ts';
@@ -22,16 +26,38 @@ const { values: options, positionals } = parseArgs({
     frozen: { type: 'boolean', default: false },
     clip: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    plan: { type: 'boolean', default: false },
+    software: { type: 'boolean', default: false },
+    recompute: { type: 'boolean', default: false },
   },
 });
 const size = Number(options.size);
-const engine = await openEngine('webgpu', await nodeEngineEnvironment({ gpu: true }));
-for (const which of positionals.length > 0 ? positionals : ['densenet121:2']) {
+const cases = (positionals.length > 0 ? positionals : ['densenet121:2']).map((which) => {
   const [net = '', batch] = which.split(':');
-  await profiled(net, Number(batch));
+  return { net, n: Number(batch) };
+});
+const trainable = options.frozen ? 'head' : 'all';
+if (options.plan) {
+  for (const { net, n } of cases) planned(net, n);
+  process.exit(0);
 }
+const engine = await openEngine('webgpu', await nodeEngineEnvironment({ gpu: true }));
+for (const { net, n } of cases) await profiled(net, n);
 await engine.dispose();
 process.exit(0);
+
+function planned(net: string, n: number): void {
+  const graph = netOf(net);
+  // What every WebGPU device has.
+  const least = { maxWorkgroupSize: 256, maxWorkgroupStorage: 16384, float16: false };
+  const kernels = wgslKernels({ ...least, software: options.software, subgroups: options.software });
+  const { recompute } = options;
+  const plan = trainingPlan(graph, kernels, { images: n, imageSize: size, trainable, recompute });
+  const description = describePlan(graph, plan, kernels);
+  const head = { net, batch: n, image_size: size };
+  if (options.json) console.log(JSON.stringify({ ...head, ...description }));
+  else console.log(`\n${net}, ${size} px, batch ${n}: the plan of a training step\n\n${printPlan(description)}\n`);
+}
 
 async function profiled(net: string, n: number): Promise<void> {
   const graph = netOf(net);
@@ -39,7 +65,8 @@ async function profiled(net: string, n: number): Promise<void> {
     parametersOf(graph).map(({ name, shape, kind }) => [name, { shape, data: valuesOf(shape, kind) }]),
   );
   const network = await engine.build(graph, weights, {
-    trainable: options.frozen ? 'head' : 'all',
+    trainable,
+    recompute: options.recompute,
     optimiser: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
     clipNorm: options.clip ? 1 : null,
     batchNormMomentum: null,
