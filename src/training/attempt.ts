@@ -31,7 +31,7 @@ export interface Attempt extends Omit<RunInputs, 'emit' | 'record' | 'cropsFor'>
   /** Images that go through at once, and whether less of them is kept, where either was settled before; null: as memory allows. */
   readonly settled: { readonly part: number | null; readonly recompute: boolean | null };
   /** Hears how batches go through, and what is left to try if the device refuses it. */
-  readonly planned: (fit: Fit, lesser: Fit | null) => void;
+  readonly planned: (fit: Fit, lesser: () => Fit | null) => void;
   readonly emit: Emit;
   readonly record: () => RunRecord;
   readonly saved: (record: RunRecord) => void;
@@ -87,7 +87,7 @@ async function trainAndTest(
   const { settled } = attempt;
   const plan = planFit(engine, wanted, settled.part);
   const fit = { ...plan, recompute: settled.recompute ?? plan.recompute };
-  attempt.planned(fit, lesserFit(engine, wanted, fit));
+  attempt.planned(fit, () => lesserFit(engine, wanted, fit));
   const partSize = fit.part;
   const batchnormBatch = Math.min(partSize, data.batch_size);
   const cached = training.layers === 'head' && training.cached_views > 0;

@@ -97,10 +97,9 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
       part: from?.batchnormBatch ?? config.training.batchnorm_batch,
       recompute: null,
     };
-    let fit: Fit | null = null;
-    let lesser: Fit | null = null;
     let losses = 0;
     for (;;) {
+      const tried: { fit?: Fit; lesser?: () => Fit | null } = {};
       try {
         const reason = await attemptRun({
           ...inputs,
@@ -109,7 +108,7 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
           stepsPerEpoch,
           from,
           settled,
-          planned: (...both) => ([fit, lesser] = both),
+          planned: (fit, lesser) => Object.assign(tried, { fit, lesser }),
           emit: log.emit,
           record: () => record,
           saved: (next) => (record = next),
@@ -119,12 +118,13 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
         await log.flush();
         return record;
       } catch (error) {
+        const lesser = refusals.some((refusal) => error instanceof refusal) ? tried.lesser?.() : null;
         if (error instanceof DeviceLostError) {
           losses += 1;
           if (losses > MAX_LOSSES) throw new DeviceKeepsFailingError(losses, error.message, record.latestEpoch);
           log.emit({ type: 'deviceLost', reason: error.message });
-        } else if (refusals.some((refusal) => error instanceof refusal) && lesser !== null) {
-          sayLesser(lesser, fit, log.emit);
+        } else if (lesser) {
+          sayLesser(lesser, tried.fit, log.emit);
           settled = lesser;
         } else {
           throw error;
@@ -148,7 +148,7 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
 /** A device says in these ways that a step is too much for it; an error that nobody caught may mean it. */
 const refusals = [GpuMemoryError, GpuError, OutOfMemoryError] as const;
 
-function sayLesser({ part, recompute }: Fit, refused: Fit | null, emit: Emit): void {
+function sayLesser({ part, recompute }: Fit, refused: Fit | undefined, emit: Emit): void {
   if (refused?.part !== part) {
     const reason = `The batch did not fit into the device's memory; it now goes through in parts of ${part} images.`;
     emit({ type: 'batchSplit', batchnormBatch: part, reason });

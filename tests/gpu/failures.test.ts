@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, expect, it } from 'vitest';
+import { isSupported } from '../../src/engine/compiled/plan/compile.ts';
 import type { Engine, Network } from '../../src/engine/types.ts';
 import steps from '../fixtures/steps.json' with { type: 'json' };
 import { options, stepsBatch, stepsGraph } from '../unit/support/engineSuites.ts';
@@ -14,7 +15,11 @@ async function open(): Promise<Network> {
   return engine.build(stepsGraph, formulaWeights(stepsGraph), options);
 }
 
-/** The device under tfjs's backend. */
+it('what fails here is the compiled engine', () => {
+  expect(isSupported(stepsGraph)).toBe(true);
+});
+
+/** The device under tfjs's backend, which is the compiled engine's, too. */
 function deviceInUse(): GPUDevice {
   return (tf.backend() as unknown as { device: GPUDevice }).device;
 }

@@ -160,6 +160,9 @@ export interface SmallRun {
   readonly change?: Partial<RunConfig['training']>;
   /** In the place of the small graph. */
   readonly architecture?: ArchitectureName;
+  readonly graph?: Graph;
+  /** In the place of an ordinary one of `change.device`. */
+  readonly engine?: () => Promise<Engine>;
   readonly control?: Control;
   readonly data?: Dataset;
   readonly onEvent?: (event: RunEvent) => unknown;
@@ -182,11 +185,12 @@ export async function smallRun(options: SmallRun = {}) {
     training: { ...config.training, ...options.change },
   };
   const data = options.data ?? dataset;
-  const graph = options.architecture === undefined ? smallGraph() : buildGraph(architecture, CLASSES);
+  const graph =
+    options.graph ?? (options.architecture === undefined ? smallGraph() : buildGraph(architecture, CLASSES));
   const events: RunEvent[] = [];
   let error: unknown = null;
   const wrapped = async (): Promise<Engine> => {
-    const engine = await openInNode(settings.training.device);
+    const engine = await (options.engine?.() ?? openInNode(settings.training.device));
     const { step, backbone, predict } = options;
     return {
       ...engine,
