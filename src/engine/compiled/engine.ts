@@ -14,10 +14,11 @@ export function compiledNetworks(device: GPUDevice, report: Pick<AdapterReport, 
   const { software } = report;
   return {
     build(host, graph, weights, options) {
-      if (!isSupported(graph)) return null;
+      // tfjs's ops would do, but for the gradient of its maximum pool on WebGPU, which is wrong.
+      if (!isSupported(graph)) throw new Error(`${graph.architecture} has a layer that there is no kernel for.`);
       return createCompiledNetwork({ ...host, device, pipelines, kernels, software }, graph, weights, options);
     },
-    stepBytes: (graph, step) => (isSupported(graph) ? compiledBytes(graph, kernels, step) : null),
+    stepBytes: (graph, step) => compiledBytes(graph, kernels, step),
   };
 }
 

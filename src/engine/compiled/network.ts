@@ -15,7 +15,7 @@ import type {
 } from '../types.ts';
 import { STEP_WORDS } from './calls.ts';
 import { createBuffers } from './device/buffers.ts';
-import { prepare, type Command, type Work, type encode } from './device/commands.ts';
+import { prepare, type Command, type Commands, type Work, type encode } from './device/commands.ts';
 import { createImages } from './device/images.ts';
 import type { Pipelines } from './device/pipelines.ts';
 import { createPlans, type PreparedPlan } from './device/plans.ts';
@@ -74,14 +74,20 @@ export async function createCompiledNetwork(
   const images = createImages(device, pipelines, buffers);
   const nodeIndex = new Map(graph.nodes.map((node, index) => [node.name, index]));
   const { trained, frozen, running, pending, gradients } = layout;
-  await buffers.keep([trained, frozen, running, pending, gradients, ...slots.values()]);
+  await buffers.keep([trained, frozen, running, pending]);
   store.write(weights);
-  const update = await prepare(
-    device,
-    pipelines,
-    updateWorks(layout, optimiser, [...slots.values()], step, options.clipNorm),
-    (memory) => buffers.keptPlace(memory),
-  );
+  let update: Commands | null = null;
+  /** What only training needs comes with its first step: a network that is asked has neither gradients nor an optimiser. */
+  const updateCommands = async (): Promise<readonly Command[]> => {
+    await buffers.keep([gradients, ...slots.values()]);
+    update ??= await prepare(
+      device,
+      pipelines,
+      updateWorks(layout, optimiser, [...slots.values()], step, options.clipNorm),
+      (memory) => buffers.keptPlace(memory),
+    );
+    return update.list;
+  };
 
   let disposed = false;
   let queue: Promise<unknown> = Promise.resolve();
@@ -178,6 +184,7 @@ export async function createCompiledNetwork(
       bytes += plan.output.matrix.floats * 4;
     }
     const reader = await buffers.reader(bytes);
+    const last = await updateCommands();
     const begun = performance.now();
     const flops = prepared.reduce((sum, one) => sum + one.flops, 0);
     const own = submitsOf(`train ${parts.map(({ n }) => n).join()}`, flops);
@@ -191,7 +198,7 @@ export async function createCompiledNetwork(
         ...onceIfStale(one),
         ...(await images.upload(part, one.plan)),
         ...one.commands.list,
-        ...(isLast ? update.list : []),
+        ...(isLast ? last : []),
       ];
       own.run(
         commands,
@@ -279,7 +286,7 @@ export async function createCompiledNetwork(
       disposed = true;
       void queue.then(() => {
         plans.dispose();
-        update.dispose();
+        update?.dispose();
         buffers.dispose();
         report();
       });

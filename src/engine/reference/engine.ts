@@ -10,13 +10,13 @@ export interface OpenDevice extends OpenBackend {
   readonly inPlace: InPlace | null;
 }
 
-/** Another runtime on the same device; null for a graph that it can't run. */
+/** Another runtime on the same device. Both throw for a graph that it can't run. */
 export interface OtherRuntime {
-  build(host: Host, graph: Graph, weights: Weights, options: NetworkOptions): Promise<Network> | null;
-  stepBytes(graph: Graph, step: StepShape): StepBytes | null;
+  build(host: Host, graph: Graph, weights: Weights, options: NetworkOptions): Promise<Network>;
+  stepBytes(graph: Graph, step: StepShape): StepBytes;
 }
 
-/** An engine on an open device: of networks on the other runtime where it can, else on tfjs's ops. */
+/** An engine on an open device: of networks on the other runtime where there is one, else on tfjs's ops. */
 export function createEngine(adapter: AdapterReport, device: OpenDevice, other: OtherRuntime | null = null): Engine {
   const host = createHost(device);
   const networks: Network[] = [];
@@ -26,12 +26,13 @@ export function createEngine(adapter: AdapterReport, device: OpenDevice, other: 
     build: (graph, weights, options) =>
       host.guard(async () => {
         const network =
-          (await other?.build(host, graph, weights, options)) ??
-          createNetwork(host, device.inPlace, graph, weights, options);
+          other === null
+            ? createNetwork(host, device.inPlace, graph, weights, options)
+            : await other.build(host, graph, weights, options);
         networks.push(network);
         return network;
       }),
-    stepBytes: (graph, step) => other?.stepBytes(graph, step) ?? referenceStepBytes(graph, step),
+    stepBytes: (graph, step) => (other ?? { stepBytes: referenceStepBytes }).stepBytes(graph, step),
     memory: () => host.memory(),
     async dispose() {
       for (const network of networks) network.dispose();

@@ -132,7 +132,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
   };
 }
 
-/** Whether this engine has kernels for all of a graph; else the reference runtime has to do. */
+/** Whether this engine has kernels for all of a graph. */
 export function isSupported(graph: Graph): boolean {
   const channels = new Map<string, number>();
   const maps = new Set<string>();
