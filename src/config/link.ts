@@ -12,6 +12,7 @@ const words = z.strictObject({
   demo: z.enum(['', 'true'], 'allowed: demo alone, without a value.').optional(),
   dataset: z.string().min(1, 'allowed: the address of a zip, such as dataset=sets/x.zip.').optional(),
   model: z.string().min(1, 'allowed: the address of a zip, such as model=models/x.zip.').optional(),
+  profile: z.enum(['', 'true'], 'allowed: profile alone, without a value.').optional(),
 });
 type Words = z.infer<typeof words>;
 const wordNames = Object.keys(words.shape) as (keyof Words)[];
@@ -22,6 +23,8 @@ export interface Link {
   /** Addresses of zips, as written: beside the page, or on an allowed host. */
   readonly dataset: string | null;
   readonly model: string | null;
+  /** For developers: a run says where the time of one of its steps went. */
+  readonly profile: boolean;
   /** `?training.epochs=30&data.batch_size=16`. */
   readonly overrides: ConfigLayer;
 }
@@ -70,6 +73,7 @@ export function readLink(search: string): { readonly link: Link; readonly issues
       demo: said.demo !== undefined,
       dataset: said.dataset ?? null,
       model: said.model ?? null,
+      profile: said.profile !== undefined,
       overrides: layerOf(SOURCE, values),
     },
     issues,

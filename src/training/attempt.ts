@@ -150,6 +150,7 @@ async function trainAndTest(
     return way === 'stopped' || way === null ? way : trainBy(way);
   };
 
+  if (attempt.profile && cached) emit({ type: 'stepProfiled', step: 0, times: null });
   const reason = await (cached && firstEpoch <= training.epochs ? byTheHead() : throughNetwork());
   // An epoch that was cut off is trained anew by the run that goes on: it becomes what it would have been.
   if (control.suspending && attempt.record().latestEpoch === null) throw new StoppedBeforeFirstStepError('epoch');

@@ -1,4 +1,5 @@
 import type { ErrorReport } from '../errors.ts';
+import type { ProfileSum } from '../engine/profile.ts';
 import type { AdapterReport } from '../engine/types.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import type { Split } from '../dataset/types.ts';
@@ -34,6 +35,16 @@ export interface TrainingOption {
   readonly fits: boolean;
   /** True if timed here; false if scaled from a timed one by FLOPs. */
   readonly measured: boolean;
+}
+
+/** Where the time of one training step went, as the device has told. Small enough for the log. */
+export interface StepTimes {
+  /** Of the whole step, by the trainer's clock; the dispatches' own times are in the sums. */
+  readonly milliseconds: number;
+  /** By kind of kernel, the dearest first. */
+  readonly kernels: readonly ProfileSum[];
+  /** The dearest layers (`input` and `update` among them), at most thirty. */
+  readonly layers: readonly ProfileSum[];
 }
 
 /**
@@ -84,6 +95,8 @@ export type RunEvent = { readonly at: number } & (
       /** To the end of the run; null until it can be honest. */
       readonly etaSeconds: number | null;
     }
+  /** `step`: counted from the beginning or the resuming; `times` null: neither this device nor this way to train can tell. */
+  | { readonly type: 'stepProfiled'; readonly step: number; readonly times: StepTimes | null }
   | { readonly type: 'evaluating'; readonly split: Split; readonly done: number; readonly total: number }
   | {
       readonly type: 'epochEnded';

@@ -47,6 +47,8 @@ export interface RunInputs {
   /** Live events; the log is stored beside. */
   readonly emit: (event: RunEvent) => void;
   readonly control: Control;
+  /** One step is to be timed, kernel by kernel. */
+  readonly profile?: boolean;
   /** Sentences for the user that belong at the head of the log. */
   readonly notices?: readonly string[];
 }

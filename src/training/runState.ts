@@ -2,7 +2,7 @@ import type { AdapterReport } from '../engine/types.ts';
 import type { ErrorReport } from '../errors.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import type { Split } from '../dataset/types.ts';
-import type { RunEvent, WeightsOrigin } from './events.ts';
+import type { RunEvent, StepTimes, WeightsOrigin } from './events.ts';
 import type { EpochRecord } from './types.ts';
 
 export type RunStatus =
@@ -66,6 +66,8 @@ export interface RunState {
   /** Images that BatchNorm sees at once; null: the whole batch. */
   readonly batchnormBatch: number | null;
   readonly test: { readonly epoch: number; readonly report: EvaluationReport } | null;
+  /** Null: no step was measured, yet; its `times` null: none can be. */
+  readonly profile: { readonly step: number; readonly times: StepTimes | null } | null;
   readonly notices: readonly Notice[];
   readonly error: ErrorReport | null;
   readonly reason: 'completed' | 'stopped' | null;
@@ -98,6 +100,7 @@ export const emptyRun: RunState = {
   latestCheckpoint: null,
   batchnormBatch: null,
   test: null,
+  profile: null,
   notices: [],
   error: null,
   reason: null,
@@ -175,6 +178,9 @@ function apply(state: Draft, event: RunEvent): void {
         loss: event.loss,
         accuracy: event.accuracy,
       });
+      return;
+    case 'stepProfiled':
+      state.profile = { step: event.step, times: event.times };
       return;
     case 'evaluating':
       if (state.status !== 'paused') state.status = event.split === 'test' ? 'testing' : 'validating';

@@ -2,6 +2,7 @@ import type { Network, TrainingBatch } from '../engine/types.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import type { Attempt } from './attempt.ts';
 import { splitBatch, trainingBatches } from './batches.ts';
+import { profilingStep } from './profile.ts';
 import type { RunConfig } from './types.ts';
 import type { Way } from './way.ts';
 
@@ -10,10 +11,13 @@ export function wholeNetwork(
   network: Network,
   partSize: number,
   validate: () => Promise<EvaluationReport>,
-  { source, crops, dataset, split, statistics }: Attempt,
+  { source, crops, dataset, split, statistics, profile, emit }: Attempt,
   { training, data }: RunConfig,
 ): Way<TrainingBatch> {
   const images = training.augmentation.enabled ? source : crops;
+  const step: Network['trainStep'] = profile
+    ? profilingStep(network, emit)
+    : (parts, learningRate) => network.trainStep(parts, learningRate);
   return {
     quick: false,
     batches: (epoch) =>
@@ -24,7 +28,7 @@ export function wholeNetwork(
         augmentation: training.augmentation,
         ...statistics,
       }),
-    step: (batch) => network.trainStep(splitBatch(batch, partSize), training.learning_rate),
+    step: (batch) => step(splitBatch(batch, partSize), training.learning_rate),
     trained: () => network.readWeights(),
     snapshot: async () => ({ weights: await network.readWeights(), optimiser: await network.readOptimiser() }),
     validate,

@@ -17,7 +17,7 @@ export * from './protocol.ts';
 export { emptyRun, foldRun } from '../training/runState.ts';
 export type { Notice, RunState, RunStatus, StepPoint } from '../training/runState.ts';
 export type { EpochRecord } from '../training/types.ts';
-export type { EpochMetrics, RunEvent, TrainingOption, WeightsOrigin } from '../training/events.ts';
+export type { EpochMetrics, RunEvent, StepTimes, TrainingOption, WeightsOrigin } from '../training/events.ts';
 export type { ClassMetrics, EvaluationReport } from '../evaluation/types.ts';
 export type { Dataset, ImageEntry, RgbImage, SkippedFile, Split } from '../dataset/types.ts';
 export type { AdapterReport } from '../engine/types.ts';

@@ -200,10 +200,16 @@ export interface TrainerCommands extends CommandMap {
   probe: { payload: { device: Config['training']['device'] }; result: AdapterReport };
   /** Times a step or two of each sensible way to train. Cancelled by `stop`. */
   estimate: { payload: { config: Config; datasetId: string; weightsId: string | null }; result: TrainingOption[] };
-  /** Answers once the run has ended. `weightsId`: a file imported before; null: as `model.pretrained` says. */
-  start: { payload: { config: Config; datasetId: string; weightsId: string | null }; result: { runId: string } };
+  /**
+   * Answers once the run has ended. `weightsId`: a file imported before; null: as `model.pretrained` says. `profile`: one step is timed,
+   * kernel by kernel.
+   */
+  start: {
+    payload: { config: Config; datasetId: string; weightsId: string | null; profile?: boolean };
+    result: { runId: string };
+  };
   /** Goes on from the newest checkpoint. */
-  resume: { payload: { runId: string }; result: { runId: string } };
+  resume: { payload: { runId: string; profile?: boolean }; result: { runId: string } };
   pause: { payload: null; result: null };
   continue: { payload: null; result: null };
   /** Ends after the current micro-batch; what has been learnt is kept as a checkpoint and judged. */

@@ -94,6 +94,7 @@ export function trainerCommands(
     record: RunRecord,
     dataset: Dataset,
     control: Control,
+    profile: boolean,
     notices: readonly string[],
   ): Promise<RunRecord> => {
     const config = record.config;
@@ -119,13 +120,19 @@ export function trainerCommands(
       features: platform.features,
       emit: send,
       control,
+      profile,
       notices,
     });
   };
 
-  const train = async (record: RunRecord, dataset: Dataset, control: Control): Promise<{ runId: string }> => {
+  const train = async (
+    record: RunRecord,
+    dataset: Dataset,
+    control: Control,
+    profile: boolean,
+  ): Promise<{ runId: string }> => {
     const answer = await platform.exclusively((locked) =>
-      carryOn(record, dataset, control, locked ? [] : [WITHOUT_LOCK]),
+      carryOn(record, dataset, control, profile, locked ? [] : [WITHOUT_LOCK]),
     );
     if (!answer.held) throw new TrainingElsewhereError();
     return { runId: record.id };
@@ -157,22 +164,22 @@ export function trainerCommands(
           await engine.dispose();
         }
       }),
-    start: ({ config, datasetId, weightsId }) => {
+    start: ({ config, datasetId, weightsId, profile = false }) => {
       const id = newRunId(platform.randomBytes(4));
       return busyWith(id, async (control) => {
         const dataset = await datasetOf(datasetId);
         const { split, inherited } = await splitFrom(dataset, config, weightsId);
         const members = withAncestors(membersOf(dataset, split), inherited);
-        return train(newRun(id, config, dataset, weightsId, members), dataset, control);
+        return train(newRun(id, config, dataset, weightsId, members), dataset, control, profile);
       });
     },
-    resume: ({ runId }) =>
+    resume: ({ runId, profile = false }) =>
       busyWith(runId, async (control) => {
         const record = await runs.read(runId);
         if (record === undefined) throw new NoCheckpointError();
         const dataset = await findDataset(datasets, record.dataset);
         if (dataset === undefined) throw new DatasetChangedError(record.dataset.name);
-        return train(record, dataset, control);
+        return train(record, dataset, control, profile);
       }),
     pause: () => {
       active?.control.pause();

@@ -1,5 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { expect, test, type Page } from '@playwright/test';
+import { expect, test, type Locator, type Page } from '@playwright/test';
 import JSZip from 'jszip';
 import {
   browserSession,
@@ -17,7 +17,13 @@ import {
 const rate = 1e-4;
 
 async function trainOn(page: Page, device: 'webgpu' | 'wasm'): Promise<number[]> {
-  await open(page, { ...fewSteps, 'training.epochs': 2, 'training.learning_rate': rate, 'training.device': device });
+  await open(page, {
+    ...fewSteps,
+    'training.epochs': 2,
+    'training.learning_rate': rate,
+    'training.device': device,
+    profile: 'true',
+  });
   const ready = page.getByRole('button', { name: 'Set up training' });
   const sample = page.getByRole('button', { name: 'Use the sample data set' });
   await expect(ready.or(sample)).toBeVisible();
@@ -32,9 +38,25 @@ async function trainOn(page: Page, device: 'webgpu' | 'wasm'): Promise<number[]>
   return (await storedEvents(page)).filter(({ type }) => type === 'step').map(({ loss }) => Number(loss));
 }
 
+/** Seconds that stand in the panel's head. */
+async function timesIn(profile: Locator): Promise<number[]> {
+  const text = await profile.locator('summary').innerText();
+  return [...text.matchAll(/(\d+)\s(ms|s)\b/g)].map(([, figure, unit]) => Number(figure) / (unit === 'ms' ? 1000 : 1));
+}
+
 test('a real WebGPU adapter learns with the losses of wasm, to 1e-3, and exports', async ({ page }) => {
   const wasm = await trainOn(page, 'wasm');
+  const profile = page.locator('details', { hasText: 'Where a step’s time goes' });
+  await profile.locator('summary').click();
+  await expect(profile).toContainText('This run can’t tell.');
   const webgpu = await trainOn(page, 'webgpu');
+  await profile.locator('summary').click();
+  await expect(profile.getByRole('region', { name: 'Time by kernel' })).toContainText('convFilterGradient');
+  await expect(profile.getByRole('region', { name: 'Time by layer' })).toContainText('features.1.conv');
+  const [inKernels = 0, inAll = 0] = await timesIn(profile);
+  console.log(`step 3: ${inKernels} s in kernels, ${inAll} s in all`);
+  expect(inKernels).toBeGreaterThan(0);
+  expect(inKernels).toBeLessThan(2 * inAll);
   expect(webgpu.length).toBeGreaterThanOrEqual(6);
   expect(wasm.length).toBe(webgpu.length);
   const differences = webgpu.map((loss, i) => Math.abs(loss - (wasm[i] ?? Number.NaN)));
@@ -64,6 +86,8 @@ test('a killed GPU process ends in a resumed run', async ({ page }) => {
   const session = await browserSession(page);
   await session.send('Browser.crashGpuProcess');
   await testAccuracy(page, 200_000);
+  // Nobody has asked for it here.
+  await expect(page.getByText('Where a step’s time goes')).toHaveCount(0);
   const events = await storedEvents(page);
   expect(events.filter(({ type }) => type === 'deviceLost')).toHaveLength(1);
   const resumed = events.find(({ type }) => type === 'resumed');

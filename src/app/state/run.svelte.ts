@@ -1,6 +1,7 @@
 import { emptyRun, foldRun, type RunState } from '../../workers/clients.ts';
 import type { ErrorReport, RunEvent, RunSummary, TrainerEvent, TrainingOption } from '../../workers/protocol.ts';
 import { count } from '../format.ts';
+import { address } from './address.ts';
 import { announce } from './announce.svelte.ts';
 import { config } from './config.svelte.ts';
 import { datasets } from './datasets.svelte.ts';
@@ -94,6 +95,7 @@ export const run = {
       config: $state.snapshot(config.effective),
       datasetId: dataset.id,
       weightsId: weights.chosen?.id ?? null,
+      profile: address.profile,
     };
     await carry(() => request('trainer', 'start', payload));
   },
@@ -103,7 +105,7 @@ export const run = {
     if (busy === 'estimating') await run.cancelEstimate();
     const events = await storedLog(runId);
     if (busy === null) live = foldRun(events);
-    await carry(() => request('trainer', 'resume', { runId }));
+    await carry(() => request('trainer', 'resume', { runId, profile: address.profile }));
   },
 
   async pause(): Promise<void> {

@@ -34,6 +34,12 @@ describe('a link', () => {
     expect(readLink('?demo&model=m.zip')).toMatchObject({ link: { demo: true, model: 'm.zip' }, issues: [] });
   });
 
+  it('asks for the profile of a step', () => {
+    expect(readLink('').link.profile).toBe(false);
+    expect(readLink('?profile&demo')).toMatchObject({ link: { profile: true, demo: true }, issues: [] });
+    expect(messagesOf('?profile=3')).toEqual(['profile is "3"; allowed: profile alone, without a value.']);
+  });
+
   it('sets settings, typed by the schema', () => {
     const valuesOf = (search: string) => readLink(search).link.overrides.values;
     expect(
@@ -65,7 +71,7 @@ describe('a link', () => {
     expect(messagesOf('?modell=x.zip')).toEqual(['modell is nothing that a link can say; did you mean model?']);
     expect(messagesOf('?epochs=3')).toEqual(['epochs is nothing that a link can say; did you mean training.epochs?']);
     expect(messagesOf('?colour=red')).toEqual([
-      'colour is nothing that a link can say; it can say demo, dataset, model, and settings.',
+      'colour is nothing that a link can say; it can say demo, dataset, model, profile, and settings.',
     ]);
     expect(messagesOf('?training.epoch=3')).toEqual(['training.epoch is no setting; did you mean training.epochs?']);
     expect(messagesOf('?trianing.epochs=3')).toEqual(['trianing.epochs is no setting; did you mean training.epochs?']);

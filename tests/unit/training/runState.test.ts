@@ -54,6 +54,16 @@ describe('folding a log', () => {
     expect(first).toEqual(frozen);
   });
 
+  it('keeps what a measured step has said, of the newest one', () => {
+    expect(foldRun(two).profile).toBeNull();
+    const sum = { name: 'conv', dispatches: 3, milliseconds: 4, flops: 5, bytes: 6 };
+    const times = { milliseconds: 9, kernels: [sum], layers: [sum] };
+    const cannot: RunEvent = { at: 4, type: 'stepProfiled', step: 1, times: null };
+    const measured: RunEvent = { at: 5, type: 'stepProfiled', step: 3, times };
+    expect(foldRun([...two, cannot]).profile).toEqual({ step: 1, times: null });
+    expect(foldRun([...two, cannot, measured]).profile).toEqual({ step: 3, times });
+  });
+
   it('drops the steps of an epoch that is trained again after a resume', () => {
     const state = foldRun([...two, { at: 5, type: 'resumed', fromEpoch: 1 }, step(2, 1, 0.9)]);
     expect(state.steps.map((point) => [point.step, point.loss])).toEqual([

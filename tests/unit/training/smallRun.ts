@@ -164,6 +164,7 @@ export interface SmallRun {
   /** In the place of an ordinary one of `change.device`. */
   readonly engine?: () => Promise<Engine>;
   readonly control?: Control;
+  readonly profile?: boolean;
   readonly data?: Dataset;
   readonly onEvent?: (event: RunEvent) => unknown;
   readonly onRead?: (indices: readonly number[]) => unknown;
@@ -230,6 +231,7 @@ export async function smallRun(options: SmallRun = {}) {
     store,
     features: options.features ?? null,
     control: options.control ?? createControl(),
+    profile: options.profile ?? false,
     emit: (event) => {
       events.push(event);
       options.onEvent?.(event);
