@@ -16,6 +16,7 @@ import { NoTrainingImagesError, NotANumberError, StoppedBeforeFirstStepError } f
 import type { RunEvent } from '../../../src/training/events.ts';
 import { foldRun } from '../../../src/training/runState.ts';
 import type { Checkpoint, RunStore } from '../../../src/training/types.ts';
+import { openInNode } from '../support/openInNode.ts';
 import { config, dataset, smallRun } from './smallRun.ts';
 
 type Run = Awaited<ReturnType<typeof smallRun>>;
@@ -313,6 +314,33 @@ describe('trouble in mid-run', () => {
     expect(run.error).toBeNull();
     expect(run.events.find((event) => event.type === 'batchSplit')).toMatchObject({ batchnormBatch: 8 });
     expect((await latest(run.store)).batchnormBatch).toBe(8);
+  });
+
+  it('a batch that fits with recomputation alone is built that way, stays whole, and the log says so', async () => {
+    const built: (boolean | undefined)[] = [];
+    const { events, error } = await smallRun({
+      change: { epochs: 1 },
+      engine: async () => {
+        const engine = await openInNode('wasm');
+        return {
+          ...engine,
+          // Of a device for which 16 images would be too much without it.
+          stepBytes: (graph, step) => {
+            const { total, ...largest } = engine.stepBytes(graph, step);
+            return { ...largest, total: step.recompute ? total : 2 ** 40 };
+          },
+          build: (graph, weights, options) => {
+            built.push(options.recompute);
+            return engine.build(graph, weights, options);
+          },
+        };
+      },
+    });
+    expect(error).toBeNull();
+    expect(built).toEqual([true]);
+    const notices = events.flatMap((event) => (event.type === 'notice' ? [event.text] : []));
+    expect(notices.filter((text) => text.includes('computed twice'))).toHaveLength(1);
+    expect(events.some(({ type }) => type === 'batchSplit')).toBe(false);
   });
 
   it('a full disk ends the run by name and keeps the checkpoint before', async () => {
