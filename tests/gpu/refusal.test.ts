@@ -17,6 +17,17 @@ const MIB = 2 ** 20;
 let engine: Engine | undefined;
 afterEach(() => engine?.dispose());
 
+it('images that are more than one binding are refused by name, not by an error that ends the device', async () => {
+  engine = await openInNode('webgpu');
+  const network = await engine.build(stepsGraph, formulaWeights(stepsGraph), options);
+  const [batch] = stepsBatch(0, [6]);
+  const { size } = batch!;
+  const n = Math.floor(engine.adapter.limits['maxStorageBufferBindingSize']! / (size * size * 4 * 4)) + 1;
+  const refused = network.predict({ images: new Float32Array(0), n, size });
+  await expect(refused).rejects.toMatchObject({ name: 'GpuMemoryError' });
+  expect((await network.trainStep([batch!], 0.01)).loss).toBeCloseTo(steps['whole batch'].losses[0]!, 4);
+});
+
 it('a step that the device has no buffer for is refused by name, and leaves the network as it was', async () => {
   engine = await openInNode('webgpu');
   const network = await engine.build(stepsGraph, formulaWeights(stepsGraph), options);

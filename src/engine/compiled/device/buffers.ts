@@ -15,7 +15,10 @@ export interface Buffers {
   keep(memories: readonly Memory[]): Promise<void>;
   /** Where a kept memory lies. New ones are 0. */
   keptPlace(memory: Memory): Place;
-  /** Where any memory lies while a plan with this arena runs. */
+  /**
+   * Where any memory lies while a plan with this arena runs.
+   * @throws GpuMemoryError where it is more than the device binds at once.
+   */
   placeIn(arena: Arena): (memory: Memory) => Place;
   /** Whether an arena of so many bytes fits into the buffer that is there. */
   hasRoom(bytes: number): boolean;
@@ -77,7 +80,9 @@ export function createBuffers(device: GPUDevice): Buffers {
       if (memory.kind === 'kept') return buffers.keptPlace(memory);
       const offset = arena.offsets.get(memory);
       if (offset === undefined || arenaBuffer === null) throw new Error(`${memory.name} has no place in the arena.`);
-      return { buffer: arenaBuffer, offset, size: memory.floats * 4 };
+      const size = memory.floats * 4;
+      if (size > device.limits.maxStorageBufferBindingSize) throw new GpuMemoryError(size);
+      return { buffer: arenaBuffer, offset, size };
     },
     hasRoom: (bytes) => arenaBuffer !== null && arenaBuffer.size >= bytes,
     async reserve(bytes) {
