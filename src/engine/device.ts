@@ -66,8 +66,12 @@ export async function openEngine(setting: DeviceSetting, environment: EngineEnvi
   const choice = await choose(setting, environment);
   tf.enableProdMode();
   try {
+    if (!choice.adapter) {
+      const device = await openProcessor(choice.backend, environment);
+      // Only now it is known how many threads wasm has.
+      return createEngine(describe(choice, environment), device);
+    }
     const report = describe(choice, environment);
-    if (!choice.adapter) return createEngine(report, await openProcessor(choice.backend, environment));
     const device = { ...(await openWebGpu(choice.adapter)), inPlace: null };
     return createEngine(report, device, compiledNetworks(device.device!, report));
   } catch (error) {
