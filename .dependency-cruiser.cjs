@@ -86,6 +86,35 @@ module.exports = {
       to: { dependencyTypes: ['core'] },
     },
     {
+      name: 'plans-know-no-kernels',
+      comment:
+        'A plan of the compiled engine, and what it is made of, is free of WGSL and of the device: another set of kernels can stand ' +
+        'behind it.',
+      severity: 'error',
+      from: { path: '^src/engine/compiled/(plan/|(calls|memory|kernels|update|fit|augmentedInput)\\.ts$)' },
+      to: { path: '^src/engine/compiled/(wgsl|device)/|^src/engine/compiled/(engine|network|flatStore)\\.ts$' },
+    },
+    {
+      name: 'kernels-know-no-plan',
+      comment: 'A kernel carries out a call; who made it, and what runs it, is none of its business.',
+      severity: 'error',
+      from: { path: '^src/engine/compiled/wgsl/' },
+      to: { path: '^src/engine/compiled/(plan|device)/|^src/engine/compiled/(engine|network|flatStore|fit)\\.ts$' },
+    },
+    {
+      name: 'compiled-beside-reference',
+      comment:
+        'The compiled engine has none of tfjs, and of the runtime by which it is judged only what both share: optimisers, loss, the ' +
+        'constant of clipping.',
+      severity: 'error',
+      from: { path: '^src/engine/compiled/' },
+      to: {
+        path: '^src/engine/reference/|^node_modules/@tensorflow/',
+        pathNot: '^src/engine/reference/(optimisers/|(loss|update)\\.ts$)',
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
       name: 'one-zod',
       comment: 'Import z from src/zod.ts: it tells zod to do without eval before the first schema is made.',
       severity: 'error',
