@@ -346,8 +346,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'WGSL, BatchNorm: momentum as TensorFlow’s, what is kept',
     file: 'src/engine/compiled/wgsl/normTable.ts',
-    text: '(1.0 - u.momentum) * ${runningMeanAt} + u.momentum * mean',
-    replacement: 'u.momentum * ${runningMeanAt} + (1.0 - u.momentum) * mean',
+    text: `(1.0 - u.momentum) * \${runningMeanAt} + u.momentum * mean`,
+    replacement: `u.momentum * \${runningMeanAt} + (1.0 - u.momentum) * mean`,
     project: 'gpu',
     test: gpuNumerics,
     only: 'five Adam steps',
@@ -373,9 +373,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'WGSL, convolution: what lies outside is the norm’s shift',
     file: 'src/engine/compiled/wgsl/gemmProduct.ts',
-    text: "return select(vec4<f32>(0.0), ${name}_act(${normed ? 'fma(t.scale, raw, t.shift)' : 'raw'})${factor}, row >= 0);",
-    replacement:
-      "return ${name}_act(${normed ? 'fma(t.scale, select(vec4<f32>(0.0), raw, row >= 0), t.shift)' : 'raw'})${factor};",
+    text: `return select(vec4<f32>(0.0), \${name}_act(\${normed ? 'fma(t.scale, raw, t.shift)' : 'raw'})\${factor}, row >= 0);`,
+    replacement: `return \${name}_act(\${normed ? 'fma(t.scale, select(vec4<f32>(0.0), raw, row >= 0), t.shift)' : 'raw'})\${factor};`,
     project: 'gpu',
     test: gpuConvolutions,
     only: 'convolution with its statistics',
