@@ -51,7 +51,7 @@ Images
   --data PATH            a zip or a folder, instead of data.train_dir and data.test_dir
   --add PATH             more images, a zip or a folder, merged by class; as often as needed
   --no-cache             decoded images, and what a frozen backbone gives for them, stay in memory;
-                         else they are kept for the next time, until npm run clear-cache removes them
+                         else they are kept until npm run clear-cache removes them
 
 Start
   --from MODEL           weights to start from: a version (v1.0.0), a checkpoint, .safetensors, .pt;

@@ -137,7 +137,7 @@ export interface Statistics extends CallBase<'statistics'> {
 /**
  * The table of a batch norm in train mode. First, for each of `fresh`, mean and biased variance of its channels are made of partials and
  * written to `moments` (`[2, channels of the matrix]`: mean, biased variance), which is in place; then the table of the norm's own
- * channels, `0 … table.channels − 1` of the moments (a norm of a dense block reads what layers before it have written), and
+ * channels, from `first` of the moments on (a norm of a dense block reads what layers before it have written), and
  * running = (1 − momentum) · running + momentum · (mean, variance · rows / (rows − 1)), in place.
  */
 export interface NormTableOfBatch extends CallBase<'normTableOfBatch'> {
@@ -209,7 +209,7 @@ export interface ActivationBackward extends CallBase<'activationBackward'> {
   readonly sums: Partials | null;
 }
 
-/** out = a + b; statistics as a convolution's. */
+/** out = a + b. */
 export interface Add extends CallBase<'add'> {
   readonly images: number;
   readonly pixels: number;

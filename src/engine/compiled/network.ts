@@ -176,7 +176,9 @@ export async function createCompiledNetwork(
     device.queue.writeBuffer(buffers.keptPlace(step).buffer, 0, words);
 
     const stepBytes = 4 * STEP_WORDS.words;
-    const prepared = await Promise.all(parts.map((part) => plans.get('train', part.n, part.size)));
+    const prepared: PreparedPlan[] = [];
+    // One after the other: a plan that went with a smaller arena is made anew once.
+    for (const part of parts) prepared.push(await plans.get('train', part.n, part.size));
     const offsets: number[] = [];
     let bytes = stepBytes;
     for (const { plan } of prepared) {
