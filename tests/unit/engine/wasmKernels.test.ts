@@ -32,6 +32,12 @@ interface Convolution {
 }
 
 const small = { images: 2, height: 7, width: 9, channels: 17, out: 5, kernel: [3, 3], stride: 1, pad: 1 } as const;
+const beyond: readonly Convolution[] = [
+  { ...small, kernel: [2, 2], pad: 2 },
+  { ...small, kernel: [2, 2], stride: 2, pad: 2 },
+  { ...small, kernel: [1, 1], pad: 1 },
+  { ...small, kernel: [1, 1], stride: 3, pad: 2 },
+];
 const convolutions: readonly Convolution[] = [
   small,
   { ...small, pad: 0 },
@@ -48,9 +54,11 @@ const convolutions: readonly Convolution[] = [
   { images: 3, height: 150, width: 150, channels: 130, out: 1, kernel: [2, 2], stride: 1, pad: 1 },
   { images: 2, height: 60, width: 61, channels: 300, out: 2, kernel: [3, 3], stride: 1, pad: 1 },
   { images: 3, height: 37, width: 41, channels: 3, out: 2, kernel: [1, 1], stride: 1, pad: 0 },
+  // Padding beyond what the kernel covers: outputs that saw nothing.
+  ...beyond,
 ];
 const depthwise: readonly Convolution[] = [
-  ...convolutions.slice(0, 8).map((one) => ({ ...one, out: 0 })),
+  ...[...convolutions.slice(0, 8), ...beyond].map((one) => ({ ...one, out: 0 })),
   { images: 2, height: 40, width: 41, channels: 20, out: 0, kernel: [5, 5], stride: 1, pad: 2 },
   { images: 3, height: 150, width: 150, channels: 130, out: 0, kernel: [2, 2], stride: 1, pad: 1 },
 ];

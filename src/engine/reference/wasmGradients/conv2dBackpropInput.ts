@@ -54,7 +54,10 @@ function turnedConvolution(dy: TensorInfo, filter: TensorInfo, g: Geometry): Ten
   return dx;
 }
 
-/** Attributes of the forward convolution that stands for the backward one of stride 1. */
+/**
+ * Attributes of the forward convolution that stands for the backward one of stride 1. Padding wider than kernel − 1 becomes less than none:
+ * XNNPACK counts modulo 2³², so that it leaves out the outputs that saw nothing.
+ */
 export function turnedAttributes(g: Geometry): object {
   const top = g.filterHeight - 1 - g.padInfo.top;
   const left = g.filterWidth - 1 - g.padInfo.left;
