@@ -48,9 +48,7 @@ process.exit(0);
 
 function planned(net: string, n: number): void {
   const graph = netOf(net);
-  // What every WebGPU device has.
-  const least = { maxWorkgroupSize: 256, maxWorkgroupStorage: 16384, float16: false };
-  const kernels = wgslKernels({ ...least, software: options.software, subgroups: options.software });
+  const kernels = wgslKernels({ software: options.software, subgroups: options.software });
   const { recompute } = options;
   const plan = trainingPlan(graph, kernels, { images: n, imageSize: size, trainable, recompute });
   const description = describePlan(graph, plan, kernels);

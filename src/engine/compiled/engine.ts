@@ -23,12 +23,9 @@ export function compiledNetworks(device: GPUDevice, report: Pick<AdapterReport, 
 }
 
 /** What kernels may know of a device. */
-export function traitsOf({ limits, features, adapterInfo }: GPUDevice, software: boolean): DeviceTraits {
+export function traitsOf({ features, adapterInfo }: GPUDevice, software: boolean): DeviceTraits {
   return {
-    maxWorkgroupSize: limits.maxComputeInvocationsPerWorkgroup,
-    maxWorkgroupStorage: limits.maxComputeWorkgroupStorageSize,
     software,
-    float16: features.has('shader-f16'),
     subgroups: features.has('subgroups') && (adapterInfo.subgroupMinSize ?? 0) >= 8,
   };
 }

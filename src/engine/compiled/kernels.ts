@@ -27,12 +27,8 @@ export interface Cost {
 
 /** What kernels may know of the device. */
 export interface DeviceTraits {
-  /** Bits of a workgroup's shared memory and threads that every WebGPU device has, or more. */
-  readonly maxWorkgroupSize: number;
-  readonly maxWorkgroupStorage: number;
   /** Runs on the processor: no shared memory worth the name, barriers are dear. */
   readonly software: boolean;
-  readonly float16: boolean;
   /** And none is of fewer than 8 threads. */
   readonly subgroups: boolean;
 }

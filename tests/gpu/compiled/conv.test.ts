@@ -361,8 +361,7 @@ describe.each(tilings)('$name', ({ tiling, only }) => {
 
 it('programs of one name are one; none binds a memory twice or more than eight', () => {
   const names = new Map<string, string>();
-  const traits = { maxWorkgroupSize: 256, maxWorkgroupStorage: 16384, float16: false };
-  const chosen = [false, true].map((software) => tilingOf({ ...traits, software, subgroups: software }));
+  const chosen = [false, true].map((software) => tilingOf({ software, subgroups: software }));
   for (const tiling of [...tilings.map(({ tiling: each }) => each), ...chosen]) {
     const kernels = tableOf(tiling);
     for (const one of cases) {

@@ -8,13 +8,7 @@ import type { Graph } from '../../../src/graph/types.ts';
 import { bytesOf, fits, lesserFit, planFit, type Fit, type Wanted } from '../../../src/training/memory.ts';
 import { config } from './smallRun.ts';
 
-const kernels = wgslKernels({
-  maxWorkgroupSize: 256,
-  maxWorkgroupStorage: 16384,
-  software: false,
-  float16: false,
-  subgroups: false,
-});
+const kernels = wgslKernels({ software: false, subgroups: false });
 const GIB = 2 ** 30;
 /** Far beyond what is asked for here, unless a test says otherwise. */
 const AMPLE = { maxBufferSize: 64 * GIB, maxStorageBufferBindingSize: 64 * GIB };

@@ -5,7 +5,7 @@ import { STEP_WORDS, type Call } from '../../../../src/engine/compiled/calls.ts'
 import { worksOf } from '../../../../src/engine/compiled/device/commands.ts';
 import { compiledBytes } from '../../../../src/engine/compiled/fit.ts';
 import type { DeviceTraits, KernelTable } from '../../../../src/engine/compiled/kernels.ts';
-import { kept, matrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
+import { kept, keptMatrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
 import { livesOf } from '../../../../src/engine/compiled/plan/arena.ts';
 import { compile, isSupported, type CompileOptions, type Plan } from '../../../../src/engine/compiled/plan/compile.ts';
 import { memoriesOf } from '../../../../src/engine/compiled/plan/memoriesOf.ts';
@@ -16,10 +16,9 @@ import type { Graph } from '../../../../src/graph/types.ts';
 import { graphsByHand } from '../../support/graphsByHand.ts';
 
 /** Plans of the kernels that users run, without a device: everything here is the same on every machine. */
-const least = { maxWorkgroupSize: 256, maxWorkgroupStorage: 16384, float16: false };
 const traits = {
-  'any GPU': { ...least, software: false, subgroups: false },
-  'a software adapter': { ...least, software: true, subgroups: true },
+  'any GPU': { software: false, subgroups: false },
+  'a software adapter': { software: true, subgroups: true },
 } satisfies Record<string, DeviceTraits>;
 const devices = Object.keys(traits) as (keyof typeof traits)[];
 const adam = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 } as const;
@@ -31,8 +30,7 @@ function planOf(graph: Graph, kernels: KernelTable, options: Partial<CompileOpti
   // It doesn't depend on the batch, and takes longer than all else.
   const key = `${graph.architecture} ${trainable}`;
   let layout = layouts.get(key);
-  if (!layout)
-    layouts.set(key, (layout = flatLayout(graph, (spec) => trainable === 'all' || spec.node === graph.head)));
+  if (!layout) layouts.set(key, (layout = flatLayout(graph, trainable)));
   return compile(graph, {
     images,
     imageSize: 64,
@@ -43,10 +41,7 @@ function planOf(graph: Graph, kernels: KernelTable, options: Partial<CompileOpti
     layout,
     traits: kernels,
     step: kept('step', STEP_WORDS.words),
-    labels: kept('labels', images),
-    losses: kept('losses', images),
-    maskOf: (node, channels) => ({ ...matrix(node, images, channels), kind: 'kept' }),
-    keptTableOf: (node, channels) => ({ ...matrix(node, 4, channels), kind: 'kept' }),
+    keptTableOf: (node, channels) => keptMatrix(`${node} table`, 4, channels),
     ...options,
   });
 }

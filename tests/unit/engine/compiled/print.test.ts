@@ -6,8 +6,7 @@ import { wgslKernels } from '../../../../src/engine/compiled/wgsl/kernels.ts';
 import { graphBuilder } from '../../../../src/graph/builder.ts';
 import type { Graph } from '../../../../src/graph/types.ts';
 
-const least = { maxWorkgroupSize: 256, maxWorkgroupStorage: 16384, float16: false };
-const kernels = wgslKernels({ ...least, software: false, subgroups: false });
+const kernels = wgslKernels({ software: false, subgroups: false });
 
 function planOf(graph: Graph, images: number, imageSize: number) {
   return trainingPlan(graph, kernels, { images, imageSize, trainable: 'all', recompute: false });
