@@ -1,5 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
-import { allocate, free, view } from './heap.ts';
+import { allocate, free } from './heap.ts';
 import { add, matrixProduct, transposed, withRegion, type Region } from './vectors.ts';
 
 /** Rows that are turned and packed at a time, about. */
@@ -41,18 +41,17 @@ export function spread(length: number): number {
 
 /** Parts that are made one after the other, added up in a tensor. */
 export function summing(total: TensorInfo) {
-  const size = view(total).length;
   const begun = new Set<number>();
   let part: TensorInfo | null = null;
   return {
-    /** `make` writes the numbers from `first` on; the first time as they are, after that they are added. */
+    /** `make` writes the numbers from `first` on, always as many; the first time as they are, after that they are added. */
     next(first: number, length: number, make: (out: Region) => void): void {
       withRegion(total, first, length, (target) => {
         if (!begun.has(first)) {
           begun.add(first);
           return make(target);
         }
-        part ??= allocate([size]);
+        part ??= allocate([length]);
         withRegion(part, 0, length, (more) => {
           make(more);
           add(target, more, target);
