@@ -3,7 +3,7 @@ import type { Geometry } from '../geometry.ts';
 import { gridsOf, imagesOnGrid, outputsOnGrid } from './grid.ts';
 import { allocate, free, view } from './heap.ts';
 import { spread, summing } from './products.ts';
-import { addColumns, chunkLength, matrixProduct, multiply, partialSums, scratch, settled, transposed, withRegion } from './vectors.ts'; // prettier-ignore
+import { addColumns, inChunks, matrixProduct, multiply, partialSums, scratch, settled, transposed, withRegion } from './vectors.ts'; // prettier-ignore
 
 /** Numbers of the turned images that are held at a time. */
 const most = 1 << 20;
@@ -57,14 +57,11 @@ export function depthwiseFilterGradient(x: TensorInfo, dy: TensorInfo, geometry:
   const partial = partialSums(channels);
   const products = scratch(channels);
   const sums = new Float64Array(filterHeight * filterWidth * channels);
-  const step = chunkLength(channels);
   for (const { grid, firstImage } of gridsOf(geometry)) {
     const gradients = outputsOnGrid(dy, firstImage, grid);
-    const size = grid.places * channels;
     for (const phase of grid.phases) {
       const images = imagesOnGrid(x, firstImage, grid, phase, grid.halo);
-      for (let first = 0; first < size; first += step) {
-        const length = Math.min(step, size - first);
+      inChunks(grid.places * channels, channels, (first, length) =>
         withRegion(gradients, first, length, (gradient) =>
           withRegion(products, 0, length, (product) => {
             for (const { index, shift } of phase.taps) {
@@ -72,8 +69,8 @@ export function depthwiseFilterGradient(x: TensorInfo, dy: TensorInfo, geometry:
               addColumns(product, sums.subarray(index * channels, (index + 1) * channels), partial);
             }
           }),
-        );
-      }
+        ),
+      );
       free(images);
     }
     free(gradients);

@@ -3,7 +3,7 @@ import { allocate, heap, view } from './heap.ts';
 
 /**
  * Arithmetic by tfjs's own SIMD kernels (XNNPACK) on stretches of the heap, into a given place: a loop in JavaScript over the same numbers
- * takes ten times as long. On x86 `averages` and `scaleAndShift` make −∞ of NaN: what they are given must be known to be finite, or their result is not to be trusted.
+ * takes ten times as long. On x86 `scaleAndShift` makes −∞ of NaN, as means do: what it is given must be known to be finite.
  */
 export interface Region {
   /** The number by which the backend's kernels know it. */
@@ -141,7 +141,7 @@ export function inChunks(size: number, channels: number, work: (first: number, l
 }
 
 /** In numbers: rows of `channels` each. */
-export function chunkLength(channels: number): number {
+function chunkLength(channels: number): number {
   return Math.max(1, Math.floor(chunk / (channels * window))) * window * channels;
 }
 
