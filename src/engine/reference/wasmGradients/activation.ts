@@ -1,9 +1,20 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import type { ActivationKind } from '../../../graph/types.ts';
 import { ACTIVATION, ACTIVATION_GRADIENT } from '../ops/activation.ts';
-import { allocate, free, view } from './heap.ts';
+import { allocate, free, sizeOf, view } from './heap.ts';
 import { wasmKernel } from './kernel.ts';
-import { absolute, add, clip, inChunks, multiply, scratch, subtract, withRegion, withRegions } from './vectors.ts';
+import {
+  absolute,
+  add,
+  channelVector,
+  clip,
+  inChunks,
+  multiply,
+  scratch,
+  subtract,
+  withRegion,
+  withRegions,
+} from './vectors.ts';
 
 /** Times this, every positive number that isn't denormal is 1 or more. */
 const HUGE = 3e38;
@@ -80,17 +91,11 @@ function hardswishGradient(x: TensorInfo, dy: TensorInfo, output: TensorInfo): v
 type Use = Parameters<typeof withRegions>[3];
 
 function withNumbers(numbers: readonly number[], use: Use): void {
-  const held = allocate([numbers.length]);
-  view(held).set(numbers);
-  const next = (regions: Parameters<Use>[0]): void => {
-    if (regions.length === numbers.length) return use(regions);
-    withRegion(held, regions.length, 1, (region) => next([...regions, region]));
-  };
-  next([]);
-  free(held);
+  const held = numbers.map((number) => channelVector(Float64Array.of(number)));
+  withRegions(held, 0, 1, use);
+  free(...held);
 }
 
 function everywhere(tensors: readonly TensorInfo[], use: Use): void {
-  const size = tensors[0]!.shape.reduce((product, extent) => product * extent, 1);
-  inChunks(size, 1, (first, length) => withRegions(tensors, first, length, use));
+  inChunks(sizeOf(tensors[0]!), 1, (first, length) => withRegions(tensors, first, length, use));
 }

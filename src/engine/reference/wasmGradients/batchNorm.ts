@@ -1,6 +1,6 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import { BATCH_NORM_APPLY, BATCH_NORM_GRADIENT, BATCH_NORM_STATISTICS } from '../ops/batchNorm.ts';
-import { allocate, free, view } from './heap.ts';
+import { allocate, free, sizeOf, view } from './heap.ts';
 import { wasmKernel } from './kernel.ts';
 import {
   add,
@@ -174,8 +174,4 @@ function plainly(
     const c = i % shift.length;
     target[i] = values.reduce((sum, [x, factor]) => sum + factor[c]! * x[i]!, shift[c]!);
   }
-}
-
-function sizeOf(x: TensorInfo): number {
-  return x.shape.reduce((product, extent) => product * extent, 1);
 }

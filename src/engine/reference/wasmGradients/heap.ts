@@ -32,6 +32,10 @@ export function view(tensor: TensorInfo): Float32Array {
   return heap().typedArrayFromHeap(tensor);
 }
 
+export function sizeOf({ shape }: TensorInfo): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
 /** The whole heap as float32, for `copyWithin`; and where a tensor begins in it. */
 export function floats(): Float32Array {
   return new Float32Array(heap().wasm.HEAPU8.buffer);
