@@ -1,5 +1,5 @@
-import { NORM_ROWS, type Source } from '../memory.ts';
-import { sourceCode, type SourceCode } from './source.ts';
+import type { Source } from '../memory.ts';
+import { factorAt, imageOf, normAt, sourceCode, type SourceCode } from './source.ts';
 
 /**
  * A source for threads that go down a column, four channels wide: they load its norm once, not once a row, which a compiler can't do
@@ -10,12 +10,11 @@ import { sourceCode, type SourceCode } from './source.ts';
 export function columnSource(name: string, source: Source, pixels: number): SourceCode {
   const code = sourceCode(name, source, pixels);
   const { norm, factor } = source;
-  const table = (row: number): string => `${name}Norm[${row} * u.${name}NormStride + c4]`;
   const column = norm
     ? `
 struct ${name}Column { scale : vec4<f32>, shift : vec4<f32>, mean : vec4<f32>, inverse : vec4<f32> }
 fn ${name}_column(c4 : i32) -> ${name}Column {
-  return ${name}Column(${table(NORM_ROWS.scale)}, ${table(NORM_ROWS.shift)}, ${table(NORM_ROWS.mean)}, ${table(NORM_ROWS.inverse)});
+  return ${name}Column(${(['scale', 'shift', 'mean', 'inverse'] as const).map((row) => normAt(name, row)).join(', ')});
 }
 fn ${name}_columnZ(column : ${name}Column, raw : vec4<f32>) -> vec4<f32> { return fma(column.scale, raw, column.shift); }
 fn ${name}_columnHat(column : ${name}Column, raw : vec4<f32>) -> vec4<f32> { return (raw - column.mean) * column.inverse; }`
@@ -28,7 +27,7 @@ fn ${name}_columnZ(column : ${name}Column, raw : vec4<f32>) -> vec4<f32> { retur
     code: `${code.code}${column}
 fn ${name}_columnAt(column : ${name}Column, row : i32, c4 : i32) -> vec4<f32> {
   return ${name}_act(${name}_columnZ(column, ${name}_raw(row, c4)))${
-    factor ? ` * ${name}Factor[(row / u.${name}Pixels) * u.${name}FactorStride + u.${name}FactorFirst + c4]` : ''
+    factor ? ` * ${factorAt(name, imageOf(name))}` : ''
   };
 }`,
   };

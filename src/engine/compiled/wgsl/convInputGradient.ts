@@ -1,11 +1,10 @@
 import type { CallOf, Geometry } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
-import { NORM_ROWS } from '../memory.ts';
 import { geometryIntegers, GEOMETRY_INTEGERS, isPointwise, key, plainPlaces, productCost } from './conv.ts';
 import { leftOfView, productProgram, type Product } from './gemmProduct.ts';
 import { groupsOf, type Tile, type Tiling } from './gemmTiles.ts';
 import { arena, parameters } from './shader.ts';
-import { sourceCode } from './source.ts';
+import { normAt, sourceCode } from './source.ts';
 
 type InputGradient = CallOf<'convInputGradient'>;
 
@@ -51,9 +50,7 @@ ${
   x
     ? `struct End { scale : vec4<f32>, shift : vec4<f32>, mean : vec4<f32>, inverse : vec4<f32> }
 fn endTable(n4 : i32) -> End {
-  return End(${(['scale', 'shift', 'mean', 'inverse'] as const)
-    .map((name) => `xNorm[${NORM_ROWS[name]} * u.xNormStride + n4]`)
-    .join(', ')});
+  return End(${(['scale', 'shift', 'mean', 'inverse'] as const).map((row) => normAt('x', row, 'n4')).join(', ')});
 }
 fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
   let raw = x_raw(row, n4);

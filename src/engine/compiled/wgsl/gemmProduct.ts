@@ -4,6 +4,7 @@ import { lanesBody } from './gemmLanes.ts';
 import { sharedBody } from './gemmShared.ts';
 import { threadsOf, tileKey, type Tile } from './gemmTiles.ts';
 import { shader, type Storage } from './shader.ts';
+import { factorAt, imageOf, normAt } from './source.ts';
 
 /**
  * out[row, n] = Σ over taps and k of left[row at tap, k] · right[tap, k, n], and what is done with it: the shape that a convolution and
@@ -54,12 +55,12 @@ export function productProgram(product: Product, tile: Tile): Program {
 /** Reading of the left operand: `leftTable` and `left` of a source called `name`; sourceCode(name, …) must be declared. */
 export function leftOfSource(name: string, source: Source): string {
   const normed = source.norm !== null;
-  const factor = source.factor
-    ? ` * ${name}Factor[(at / u.${name}Pixels) * u.${name}FactorStride + u.${name}FactorFirst + k4]`
-    : '';
+  const factor = source.factor ? ` * ${factorAt(name, imageOf(name, 'at'), 'k4')}` : '';
   return `struct Table { scale : vec4<f32>, shift : vec4<f32> }
 fn leftTable(k4 : i32) -> Table { return ${
-    normed ? `Table(${name}Norm[k4], ${name}Norm[u.${name}NormStride + k4])` : 'Table(vec4<f32>(1.0), vec4<f32>(0.0))'
+    normed
+      ? `Table(${normAt(name, 'scale', 'k4')}, ${normAt(name, 'shift', 'k4')})`
+      : 'Table(vec4<f32>(1.0), vec4<f32>(0.0))'
   }; }
 fn left(row : i32, k4 : i32, t : Table) -> vec4<f32> {
   let at = max(row, 0);

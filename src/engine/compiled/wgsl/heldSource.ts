@@ -1,4 +1,5 @@
-import { NORM_ROWS, type Source } from '../memory.ts';
+import type { Source } from '../memory.ts';
+import { factorAt, normAt } from './source.ts';
 
 /**
  * A source as a thread reads it that stays with one channel: its norm is loaded once, into locals, not anew for each value. Beside
@@ -22,20 +23,19 @@ export interface HeldSource {
 }
 
 export function heldSource(name: string, { norm, factor }: Source): HeldSource {
-  const table = (row: number): string => `${name}Norm[${row} * u.${name}NormStride + c4]`;
   const raw = (pixel: string): string => `${name}[(${pixel}) * u.${name}Stride + u.${name}First + c4]`;
   const z = (of: string): string => (norm ? `fma(${name}Scale, ${of}, ${name}Shift)` : of);
   return {
     channel: norm
-      ? `let ${name}Scale = ${table(NORM_ROWS.scale)};
-  let ${name}Shift = ${table(NORM_ROWS.shift)};`
+      ? `let ${name}Scale = ${normAt(name, 'scale')};
+  let ${name}Shift = ${normAt(name, 'shift')};`
       : '',
-    image: factor ? `let ${name}Gain = ${name}Factor[image * u.${name}FactorStride + u.${name}FactorFirst + c4];` : '',
+    image: factor ? `let ${name}Gain = ${factorAt(name, 'image')};` : '',
     raw,
     value: (pixel) => `${name}_act(${z(raw(pixel))})${factor ? ` * ${name}Gain` : ''}`,
     z,
-    hatChannel: `let ${name}Mean = ${table(NORM_ROWS.mean)};
-  let ${name}Inverse = ${table(NORM_ROWS.inverse)};`,
+    hatChannel: `let ${name}Mean = ${normAt(name, 'mean')};
+  let ${name}Inverse = ${normAt(name, 'inverse')};`,
     hat: (of) => `((${of} - ${name}Mean) * ${name}Inverse)`,
   };
 }

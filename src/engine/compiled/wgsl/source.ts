@@ -9,19 +9,28 @@ export interface SourceCode {
   readonly memories: readonly Memory[];
   readonly integers: readonly string[];
   readonly values: readonly number[];
-  /**
-   * `NAME_raw(row, c4)`, `NAME_z(c4, raw)`, `NAME_hat(c4, raw)` (x̂; only with a norm), `NAME_act(z)`, `NAME_act_slope(z)`,
-   * `NAME_of(row, c4, raw)` (the value, made of its raw one), `NAME_at(row, c4)` (the value); c4 counts fours of the view's channels.
-   */
+  /** `NAME_raw(row, c4)`, `NAME_act(z)`, `NAME_act_slope(z)`; c4 counts fours of the view's channels. */
   readonly code: string;
 }
+
+/** Four channels of a source's norm, of one row of its table; `c4` is a WGSL expression. */
+export function normAt(name: string, row: keyof typeof NORM_ROWS, c4 = 'c4'): string {
+  return `${name}Norm[${NORM_ROWS[row]} * u.${name}NormStride + ${c4}]`;
+}
+
+/** Four channels of a source's factor for an image. */
+export function factorAt(name: string, image: string, c4 = 'c4'): string {
+  return `${name}Factor[(${image}) * u.${name}FactorStride + u.${name}FactorFirst + ${c4}]`;
+}
+
+/** The image of a row of a source that has a factor. */
+export const imageOf = (name: string, row = 'row'): string => `${row} / u.${name}Pixels`;
 
 /** `pixels`: rows of an image, by which a row finds its factor. */
 export function sourceCode(name: string, source: Source, pixels: number): SourceCode {
   const { view, norm, activation, factor } = source;
   const normed = norm !== null;
   const scaled = factor !== null;
-  const table = (row: number): string => `${name}Norm[${row} * u.${name}NormStride + c4]`;
   return {
     key: `${normed ? 'norm' : ''}${activation === 'none' ? '' : `-${activation}`}${scaled ? '-scaled' : ''}`,
     storage: [arena(name), ...(normed ? [arena(`${name}Norm`)] : []), ...(scaled ? [arena(`${name}Factor`)] : [])],
@@ -39,14 +48,6 @@ export function sourceCode(name: string, source: Source, pixels: number): Source
       ...(scaled ? [factor.matrix.channels / 4, factor.first / 4, pixels] : []),
     ],
     code: `${activationCode(`${name}_act`, activation)}
-fn ${name}_raw(row : i32, c4 : i32) -> vec4<f32> { return ${name}[row * u.${name}Stride + u.${name}First + c4]; }
-fn ${name}_z(c4 : i32, raw : vec4<f32>) -> vec4<f32> { return ${
-      normed ? `fma(${table(NORM_ROWS.scale)}, raw, ${table(NORM_ROWS.shift)})` : 'raw'
-    }; }
-${normed ? `fn ${name}_hat(c4 : i32, raw : vec4<f32>) -> vec4<f32> { return (raw - ${table(NORM_ROWS.mean)}) * ${table(NORM_ROWS.inverse)}; }` : ''}
-fn ${name}_of(row : i32, c4 : i32, raw : vec4<f32>) -> vec4<f32> { return ${name}_act(${name}_z(c4, raw))${
-      scaled ? ` * ${name}Factor[(row / u.${name}Pixels) * u.${name}FactorStride + u.${name}FactorFirst + c4]` : ''
-    }; }
-fn ${name}_at(row : i32, c4 : i32) -> vec4<f32> { return ${name}_of(row, c4, ${name}_raw(row, c4)); }`,
+fn ${name}_raw(row : i32, c4 : i32) -> vec4<f32> { return ${name}[row * u.${name}Stride + u.${name}First + c4]; }`,
   };
 }
