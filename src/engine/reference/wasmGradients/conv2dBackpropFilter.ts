@@ -1,9 +1,10 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import { allocate, free, view } from './heap.ts';
 import { convolutionGeometry, type ConvolutionAttributes, type Geometry } from '../geometry.ts';
-import { matMul, wasmKernel } from './kernel.ts';
-import { productOverRows } from './products.ts';
+import { wasmKernel } from './kernel.ts';
+import { productOverRows, summing } from './products.ts';
 import { filterGradientByShifts } from './shifts.ts';
+import { matrixProduct, withRegion } from './vectors.ts';
 
 type Attributes = ConvolutionAttributes & { readonly filterShape: number[] };
 
@@ -32,37 +33,23 @@ export const conv2dBackpropFilter = wasmKernel(
     }
     if (inChannels >= manyChannels) return filterGradientByShifts(x, dy, geometry);
     const atOnce = Math.max(1, Math.floor(patchValues / (taps * pixels)));
-    let total: TensorInfo | null = null;
+    const result = allocate(attributes.filterShape);
+    const sum = summing(result);
     for (let first = 0; first < batchSize; first += atOnce) {
       const images = Math.min(atOnce, batchSize - first);
+      const rows = images * pixels;
       const patches = transposedPatches(x, geometry, first, images);
-      const gradient = images === batchSize ? dy : rowsOf(dy, first * pixels, images * pixels, outChannels);
-      const part = matMul(patches, gradient, taps, images * pixels, outChannels);
+      withRegion(patches, 0, taps * rows, (left) =>
+        withRegion(dy, first * pixels * outChannels, rows * outChannels, (right) =>
+          sum.next(0, taps * outChannels, (out) => matrixProduct(left, right, rows, outChannels, out)),
+        ),
+      );
       free(patches);
-      if (gradient !== dy) free(gradient);
-      if (total) {
-        addTo(total, part);
-        free(part);
-      } else {
-        total = part;
-      }
     }
-    total!.shape = attributes.filterShape;
-    return total!;
+    sum.free();
+    return result;
   },
 );
-
-function rowsOf(x: TensorInfo, first: number, count: number, columns: number): TensorInfo {
-  const part = allocate([count, columns]);
-  view(part).set(view(x).subarray(first * columns, (first + count) * columns));
-  return part;
-}
-
-function addTo(total: TensorInfo, part: TensorInfo): void {
-  const target = view(total);
-  const source = view(part);
-  for (let i = 0; i < target.length; i++) target[i] = target[i]! + source[i]!;
-}
 
 /** `[kH·kW·Cin, images·Ho·Wo]`, zeros where a tap falls outside. */
 function transposedPatches(x: TensorInfo, g: Geometry, firstImage: number, images: number): TensorInfo {
