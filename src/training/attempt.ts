@@ -91,11 +91,13 @@ async function trainAndTest(
   const partSize = fit.part;
   const batchnormBatch = Math.min(partSize, data.batch_size);
   const cached = training.layers === 'head' && training.cached_views > 0;
-  if (fit.recompute && settled.recompute === null && from === null && !cached)
-    emit({ type: 'notice', text: RECOMPUTES });
-  if (batchnormBatch < data.batch_size && from === null && !cached) {
-    const reason = `Batches of ${data.batch_size} go through in parts of ${batchnormBatch} images; BatchNorm sees a part at a time.`;
-    emit({ type: 'batchSplit', batchnormBatch, reason });
+  // A run that goes on has said it; so has one that goes a step further after a refusal.
+  if (settled.recompute === null && from === null && !cached) {
+    if (fit.recompute) emit({ type: 'notice', text: RECOMPUTES });
+    if (batchnormBatch < data.batch_size) {
+      const reason = `Batches of ${data.batch_size} go through in parts of ${batchnormBatch} images; BatchNorm sees a part at a time.`;
+      emit({ type: 'batchSplit', batchnormBatch, reason });
+    }
   }
   const options = { ...networkOptions(graph, config, batchnormBatch), recompute: fit.recompute };
   const network = await engine.build(graph, first.weights, options);

@@ -150,7 +150,7 @@ const refusals = [GpuMemoryError, GpuError, OutOfMemoryError] as const;
 
 function sayLesser({ part, recompute }: Fit, refused: Fit | undefined, emit: Emit): void {
   if (refused?.part !== part) {
-    const reason = `The batch did not fit into the device's memory; it now goes through in parts of ${part} images.`;
+    const reason = `The batch did not fit into the device's memory; it now goes through in parts of ${part} images; BatchNorm sees a part at a time.`;
     emit({ type: 'batchSplit', batchnormBatch: part, reason });
   } else if (recompute) {
     const text =
