@@ -4,6 +4,7 @@ import { leftOfSource, productProgram, type Product } from './gemmProduct.ts';
 import { groupsOf, type Tile, type Tiling } from './gemmTiles.ts';
 import { arena, parameters } from './shader.ts';
 import { sourceCode } from './source.ts';
+import { inputRows, outputRows } from './windows.ts';
 
 type Conv = CallOf<'conv'>;
 
@@ -17,11 +18,11 @@ export function isPointwise({ kernel, stride, padding }: Geometry, tile: Tile): 
 
 /** Multiply-adds and bytes of any of a convolution's three products; `extra` fours: what a call reads or writes beside them. */
 export function productCost(call: Geometry, inChannels: number, outChannels: number, extra = 0): Cost {
-  const input = call.images * call.height * call.width * inChannels;
-  const output = call.images * call.outHeight * call.outWidth * outChannels;
+  const input = inputRows(call) * inChannels;
+  const output = outputRows(call) * outChannels;
   const weights = call.kernel * call.kernel * inChannels * outChannels;
   return {
-    flops: 2 * call.images * call.outHeight * call.outWidth * weights,
+    flops: 2 * outputRows(call) * weights,
     bytes: 4 * (input + output + weights + extra),
   };
 }
@@ -63,7 +64,7 @@ export function convKernel(tiling: Tiling): Kernel<Conv> {
       const { source, weight, bias, out, statistics } = call;
       const input = sourceCode('source', source, call.height * call.width);
       const pointwise = isPointwise(call, chosen);
-      const rows = outRows(call);
+      const rows = outputRows(call);
       const groups = groupsOf(chosen, rows, out.channels);
       // Parameters may all lie in one memory, and none is bound twice.
       const biasMemory = bias && bias.memory !== weight.memory ? bias.memory : null;
@@ -132,12 +133,8 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
   };
 
   function tile(call: Conv): Tile {
-    return tiling.product(outRows(call), call.out.channels);
+    return tiling.product(outputRows(call), call.out.channels);
   }
-}
-
-export function outRows({ images, outHeight, outWidth }: Geometry): number {
-  return images * outHeight * outWidth;
 }
 
 /** Of a source, as part of a program's name. */

@@ -1,11 +1,12 @@
 import type { CallOf } from '../calls.ts';
 import type { Dispatch, Kernel, Program } from '../kernels.ts';
-import { isPointwise, key, outRows, productCost } from './conv.ts';
+import { geometryIntegers, GEOMETRY_INTEGERS, isPointwise, key, productCost } from './conv.ts';
 import { FILTER_DEPTH, filterLanesBody, filterSharedBody, type FilterBody } from './gemmFilter.ts';
 import { leftOfSource } from './gemmProduct.ts';
 import { groupsOf, threadsOf, tileKey, type Tile, type Tiling } from './gemmTiles.ts';
 import { arena, shader } from './shader.ts';
 import { sourceCode, type SourceCode } from './source.ts';
+import { outputRows } from './windows.ts';
 
 type FilterGradient = CallOf<'convFilterGradient'>;
 
@@ -41,13 +42,13 @@ export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient>
             groups,
             tile.rows,
             groups / slices,
-            outRows(call),
+            outputRows(call),
             sliceRows,
             dy.channels / 4,
             source.view.channels / 4,
             call.kernel,
           ],
-          ...[call.height, call.width, call.outHeight, call.outWidth, call.stride, call.padding],
+          ...geometryIntegers(call),
           ...[Math.floor(depth / pixels), Math.floor(inImage / call.outWidth), inImage % call.outWidth],
           ...input.values,
           ...[dy.matrix.channels / 4, dy.first / 4, slices > 1 ? 0 : gradient.offset / 4],
@@ -72,7 +73,7 @@ export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient>
     const left = call.kernel * call.kernel * call.source.view.channels;
     const tile = tiling.filter(left, call.dy.channels);
     const tiles = groupsOf(tile, left, call.dy.channels);
-    const rows = outRows(call);
+    const rows = outputRows(call);
     const wanted = Math.ceil(tiling.enough / tiles);
     const most = Math.max(1, Math.floor(rows / LEAST_SLICE_ROWS));
     const depth = FILTER_DEPTH[tile.kind];
@@ -98,7 +99,8 @@ function productOf(tile: Tile, pointwise: boolean, sliced: boolean, input: Sourc
     storage: [...input.storage, arena('dy'), arena('into')],
     integers: [
       ...['groups', 'tileRows', 'sliceGroups', 'rows', 'sliceRows', 'n4', 'c4', 'kernel'],
-      ...['height', 'width', 'outHeight', 'outWidth', 'stride', 'padding', 'stepImage', 'stepY', 'stepX'],
+      ...GEOMETRY_INTEGERS,
+      ...['stepImage', 'stepY', 'stepX'],
       ...input.integers,
       ...['dyStride', 'dyFirst', 'intoFirst'],
     ],

@@ -1,10 +1,11 @@
-import type { CallOf, Geometry } from '../calls.ts';
+import type { CallOf } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
 import { geometryIntegers, GEOMETRY_INTEGERS, isPointwise, key, plainPlaces, productCost } from './conv.ts';
 import { leftOfView, productProgram, type Product } from './gemmProduct.ts';
 import { groupsOf, type Tile, type Tiling } from './gemmTiles.ts';
 import { arena, parameters } from './shader.ts';
 import { normAt, sourceCode } from './source.ts';
+import { inputRows } from './windows.ts';
 
 type InputGradient = CallOf<'convInputGradient'>;
 
@@ -15,7 +16,7 @@ type InputGradient = CallOf<'convInputGradient'>;
 export function convInputGradientKernel(tiling: Tiling): Kernel<InputGradient> {
   return {
     cost: (call) => {
-      const rows = inRows(call);
+      const rows = inputRows(call);
       const beside = (call.epilogue ? rows * call.out.channels : 0) + (call.accumulate ? rows * call.out.channels : 0);
       return productCost(call, call.out.channels, call.dy.channels, beside);
     },
@@ -25,7 +26,7 @@ export function convInputGradientKernel(tiling: Tiling): Kernel<InputGradient> {
       const { dy, weight, out, accumulate, epilogue } = call;
       const x = epilogue ? sourceCode('x', epilogue.source, call.height * call.width) : null;
       const pointwise = isPointwise(call, chosen);
-      const rows = inRows(call);
+      const rows = inputRows(call);
       const groups = groupsOf(chosen, rows, out.channels);
       const product: Product = {
         name: `convInputGradient${pointwise ? '1x1' : `-stride${call.stride}`}${x ? key(x.key) : ''}`,
@@ -92,12 +93,8 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
   };
 
   function tile(call: InputGradient): Tile {
-    return tiling.product(inRows(call), call.out.channels);
+    return tiling.product(inputRows(call), call.out.channels);
   }
-}
-
-function inRows({ images, height, width }: Geometry): number {
-  return images * height * width;
 }
 
 /** place, tapRow and skip of an input pixel, rows of dy. p.y and p.z: its position plus padding. */

@@ -1,4 +1,4 @@
-import type { CallOf, Geometry, Partials } from '../calls.ts';
+import type { CallOf, Partials } from '../calls.ts';
 import type { DeviceTraits, Dispatch, Kernel } from '../kernels.ts';
 import { plain, type Range, type Source, type View } from '../memory.ts';
 import { epilogueCode, statisticsCode, type TileSums } from './depthwiseSums.ts';
@@ -7,6 +7,7 @@ import { heldSource } from './heldSource.ts';
 import { arena, parameters, shader } from './shader.ts';
 import { sourceCode } from './source.ts';
 import { TILE_GROUP, tileGroups, type Tiles } from './tileGroups.ts';
+import { inputRows, outputRows } from './windows.ts';
 
 export interface DepthwiseTile {
   /** Results a thread, down and across, before they are rounded up to multiples of a stride. */
@@ -71,7 +72,7 @@ export function depthwiseInputGradientKernel(tile: DepthwiseTile): Kernel<InputG
   return {
     cost(call) {
       const { flops, bytes } = windowCost(call, null);
-      const more = call.accumulate || call.epilogue ? inputFloats(call, call.out.channels) * 4 : 0;
+      const more = call.accumulate || call.epilogue ? 4 * inputRows(call) * call.out.channels : 0;
       return { flops, bytes: bytes + more };
     },
     ...(tile.sums && { tileRows: (call: InputGradient) => tileRows(tilesOf(call)) }),
@@ -253,22 +254,18 @@ function multiple(least: number, of: number): number {
   return Math.ceil(least / of) * of;
 }
 
-function inputFloats({ images, height, width }: Geometry, channels: number): number {
-  return images * height * width * channels;
-}
-
 /** Of one reading of the input, one writing of the output or the other way round, and the weights. */
 export function windowCost(
   call: CallOf<'depthwise'> | CallOf<'depthwiseInputGradient'> | CallOf<'depthwiseFilterGradient'>,
   source: Source | null,
 ): { flops: number; bytes: number } {
-  const { images, outHeight, outWidth, kernel } = call;
+  const { kernel } = call;
   const channels = 'dy' in call ? call.dy.channels : call.out.channels;
-  const outputs = images * outHeight * outWidth * channels;
+  const outputs = outputRows(call) * channels;
   const weights = kernel * kernel * channels;
   const table = source?.norm ? 2 * channels : 0;
   return {
     flops: 2 * kernel * kernel * outputs,
-    bytes: 4 * (inputFloats(call, channels) + outputs + weights + table),
+    bytes: 4 * (inputRows(call) * channels + outputs + weights + table),
   };
 }

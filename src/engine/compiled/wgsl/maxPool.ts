@@ -31,13 +31,14 @@ export const maxPool: Kernel<MaxPool> = {
   }),
   dispatches: (call) => {
     const reader = columnSource('source', call.source, call.height * call.width);
+    const { integers, workgroups } = rowThreads(outputRows(call), call.out.channels);
     return [
       compose(`maxPool-source${reader.key}`, {
         pieces: [reader, viewPiece('out', call.out)],
-        integers: { ...geometryIntegers(call), ...rowThreads(outputRows(call), call.out.channels).integers },
+        integers: { ...geometryIntegers(call), ...integers },
         declarations: `${reader.code}${beats}`,
         body: rowLoop(`${maximum('')}\n    ${inView('out')} = best;`, 'let column = source_column(c4);'),
-        workgroups: rowThreads(outputRows(call), call.out.channels).workgroups,
+        workgroups,
       }),
     ];
   },
