@@ -47,11 +47,13 @@ export function diskFeatureStore(folder: string, most = MOST_BYTES): FeatureStor
       const path = join(folder, nameOf(set));
       const now = new Date();
       await utimes(path, now, now).catch(() => undefined);
-      const chunks = (await listed(path)).filter((name) => /^\d+$/.test(name));
-      const found = await Promise.all(
-        chunks.map(async (name) => [Number(name), await readFile(join(path, name)).catch(() => null)] as const),
-      );
-      return new Map(found.flatMap(([chunk, bytes]) => (bytes === null ? [] : [[chunk, bytes]])));
+      const found = new Map<number, Uint8Array>();
+      // One after another: a process may have few files open at once, and a set may be thousands.
+      for (const name of await listed(path)) {
+        const bytes = await readFile(join(path, name)).catch(() => null);
+        if (bytes !== null) found.set(Number(name), bytes);
+      }
+      return found;
     },
     write: async (set, chunk, bytes) => {
       await makeRoom(nameOf(set), bytes.length);
