@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FeatureSet, FeatureStore } from '../../training/types.ts';
 
@@ -57,17 +57,11 @@ export function diskFeatureStore(folder: string, most = MOST_BYTES): FeatureStor
     },
     write: async (set, chunk, bytes) => {
       await makeRoom(nameOf(set), bytes.length);
-      const path = join(folder, nameOf(set), String(chunk).padStart(6, '0'));
-      const part = `${path}.${process.pid}.part`;
-      await mkdir(join(folder, nameOf(set)), { recursive: true });
-      try {
-        // Not flushed to the disk, for which a pass would wait longer than for the network: who reads checks the bytes.
-        await writeFile(part, bytes);
-        await rename(part, path);
-      } catch (error) {
-        await rm(part, { force: true }).catch(() => undefined);
-        throw error;
-      }
+      const path = join(folder, nameOf(set));
+      await mkdir(path, { recursive: true });
+      // Neither flushed to the disk, for which a pass would wait longer than for the network, nor whole or not at all: who reads
+      // checks the bytes.
+      await writeFile(join(path, String(chunk).padStart(6, '0')), bytes);
     },
     delete: async (dataset) => {
       for (const name of await listed(folder))
