@@ -71,7 +71,7 @@ export function createNetwork(
     const scale = clipNorm === null ? null : clipScale([...gradients.values()], clipNorm, inPlace);
     const move = optimiser.at(learningRate, step);
     for (const [name, gradient] of gradients) {
-      updateParameter(parameters.all.get(name)!, gradient, optimiser, move, scale, inPlace);
+      updateParameter(parameters.all.get(name)!, gradient, move, scale, inPlace);
     }
     scale?.dispose();
     for (const { node, moments, count } of statistics) {

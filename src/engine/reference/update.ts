@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { InPlace } from './inPlace.ts';
 import { rowsOf } from './ops/batchNorm.ts';
-import type { Optimiser, Update } from './optimisers/types.ts';
+import type { Update } from './optimisers/types.ts';
 import type { DeviceParameter } from './parameters.ts';
 
 /**
@@ -23,12 +23,11 @@ export const CLIP_EPSILON = 1e-6;
 export function updateParameter(
   parameter: DeviceParameter,
   gradient: tf.Tensor,
-  optimiser: Optimiser,
   update: Update,
   scale: tf.Tensor | null,
   inPlace: InPlace | null,
 ): void {
-  if (inPlace) return inPlace.update(parameter, gradient, optimiser, update, scale);
+  if (inPlace) return inPlace.update(parameter, gradient, update, scale);
   const state = parameter.state!;
   const [value, ...moved] = tf.tidy(() =>
     update.withOps(parameter.value, scale ? tf.mul(gradient, scale) : gradient, state),

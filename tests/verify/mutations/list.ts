@@ -266,8 +266,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'clipping: each tensor by its own norm',
     file: 'src/engine/reference/network.ts',
-    text: 'optimiser, move, scale, inPlace);',
-    replacement: 'optimiser, move, clipNorm === null ? null : clipScale([gradient], clipNorm, inPlace), inPlace);',
+    text: 'gradient, move, scale, inPlace);',
+    replacement: 'gradient, move, clipNorm === null ? null : clipScale([gradient], clipNorm, inPlace), inPlace);',
     test: optimisers,
     only: 'wasm',
   },

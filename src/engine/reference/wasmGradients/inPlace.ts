@@ -6,7 +6,7 @@ import { touched, view } from './heap.ts';
 /** Updates in one pass over the heap: no temporaries, no copies. */
 export function inPlaceOnWasm(): InPlace {
   return {
-    update({ value, state }, gradient, _, update, scale) {
+    update({ value, state }, gradient, update, scale) {
       update.onProcessor(view(value), view(gradient), state!.map(view), scale ? view(scale)[0]! : 1);
       touched(value);
     },
