@@ -1,6 +1,7 @@
 /**
- * Stock tfjs: the same network in tfjs's own ops, its tape and its Adam, on its WebGPU backend as it comes. A process of its own, since our
- * kernels replace tfjs's by name. Arguments: network, batch, size. Makes a step for each line on its standard input and writes its ms.
+ * Stock tfjs: the same network in tfjs's own ops, its tape and its Adam, on its WebGPU backend as it comes. A process of its own, since
+ * tfjs knows one WebGPU backend at a time, which here is the engine's. Arguments: network, batch, size. Makes a step for each line on its
+ * standard input and writes its ms.
  */
 import { createInterface } from 'node:readline';
 import * as tf from '@tensorflow/tfjs';

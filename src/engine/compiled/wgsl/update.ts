@@ -85,8 +85,7 @@ export function gradientNorm({ gradient, begin, end, maxNorm, partials, clip: in
 }
 
 /**
- * The optimiser's own code, of which the reference runtime's kernel is made, too; here `value[index]` and the rest are four floats, and what
- * it knows as `u` is read from the step.
+ * The optimiser's own code (reference/optimisers), on four floats at a time; what it knows as `u` is read from the step.
  */
 export function optimiserStep(call: OptimiserStep, { slots, wgsl }: Pick<Optimiser, 'slots' | 'wgsl'>): Dispatch[] {
   const { value, gradient, begin, end, step } = call;

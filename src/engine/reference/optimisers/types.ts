@@ -1,8 +1,8 @@
 import type * as tf from '@tensorflow/tfjs';
 
 /**
- * An optimiser of torch.optim (1.13, single tensor), written three times: for the processor, in WGSL, and in tfjs's ops for backends
- * that have neither. What it keeps of a parameter (`optimiserSlots`) begins as zeros.
+ * An optimiser of torch.optim (1.13, single tensor), written three times: for the processor, in WGSL for the compiled engine, and in
+ * tfjs's ops for backends whose memory is not at hand. What it keeps of a parameter (`optimiserSlots`) begins as zeros.
  */
 export interface Optimiser {
   readonly slots: readonly string[];
@@ -11,7 +11,7 @@ export interface Optimiser {
     readonly name: string;
     /** Fields of `u`. */
     readonly floats: readonly string[];
-    /** Sees `slope`, the gradient's value at `index`, and the buffers `value` and those named by `slots`. */
+    /** Sees `slope`, the gradient at `index`, and the buffers `value` and those named by `slots`: four numbers at an index. */
     readonly body: string;
   };
   /** One update of all parameters; `step` counts from 1. */
