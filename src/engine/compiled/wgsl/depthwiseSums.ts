@@ -3,7 +3,8 @@ import type { Memory, Source } from '../memory.ts';
 import { heldSource } from './heldSource.ts';
 import type { Storage } from './shader.ts';
 import { sourceCode } from './source.ts';
-import { partCode, type PartCode } from './tileGroups.ts';
+import { tilePart, type TilePart } from './tileGroups.ts';
+import { addition } from './workgroupSum.ts';
 
 /**
  * What a thread adds up of its results, in `part`, whose `first` and `second` become the two rows of a tile. Statements see what those of
@@ -16,7 +17,7 @@ export interface TileSums {
   readonly integers: readonly string[];
   readonly values: readonly number[];
   readonly declarations: string;
-  readonly part: PartCode;
+  readonly part: TilePart;
   /** Statements that need `c4`. */
   readonly channel: string;
   /** Before the results of a tile. */
@@ -35,7 +36,7 @@ export const statisticsCode: TileSums = {
   integers: [],
   values: [],
   declarations: '',
-  part: partCode(
+  part: tilePart(
     { count: 'f32', first: 'vec4<f32>', second: 'vec4<f32>' },
     `
   let count = a.count + b.count;
@@ -65,7 +66,7 @@ export function epilogueCode(source: Source, { height, width }: Geometry): TileS
     integers: code.integers,
     values: code.values,
     declarations: code.code,
-    part: partCode({ first: 'vec4<f32>', second: 'vec4<f32>' }, 'return Part(a.first + b.first, a.second + b.second);'),
+    part: tilePart({ first: 'vec4<f32>', second: 'vec4<f32>' }, addition('first', 'second')),
     channel: `${linear ? '' : held.channel}
   ${held.hatChannel}`,
     begin: '',

@@ -1,8 +1,10 @@
+import { partCode, SUM_GROUP } from './workgroupSum.ts';
+
 /**
  * Kernels whose threads make tiles of a map and that add up over rows beside: a workgroup takes whole lines of one image, so that what it
  * adds up are adjacent rows, and some fours of channels, adjacent lanes adjacent ones.
  */
-export const TILE_GROUP = 256;
+export const TILE_GROUP = SUM_GROUP;
 
 export interface Tiles {
   readonly images: number;
@@ -57,7 +59,7 @@ function divisors(of: number): number[] {
 }
 
 /** Sums in `Part`, one a thread, to one a four of channels. Needs `lane`, `place`, `u.lanes` and `u.places`. */
-export interface PartCode {
+export interface TilePart {
   /** Declares `Part`. */
   readonly declarations: string;
   /** Uniform control flow: the sum is in `part` where place is 0. */
@@ -65,14 +67,9 @@ export interface PartCode {
 }
 
 /** `merge` is the body of `merged(a, b)`. */
-export function partCode(fields: Readonly<Record<string, string>>, merge: string): PartCode {
+export function tilePart(fields: Readonly<Record<string, string>>, merge: string): TilePart {
   return {
-    declarations: `
-struct Part { ${Object.entries(fields)
-      .map(([name, type]) => `${name} : ${type}`)
-      .join(', ')} }
-var<workgroup> parts : array<Part, ${TILE_GROUP}>;
-fn merged(a : Part, b : Part) -> Part { ${merge} }`,
+    declarations: partCode(fields, merge),
     // In two steps, always in the same order.
     reduce: `
   parts[lane] = part;

@@ -14,17 +14,22 @@ export function sumWidth(count: number, fours: number, least: number): number {
   return Math.min(64, wanted, powerOfTwoUpTo(2 * fours - 1));
 }
 
-/**
- * `Part` with these fields, `merged(a, b)` as given, and `reduced(part, lane)`: in lanes 0 … u.width − 1 the parts of all lanes of the
- * same column, merged in a fixed order. All lanes must call it.
- */
-export function sumCode(fields: Readonly<Record<string, string>>, merge: string): string {
+/** `Part` with these fields, `merged(a, b)` as given, and room for a workgroup's parts, `parts`. */
+export function partCode(fields: Readonly<Record<string, string>>, merge: string): string {
   return `
 struct Part { ${Object.entries(fields)
     .map(([name, type]) => `${name} : ${type}`)
     .join(', ')} }
 var<workgroup> parts : array<Part, ${SUM_GROUP}>;
-fn merged(a : Part, b : Part) -> Part { ${merge} }
+fn merged(a : Part, b : Part) -> Part { ${merge} }`;
+}
+
+/**
+ * `partCode`, and `reduced(part, lane)`: in lanes 0 … u.width − 1 the parts of all lanes of the
+ * same column, merged in a fixed order. All lanes must call it.
+ */
+export function sumCode(fields: Readonly<Record<string, string>>, merge: string): string {
+  return `${partCode(fields, merge)}
 fn reduced(part : Part, lane : i32) -> Part {
   var sum = part;
   parts[lane] = part;
