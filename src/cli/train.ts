@@ -7,6 +7,7 @@ import { finishSettingAside, putBack, setAside } from '../platform/node/previous
 import { eventLine } from '../platform/node/runEventText.ts';
 import { StoppedBeforeFirstStepError } from '../training/errors.ts';
 import type { WeightsProgress } from '../training/inputs.ts';
+import { cachedViews } from '../training/settings.ts';
 import type { FeatureStore, RunRecord, RunStore } from '../training/types.ts';
 import { DownloadCancelledError } from '../weights/errors.ts';
 import { cacheFolder } from './cacheFolder.mjs';
@@ -204,7 +205,7 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
 
 /** Where there is no folder for it, the run does without. */
 function featuresFor({ training }: Config, noCache: boolean): FeatureStore | null {
-  if (noCache || training.layers !== 'head' || training.cached_views === 0) return null;
+  if (noCache || cachedViews(training) === 0) return null;
   const folder = cacheFolder(projectRoot(), 'features');
   return folder === null ? null : diskFeatureStore(folder);
 }

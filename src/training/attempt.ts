@@ -15,7 +15,7 @@ import { NoCheckpointError, StoppedBeforeFirstStepError } from './errors.ts';
 import { lesserFit, planFit, type Fit } from './memory.ts';
 import { optimiserNames, optimiserOf, slotsOf } from './optimiser.ts';
 import type { RunInputs } from './inputs.ts';
-import { MIN_PART } from './settings.ts';
+import { cachedViews, MIN_PART } from './settings.ts';
 import { Suspended, unlessSuspended } from './suspended.ts';
 import type { Labelled } from './trainer.ts';
 import type { Checkpoint, RunConfig, RunRecord } from './types.ts';
@@ -90,7 +90,7 @@ async function trainAndTest(
   attempt.planned(fit, () => lesserFit(engine, wanted, fit));
   const partSize = fit.part;
   const batchnormBatch = Math.min(partSize, data.batch_size);
-  const cached = training.layers === 'head' && training.cached_views > 0;
+  const cached = cachedViews(training) > 0;
   // A run that goes on has said it; so has one that goes a step further after a refusal.
   if (settled.recompute === null && from === null && !cached) {
     if (fit.recompute) emit({ type: 'notice', text: RECOMPUTES });

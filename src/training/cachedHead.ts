@@ -10,6 +10,7 @@ import type { Attempt } from './attempt.ts';
 import { batchOf, batchRanges, epochOrder } from './batches.ts';
 import { computeFeatures, type Features } from './features.ts';
 import { backboneHash, featureSet, type View } from './featureSet.ts';
+import { cachedViews } from './settings.ts';
 import type { Labelled } from './trainer.ts';
 import type { Checkpoint, RunConfig } from './types.ts';
 import type { Way } from './way.ts';
@@ -58,8 +59,7 @@ export async function cachedHead(
   const { data, training } = config;
   const { augmentation, seed } = training;
   const size = data.img_size;
-  // Unvaried, all views are one.
-  const views = augmentation.enabled ? training.cached_views : 1;
+  const views = cachedViews(training);
   const used = viewsOf(run.firstEpoch, training.epochs, views);
   const chunk = Math.min(CHUNK, run.partSize);
 

@@ -10,6 +10,7 @@ import { splitBatch } from './batches.ts';
 import type { Control } from './control.ts';
 import type { TrainingOption } from './events.ts';
 import { bytesOf, fits, planFit, type Wanted } from './memory.ts';
+import { cachedViews } from './settings.ts';
 import type { RunConfig } from './types.ts';
 
 export interface EstimateInputs {
@@ -73,15 +74,14 @@ export async function estimate(inputs: EstimateInputs): Promise<TrainingOption[]
     const near = own ?? timed.at(-1);
     if (near === undefined) return [];
     const network = own ? own.pace.network : (near.pace.network * cost(way)) / cost(near.way);
-    const head = own ? own.pace.head : cachedViews(way, config) > 0 ? secondsOfHead(way, inputs) : null;
+    const head = own ? own.pace.head : passesOf(way, config) > 0 ? secondsOfHead(way, inputs) : null;
     return [option(way, { network, head }, own !== undefined, inputs, engine)];
   });
 }
 
-/** As many as the run would compute; 0: every step goes through the network. */
-function cachedViews({ layers }: Way, { training }: RunConfig): number {
-  if (layers === 'all' || training.cached_views === 0) return 0;
-  return training.augmentation.enabled ? Math.min(training.cached_views, training.epochs) : 1;
+/** Passes that the run would make for its features; 0: every step goes through the network. */
+function passesOf({ layers }: Way, { training }: RunConfig): number {
+  return Math.min(cachedViews({ ...training, layers }), training.epochs);
 }
 
 /** An image in a step of the head alone, on any features. */
@@ -115,7 +115,7 @@ async function paceOf(way: Way, all: EstimateInputs): Promise<Pace> {
   const { part, recompute } = planFit(engine, wantedOf(way, graph, config), config.training.batchnorm_batch);
   const options = { ...networkOptions(graph, settings, part), recompute };
   const network = await engine.build(graph, await inputs.weightsFor(graph), options);
-  const once = cachedViews(way, config) > 0;
+  const once = passesOf(way, config) > 0;
   try {
     const time = async (n: number): Promise<number> => {
       const parts = splitBatch(noise(n, size, inputs.classes), part);
@@ -163,7 +163,7 @@ function option(
   const { epochs } = config.training;
   const perEpoch =
     pace.head === null ? counts.train * pace.network + counts.val * forward : (counts.train + counts.val) * pace.head;
-  const once = pace.head === null ? 0 : (cachedViews(way, config) * counts.train + counts.val) * forward;
+  const once = pace.head === null ? 0 : (passesOf(way, config) * counts.train + counts.val) * forward;
   const seen = once + epochs * perEpoch + counts.test * forward;
   return {
     architecture,

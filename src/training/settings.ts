@@ -61,6 +61,17 @@ export const trainingSettings = z
   });
 export type TrainingSettings = z.infer<typeof trainingSettings>;
 
+/** How many augmentations of each image the head learns from by itself; 0: every step goes through the whole network. */
+export function cachedViews(
+  training: Pick<TrainingSettings, 'layers' | 'cached_views'> & {
+    readonly augmentation: { readonly enabled: boolean };
+  },
+): number {
+  if (training.layers === 'all') return 0;
+  // Unvaried, all views are one.
+  return training.augmentation.enabled ? training.cached_views : Math.min(1, training.cached_views);
+}
+
 /** What runs did that were stored before these settings came. */
 const before = { weight_decay: 0, momentum: 0.9, nesterov: false, clip_norm: null, cached_views: 0 };
 const augmentationBefore = { horizontal_flip: 0 };
