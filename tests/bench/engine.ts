@@ -7,8 +7,6 @@
  * matrices that the engine's kernels do here. `--alone` leaves tfjs out. `bytes_per_image`: what one image more costs; `peak_bytes`: all
  * buffers of the network; `peak_bytes_32`: the same of a batch of 32, from its plan; `objects`: GPU objects made in a step, encoders apart.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { openEngine } from '../../src/engine/device.ts';
@@ -18,8 +16,10 @@ import { traitsOf } from '../../src/engine/compiled/engine.ts';
 import { parametersOf } from '../../src/graph/parameters.ts';
 import { countsOf } from '../../src/graph/counts.ts';
 import { nodeEngineEnvironment } from '../../src/platform/node/engineEnvironment.ts';
+import { median } from './engine/median.ts';
 import { CLASSES, imagesOf, netOf, valuesOf } from './engine/nets.ts';
 import { bestProduct } from './engine/product.ts';
+import { steppingProcess } from './engine/steppingProcess.ts';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -119,10 +119,6 @@ async function compared(net: string, n: number, size: number) {
   return row;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
 function round(value: number): number {
   return Number(value.toPrecision(4));
 }
@@ -132,20 +128,11 @@ function mb(bytes: number): string {
 
 async function openStock(net: string, n: number, size: number) {
   const args = ['scripts/run.mjs', 'tests/bench/engine/stock.ts', net, `${n}`, `${size}`];
-  const child: ChildProcess = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-  for (;;) {
-    const { value, done } = await lines.next();
-    if (done) throw new Error('Stock tfjs did not start.');
-    if (value === 'ready') break;
+  const stock = steppingProcess(process.execPath, args, 'inherit');
+  for (let line = await stock.line(); line !== 'ready'; line = await stock.line()) {
+    if (line === null) throw new Error('Stock tfjs did not start.');
   }
-  return {
-    async step(): Promise<number> {
-      child.stdin!.write('\n');
-      return Number((await lines.next()).value);
-    },
-    close: () => child.stdin!.end(),
-  };
+  return { step: async () => Number(await stock.step()), close: () => stock.close() };
 }
 
 /** Counts what is asked of the device from now on. */

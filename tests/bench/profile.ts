@@ -16,6 +16,7 @@ import { summed, type ProfileSum } from '../../src/engine/profile.ts';
 import type { ProfileRow } from '../../src/engine/types.ts';
 import { parametersOf } from '../../src/graph/parameters.ts';
 import { nodeEngineEnvironment } from '../../src/platform/node/engineEnvironment.ts';
+import { median } from './engine/median.ts';
 import { CLASSES, imagesOf, netOf, valuesOf } from './engine/nets.ts';
 
 const { values: options, positionals } = parseArgs({
@@ -137,10 +138,6 @@ function print(title: string, sums: readonly ProfileSum[], total: number): void 
     );
   }
   console.log('');
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function figure(value: number): string {

@@ -8,8 +8,6 @@
  * kernels took our processor's time. Anything that runs beside it falsifies the ratio, since PyTorch's two
  * threads wait for each other: then OMP_WAIT_POLICY=PASSIVE, and processor times, of which two threads have half each, say more.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { getKernelsForBackend, registerKernel, unregisterKernel } from '@tensorflow/tfjs';
 import { architectures, buildGraph } from '../../src/architectures/index.ts';
@@ -18,6 +16,8 @@ import type { ArchitectureName } from '../../src/architectures/settings.ts';
 import { openEngine } from '../../src/engine/device.ts';
 import type { LabelledBatch } from '../../src/engine/types.ts';
 import { nodeEngineEnvironment } from '../../src/platform/node/engineEnvironment.ts';
+import { median } from './engine/median.ts';
+import { steppingProcess } from './engine/steppingProcess.ts';
 
 const CLASSES = 5;
 /** Of each side, before those that count. */
@@ -99,22 +99,14 @@ async function compared(name: ArchitectureName, n: number) {
 /** Null where there is no Python with torch. */
 async function openTorch(name: string, batch: number) {
   const script = ['tests/python/bench_step.py', '--network', name, '--batch', `${batch}`, '--size', `${size}`];
-  const python: ChildProcess = spawn(process.env.PYTHON ?? '/usr/bin/python3', script, {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  python.on('error', () => undefined);
-  python.stdin!.on('error', () => undefined);
-  const lines = createInterface({ input: python.stdout! })[Symbol.asyncIterator]();
-  const first = await lines.next();
-  if (first.done) return null;
-  const { torch, layout } = JSON.parse(first.value) as { torch: string; layout: string };
+  const python = steppingProcess(process.env.PYTHON ?? '/usr/bin/python3', script, 'ignore');
+  const first = await python.line();
+  if (first === null) return null;
+  const { torch, layout } = JSON.parse(first) as { torch: string; layout: string };
   return {
     version: `torch ${torch} (${layout})`,
-    async step(): Promise<readonly [milliseconds: number, processor: number]> {
-      python.stdin!.write('\n');
-      return JSON.parse((await lines.next()).value as string) as [number, number];
-    },
-    close: () => python.stdin!.end(),
+    step: async () => JSON.parse(await python.step()) as readonly [milliseconds: number, processor: number],
+    close: () => python.close(),
   };
 }
 
@@ -168,8 +160,4 @@ function profiled() {
       }
     },
   };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
