@@ -1,4 +1,4 @@
-import type { Memory, Matrix, NormTable, Range, Source, View, Activation } from './memory.ts';
+import type { Memory, Matrix, NormTable, Range, Source, View } from './memory.ts';
 
 /**
  * What a step is made of: calls of kernels, in order. A plan writes them, a table of kernels (kernels.ts) carries them out; neither
@@ -300,4 +300,3 @@ export const STEP_WORDS = {
   optimiser: 4,
   words: 64,
 } as const;
-export type { Activation };

@@ -2,9 +2,9 @@ import { GREY } from '../../augmentation.ts';
 import { MOST_STEPS, STEP_KIND, WORD, WORDS } from '../../augmentationUpload.ts';
 
 /**
- * The steps of `engine/augmentation.ts` in WGSL: what both engines' kernels are made of. `declarations` and `body` see `u.size`, the output's,
- * arrays `parameters` and `pixels` of u32 (`augmentationUpload.ts`) and functions by which a kernel says how it stores pixels, `NAME_at(i)`
- * and `set_NAME(i, rgb)`; `reduced` and `turned` are `[images, size, size]`.
+ * The steps of `engine/augmentation.ts` in WGSL. `declarations` and `body` see `u.size`, the output's, arrays `parameters` and `pixels` of
+ * u32 (`augmentationUpload.ts`) and functions by which a kernel says how it stores pixels, `NAME_at(i)` and `set_NAME(i, rgb)`; `reduced`
+ * and `turned` are `[images, size, size]`.
  */
 export interface AugmentationCode {
   readonly declarations: string;
