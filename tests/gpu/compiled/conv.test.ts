@@ -8,7 +8,7 @@ import { convInputGradientKernel } from '../../../src/engine/compiled/wgsl/convI
 import { tiles, tilingOf, type Tile, type Tiling } from '../../../src/engine/compiled/wgsl/gemmTiles.ts';
 import { runTwice } from './support/repeated.ts';
 import { openBench, type Bench } from './support/runCalls.ts';
-import { expectRange, expectRest, expectView, scene, sum, type Scene } from './support/scene.ts';
+import { expectRange, expectRest, expectView, scene, sum, tilesOf, type Scene } from './support/scene.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -173,16 +173,6 @@ function prepared(one: Case): {
   };
 }
 
-const partialsOf = (
-  name: string,
-  rows: number,
-  channels: number,
-  tileRows: number,
-): { matrix: ReturnType<typeof matrix>; tiles: number; tileRows: number } => {
-  const count = Math.ceil(rows / tileRows);
-  return { matrix: matrix(name, 2 * count, channels), tiles: count, tileRows };
-};
-
 const TOLERANCE = 3e-5;
 
 const everything = process.env['PACERID_ALL_TILES'] !== undefined;
@@ -204,7 +194,7 @@ describe.each(tilings)('$name', ({ tiling, only }) => {
       ...{ source, weight: parameters.weight!, bias, out },
     };
     const rows = kernels.conv.tileRows!({ ...base, statistics: null });
-    const statistics = one.factor ? null : partialsOf('statistics', outRows, outChannels, rows);
+    const statistics = one.factor ? null : tilesOf('statistics', outRows, outChannels, rows);
     const wanted = [out.matrix, ...(statistics ? [statistics.matrix] : [])];
     const [found, moments] = await runTwice(bench, kernels, [{ ...base, statistics }], of.contents, wanted);
 
@@ -264,7 +254,7 @@ describe.each(tilings)('$name', ({ tiling, only }) => {
     }
     const x = of.source('x', one.images, pixels, inChannels, { norm: true, activation });
     const rows = kernels.convInputGradient.tileRows!({ ...base, accumulate: false, epilogue: null });
-    const sums = partialsOf('sums', inRows, inChannels, rows);
+    const sums = tilesOf('sums', inRows, inChannels, rows);
     const call = { ...base, accumulate: false, epilogue: { source: x, sums } };
     const [found, parts] = await runTwice(bench, kernels, [call], of.contents, [out.matrix, sums.matrix]);
     const dz = (row: number, c: number): number =>
@@ -340,7 +330,7 @@ describe.each(tilings)('$name', ({ tiling, only }) => {
     const one = { images: 1, height: 1, width: rows, outHeight: 1, outWidth: rows, kernel: 1, stride: 1, padding: 0 };
     const base = { kind: 'conv', node: 'it', ...one, source, weight, bias, out } as const;
     const tileRows = kernels.conv.tileRows!({ ...base, statistics: null });
-    const statistics = partialsOf('statistics', rows, channels, tileRows);
+    const statistics = tilesOf('statistics', rows, channels, tileRows);
     const [found, moments] = await runTwice(bench, kernels, [{ ...base, statistics }], of.contents, [
       out.matrix,
       statistics.matrix,
@@ -372,10 +362,10 @@ it('programs of one name are one; none binds a memory twice or more than eight',
       const weight = parameters.weight!;
       const gradient = weight;
       const x = { ...source, factor: null };
-      const epilogue = one.norm ? { source: x, sums: partialsOf('sums', inRows, one.inChannels, 8) } : null;
+      const epilogue = one.norm ? { source: x, sums: tilesOf('sums', inRows, one.inChannels, 8) } : null;
       const base = { node: 'it', ...geometry };
       const dispatches: Dispatch[] = [];
-      for (const statistics of [null, partialsOf('statistics', outRows, one.outChannels, 8)]) {
+      for (const statistics of [null, tilesOf('statistics', outRows, one.outChannels, 8)]) {
         dispatches.push(
           ...kernels.conv.dispatches({ ...base, kind: 'conv', source, weight, bias, out: dy, statistics }, null),
         );

@@ -18,8 +18,9 @@ import {
 } from '../../../src/engine/compiled/wgsl/depthwise.ts';
 import { depthwiseFilterGradientKernel } from '../../../src/engine/compiled/wgsl/depthwiseFilterGradient.ts';
 import { random } from '../../../src/random.ts';
-import { openBench, runCalls, type Bench } from './support/runCalls.ts';
-import { sameBits } from './support/sameBits.ts';
+import { runTwice } from './support/repeated.ts';
+import { openBench, type Bench } from './support/runCalls.ts';
+import { activations, slopes, tilesOf } from './support/scene.ts';
 
 // The smallest tiles compile fastest on lavapipe; a stride rounds them up.
 const tiles = [{ rows: 1, columns: 2, filterColumns: 2, sums: false }, depthwiseTile({ software: false })];
@@ -100,20 +101,6 @@ function values(seed: number, count: number): Float32Array {
   return Float32Array.from({ length: count }, () => uniform() * 4 - 2);
 }
 
-const activations: Record<Activation, (z: number) => number> = {
-  none: (z) => z,
-  relu: (z) => Math.max(0, z),
-  hardswish: (z) => (z * Math.min(6, Math.max(0, z + 3))) / 6,
-  hardsigmoid: (z) => Math.min(6, Math.max(0, z + 3)) / 6,
-};
-
-const slopes: Record<Activation, (z: number) => number> = {
-  none: () => 1,
-  relu: (z) => (z > 0 ? 1 : 0),
-  hardswish: (z) => (z < -3 ? 0 : z > 3 ? 1 : z / 3 + 0.5),
-  hardsigmoid: (z) => (Math.abs(z) < 3 ? 1 / 6 : 0),
-};
-
 function prepared(one: Case) {
   const { images, height, width, channels, kernel, stride, padding, around = 0 } = one;
   const outHeight = Math.floor((height + 2 * padding - kernel) / stride) + 1;
@@ -179,9 +166,7 @@ async function check(
   expected: Float64Array,
 ): Promise<void> {
   const { matrix: of, first, channels } = call.out;
-  const [found] = await runCalls(bench, kernels, [call], contents, [of]);
-  const [again] = await runCalls(bench, kernels, [call], contents, [of]);
-  sameBits([found!], [again!]);
+  const [found] = await runTwice(bench, kernels, [call], contents, [of]);
   const before = contents.get(of)!;
   for (let i = 0; i < of.floats; i++) {
     const [row, c] = [Math.floor(i / of.channels), (i % of.channels) - first];
@@ -258,9 +243,7 @@ describe('its filter’s gradient, added to what is there', () => {
       gradient: { memory: gradients, offset: 4 },
     };
     const kernels = one.large ? large : small;
-    const [found] = await runCalls(bench, kernels, [call], contents, [gradients]);
-    const [again] = await runCalls(bench, kernels, [call], contents, [gradients]);
-    sameBits([found!], [again!]);
+    const [found] = await runTwice(bench, kernels, [call], contents, [gradients]);
     const scale = Math.sqrt(images * outHeight * outWidth);
     for (let i = 0; i < found!.length; i++) {
       const inside = i >= 4 && i < 4 + kernel * kernel * channels;
@@ -276,7 +259,7 @@ function tiled(
   channels: number,
   tileRows: number,
   write: (begin: number, end: number, c: number) => [number, number],
-) {
+): Float64Array {
   const tiles = Math.ceil(rows / tileRows);
   const expected = new Float64Array(2 * tiles * channels);
   for (let tile = 0; tile < tiles; tile++) {
@@ -286,7 +269,7 @@ function tiled(
       expected[(2 * tile + 1) * channels + c] = second;
     }
   }
-  return { tiles, expected };
+  return expected;
 }
 
 describe('sums over tiles of rows, beside', () => {
@@ -318,15 +301,14 @@ describe('sums over tiles of rows, beside', () => {
     const base = { kind: 'depthwise', node: 'it', ...geometry, source, weight, bias, out } as const;
     const tileRows = large.depthwise.tileRows!({ ...base, statistics: null });
     expect(tileRows).toBe(one.tileRows);
-    const { tiles, expected } = tiled(rows, channels, tileRows, (begin, end, c) => {
+    const expected = tiled(rows, channels, tileRows, (begin, end, c) => {
       const own = Array.from({ length: end - begin }, (__, i) => values[(begin + i) * channels + c]!);
       const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
       return [mean, own.reduce((sum, value) => sum + (value - mean) ** 2, 0)];
     });
-    const partials = matrix('partials', 2 * tiles, channels);
-    const call = { ...base, statistics: { matrix: partials, tiles, tileRows } };
-    const [found, sums] = await runCalls(bench, large, [call], contents, [out.matrix, partials]);
-    sameBits(await runCalls(bench, large, [call], contents, [out.matrix, partials]), [found!, sums!]);
+    const statistics = tilesOf('partials', rows, channels, tileRows);
+    const wanted = [out.matrix, statistics.matrix];
+    const [found, sums] = await runTwice(bench, large, [{ ...base, statistics }], contents, wanted);
     const { matrix: of, first } = out;
     for (let i = 0; i < values.length; i++) {
       near(found![Math.floor(i / channels) * of.channels + first + (i % channels)]!, values[i]!);
@@ -377,7 +359,7 @@ describe('sums over tiles of rows, beside', () => {
         accumulate: false,
       } as const;
       const tileRows = large.depthwiseInputGradient.tileRows!({ ...base, epilogue: null });
-      const { tiles, expected } = tiled(rows, channels, tileRows, (begin, end, c) => {
+      const expected = tiled(rows, channels, tileRows, (begin, end, c) => {
         let [sum, product] = [0, 0];
         for (let row = begin; row < end; row++) {
           sum += values[row * channels + c]!;
@@ -385,11 +367,10 @@ describe('sums over tiles of rows, beside', () => {
         }
         return [sum, product];
       });
-      const partials = matrix('partials', 2 * tiles, channels);
-      const call = { ...base, epilogue: { source, sums: { matrix: partials, tiles, tileRows } } };
+      const partials = tilesOf('partials', rows, channels, tileRows);
+      const call = { ...base, epilogue: { source, sums: partials } };
       await check(large, call, contents, values);
-      const [sums] = await runCalls(bench, large, [call], contents, [partials]);
-      sameBits(await runCalls(bench, large, [call], contents, [partials]), [sums!]);
+      const [sums] = await runTwice(bench, large, [call], contents, [partials.matrix]);
       const scale = Math.sqrt(tileRows);
       expected.forEach((value, i) => near(sums![i]! / scale, value / scale));
     },

@@ -1,8 +1,8 @@
-import { expect } from 'vitest';
 import type { Call } from '../../../../src/engine/compiled/calls.ts';
 import type { KernelTable } from '../../../../src/engine/compiled/kernels.ts';
 import type { Memory } from '../../../../src/engine/compiled/memory.ts';
 import { runCalls, type Bench } from './runCalls.ts';
+import { sameBits } from './sameBits.ts';
 
 /** Runs the calls twice: the same calls give the same bits. */
 export async function runTwice(
@@ -14,9 +14,6 @@ export async function runTwice(
 ): Promise<Float32Array[]> {
   const first = await runCalls(bench, kernels, calls, contents, wanted);
   const second = await runCalls(bench, kernels, calls, contents, wanted);
-  first.forEach((values, i) => {
-    const bits = (of: Float32Array): Uint8Array => new Uint8Array(of.buffer, of.byteOffset, of.byteLength);
-    expect(Buffer.compare(bits(values), bits(second[i]!)), `${wanted[i]!.name}: other bits`).toBe(0);
-  });
+  sameBits(second, first);
   return first;
 }

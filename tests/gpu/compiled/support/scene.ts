@@ -147,7 +147,7 @@ export const activations: Record<Activation, (z: number) => number> = {
   hardsigmoid: (z) => Math.min(6, Math.max(0, z + 3)) / 6,
 };
 
-const slopes: Record<Activation, (z: number) => number> = {
+export const slopes: Record<Activation, (z: number) => number> = {
   none: () => 1,
   relu: (z) => (z > 0 ? 1 : 0),
   hardswish: (z) => (z < -3 ? 0 : z > 3 ? 1 : z / 3 + 0.5),
