@@ -8,18 +8,13 @@ import { traitsOf } from '../../../src/engine/compiled/engine.ts';
 import { matrix, whole } from '../../../src/engine/compiled/memory.ts';
 import { wgslKernels } from '../../../src/engine/compiled/wgsl/kernels.ts';
 import type { Engine, Network, NetworkOptions } from '../../../src/engine/types.ts';
+import { options as adamOptions } from '../../unit/support/engineSuites.ts';
 import { openInNode } from '../../unit/support/openInNode.ts';
 import { openBench } from './support/runCalls.ts';
 import { sameBits } from './support/sameBits.ts';
 
 const graph = buildGraph('tiny', 5);
-const options: NetworkOptions = {
-  trainable: 'all',
-  optimiser: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
-  clipNorm: 1,
-  batchNormMomentum: null,
-  seed: 3,
-};
+const options: NetworkOptions = { ...adamOptions, clipNorm: 1, seed: 3 };
 const part = (n: number, size = 32) => ({
   images: Float32Array.from({ length: n * size * size * 3 }, (_, i) => Math.sin(i * 1.7) * 2),
   labels: Int32Array.from({ length: n }, (_, i) => i % 5),

@@ -8,10 +8,10 @@ import type { Engine, Network, OptimiserSettings } from '../../../src/engine/typ
 import { random } from '../../../src/random.ts';
 import { optimiserOf } from '../../../src/training/optimiser.ts';
 import optimisers from '../../fixtures/optimisers.json' with { type: 'json' };
-import steps from '../../fixtures/steps.json' with { type: 'json' };
 import { options, stepsGraph } from '../../unit/support/engineSuites.ts';
-import { formulaWeights, signed } from '../../unit/support/formulaWeights.ts';
+import { formulaWeights } from '../../unit/support/formulaWeights.ts';
 import { openInNode } from '../../unit/support/openInNode.ts';
+import { batch, type OptimiserCase } from '../../unit/support/optimiserSuite.ts';
 import { openBench, runDispatches, type Bench } from './support/runCalls.ts';
 import { sameBits } from './support/sameBits.ts';
 
@@ -61,21 +61,6 @@ function flat(settings: OptimiserSettings, maxNorm: number | null, begin: number
   return { optimiser, value, gradient, slots, step, clip, contents, dispatches, norm, words };
 }
 
-interface Case {
-  readonly optimizer: 'adam' | 'adamw' | 'sgd';
-  readonly weight_decay: number;
-  readonly momentum?: number;
-  readonly nesterov?: boolean;
-  readonly rate: number;
-  readonly parts: readonly number[];
-  readonly clip_norm: number | null;
-  readonly losses: readonly number[];
-  readonly norms: readonly number[];
-  readonly weights: Readonly<Record<string, readonly number[]>>;
-  readonly state: Readonly<Record<string, readonly number[]>>;
-  readonly spread: { readonly weights: number; readonly state: number };
-}
-
 describe('ten steps of a small network, as torch', () => {
   // Gives the gradients: a momentum buffer that was 0 is the gradient after a step, and at a rate of 0 nothing moves.
   let engine: Engine;
@@ -85,13 +70,8 @@ describe('ten steps of a small network, as torch', () => {
     network = await engine.build(stepsGraph, formulaWeights(stepsGraph), { ...options, optimiser: sgd });
   });
   afterAll(() => engine.dispose());
-  const { images, size, classes } = steps.network;
-  const pixels = Float32Array.from(
-    signed('optimiser images', 10 * images * size * size * 3),
-    (v) => Math.fround(v) * 2,
-  );
 
-  it.each(Object.entries(optimisers as Record<string, Case>))('%s', async (_, expected) => {
+  it.each(Object.entries(optimisers as Record<string, OptimiserCase>))('%s', async (_, expected) => {
     const { momentum = 0, nesterov = false, rate } = expected;
     const weights = new Map(formulaWeights(stepsGraph));
     await network.writeWeights(weights);
@@ -115,18 +95,7 @@ describe('ten steps of a small network, as torch', () => {
 
     for (let at = 0; at < expected.losses.length; at++) {
       await network.writeOptimiser(zero);
-      let first = at * images;
-      const parts = expected.parts.map((n) => {
-        const begin = first;
-        first += n;
-        return {
-          images: pixels.slice(begin * size * size * 3, first * size * size * 3),
-          labels: Int32Array.from({ length: n }, (__, i) => (at + (begin - at * images) + i) % classes),
-          n,
-          size,
-        };
-      });
-      expect((await network.trainStep(parts, 0)).loss).toBeCloseTo(expected.losses[at]!, 4);
+      expect((await network.trainStep(batch(at, expected.parts), 0)).loss).toBeCloseTo(expected.losses[at]!, 4);
       const { moments } = await network.readOptimiser();
       for (const name of names) {
         contents.get(gradient)!.set(moments.get(`${name}.momentum_buffer`)!.data, starts.get(name));

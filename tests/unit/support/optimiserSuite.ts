@@ -11,7 +11,8 @@ import { judged } from './judged.ts';
 const { images, size, classes } = steps.network;
 const pixels = Float32Array.from(signed('optimiser images', 10 * images * size * size * 3), (v) => Math.fround(v) * 2);
 
-interface Case {
+/** An entry of the fixture. */
+export interface OptimiserCase {
   readonly optimizer: 'adam' | 'adamw' | 'sgd';
   readonly weight_decay: number;
   readonly momentum?: number;
@@ -28,7 +29,7 @@ interface Case {
 
 /** Relative; the least that is asked for, where torch's own float32 is nearer than that. */
 const least = { losses: 1e-6, weights: 1e-4, state: 2e-5 };
-function toleranceOf(quantity: keyof typeof least, { spread }: Case): number {
+function toleranceOf(quantity: keyof typeof least, { spread }: OptimiserCase): number {
   expect(spread[quantity], 'torch’s own float32').toBeLessThanOrEqual(3e-4);
   return Math.max(least[quantity], 3 * spread[quantity]);
 }
@@ -42,7 +43,7 @@ export function optimiserSuite(open: Open, on: string, command: string): void {
     });
     afterAll(() => engine.dispose());
 
-    it.each(Object.entries(optimisers as Record<string, Case>))('%s', async (name, expected) => {
+    it.each(Object.entries(optimisers as Record<string, OptimiserCase>))('%s', async (name, expected) => {
       const { momentum = 0, nesterov = false, rate } = expected;
       const first = formulaWeights(stepsGraph);
       const network = await engine.build(stepsGraph, first, {
@@ -88,7 +89,7 @@ export function optimiserSuite(open: Open, on: string, command: string): void {
     });
 
     it('clipping is met where it binds and where it does not', () => {
-      for (const { clip_norm, norms } of Object.values(optimisers as Record<string, Case>)) {
+      for (const { clip_norm, norms } of Object.values(optimisers as Record<string, OptimiserCase>)) {
         if (clip_norm === null) continue;
         expect(Math.max(...norms)).toBeGreaterThan(1.2 * clip_norm);
         expect(Math.min(...norms)).toBeLessThan(0.9 * clip_norm);
@@ -98,7 +99,7 @@ export function optimiserSuite(open: Open, on: string, command: string): void {
 }
 
 /** The batch of step `step`, cut into parts of these sizes. */
-function batch(step: number, parts: readonly number[]): LabelledBatch[] {
+export function batch(step: number, parts: readonly number[]): LabelledBatch[] {
   let begin = 0;
   return parts.map((n) => {
     const first = begin;
