@@ -1,31 +1,15 @@
 import type { Graph } from '../../graph/types.ts';
 import { optimiserSlots } from '../optimiserSlots.ts';
 import type { StepBytes, StepShape } from '../types.ts';
-import { STEP_WORDS } from './calls.ts';
 import type { TraitsTable } from './kernels.ts';
-import { kept, matrix } from './memory.ts';
-import { compile } from './plan/compile.ts';
 import { flatLayout } from './plan/parameters.ts';
+import { trainingPlan } from './plan/training.ts';
 
 /** What a training step takes, from its plan, without a device; the pictures that it is made of, 0.2 MB each at 224 px, come on top. */
 export function compiledBytes(graph: Graph, traits: TraitsTable, options: StepShape): StepBytes {
   const { images, imageSize, trainable, optimiser, recompute = false } = options;
-  const layout = flatLayout(graph, (spec) => trainable === 'all' || spec.node === graph.head);
-  const plan = compile(graph, {
-    images,
-    imageSize,
-    mode: 'train',
-    trainable,
-    recompute,
-    momentum: null,
-    layout,
-    traits,
-    step: kept('step', STEP_WORDS.words),
-    labels: kept('labels', images),
-    losses: kept('losses', images),
-    maskOf: (node, channels) => ({ ...matrix(node, images, channels), kind: 'kept' }),
-    keptTableOf: (node, channels) => ({ ...matrix(node, 4, channels), kind: 'kept' }),
-  });
+  const layout = flatLayout(graph, trainable);
+  const plan = trainingPlan(graph, traits, { images, imageSize, trainable, recompute }, layout);
   const slots = optimiserSlots(optimiser).length;
   const parameters = layout.trained.floats * (2 + slots) + layout.frozen.floats + 2 * layout.running.floats;
   const kepts = 4 * Math.max(layout.trained.floats, layout.frozen.floats);

@@ -58,6 +58,11 @@ export function matrix(name: string, rows: number, channels: number): Matrix {
   return { name, kind: 'arena', rows, channels, floats: rows * channels };
 }
 
+/** The same, kept. */
+export function keptMatrix(name: string, rows: number, channels: number): Matrix {
+  return { ...matrix(name, rows, channels), kind: 'kept' };
+}
+
 export function kept(name: string, floats: number): Memory {
   return { name, kind: 'kept', floats };
 }

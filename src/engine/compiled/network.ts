@@ -1,9 +1,7 @@
-import { inferShapes } from '../../graph/shapes.ts';
-import type { Graph, ParameterSpec, Weights } from '../../graph/types.ts';
+import type { Graph, Weights } from '../../graph/types.ts';
 import { random, STREAMS } from '../../random.ts';
 import { crossEntropy } from '../reference/loss.ts';
 import { createOptimiser } from '../reference/optimisers/index.ts';
-import type { Optimiser } from '../reference/optimisers/types.ts';
 import type {
   ImageBatch,
   Network,
@@ -15,18 +13,17 @@ import type {
 } from '../types.ts';
 import { STEP_WORDS } from './calls.ts';
 import { createBuffers } from './device/buffers.ts';
-import { prepare, type Command, type Commands, type Work, type encode } from './device/commands.ts';
+import { prepare, type Command, type Commands, type encode } from './device/commands.ts';
 import { createImages } from './device/images.ts';
 import type { Pipelines } from './device/pipelines.ts';
 import { createPlans, type PreparedPlan } from './device/plans.ts';
 import { canProfile, createProfiler } from './device/profile.ts';
 import { createSubmits } from './device/submits.ts';
 import { createFlatStore } from './flatStore.ts';
-import type { Dispatch, KernelTable } from './kernels.ts';
+import type { KernelTable } from './kernels.ts';
 import { kept, type Memory } from './memory.ts';
-import { flatLayout, type FlatLayout } from './plan/parameters.ts';
-import { CLIP_WORDS, normPartials } from './update.ts';
-import { commitStatistics, gradientNorm, optimiserStep } from './wgsl/update.ts';
+import { flatLayout } from './plan/parameters.ts';
+import { updateWorks } from './updateWorks.ts';
 
 /** What a network asks of whoever owns the device. */
 export interface CompiledHost {
@@ -56,7 +53,7 @@ export async function createCompiledNetwork(
 ): Promise<Network> {
   const { device, pipelines, kernels } = host;
   const headOnly = options.trainable === 'head';
-  const layout = flatLayout(graph, (spec: ParameterSpec) => !headOnly || spec.node === graph.head);
+  const layout = flatLayout(graph, options.trainable);
   const buffers = createBuffers(device);
   const step: Memory = kept('step', STEP_WORDS.words);
   const optimiser = createOptimiser(options.optimiser);
@@ -144,11 +141,8 @@ export async function createCompiledNetwork(
   const run = async (mode: 'predict' | 'features', batch: ImageBatch | TrainingBatch): Promise<Float32Array> => {
     if (batch.n === 0) return new Float32Array(0);
     const prepared = await plans.get(mode, batch.n, batch.size);
-    const commands = [
-      ...onceIfStale(prepared),
-      ...(await images.upload(batch, prepared.plan)),
-      ...prepared.commands.list,
-    ];
+    const uploaded = await images.upload(batch, prepared.plan);
+    const commands = [...onceIfStale(prepared), ...uploaded, ...prepared.commands.list];
     const bytes = prepared.plan.output.matrix.floats * 4;
     const reader = await buffers.reader(bytes);
     const own = submitsOf(`${mode} ${batch.n}`, prepared.flops);
@@ -168,6 +162,8 @@ export async function createCompiledNetwork(
   ): Promise<StepResult> => {
     const total = parts.reduce((sum, part) => sum + part.n, 0);
     if (total === 0) throw new Error('A step needs at least one image.');
+    // Before anything runs: half a step would leave running statistics half moved.
+    for (const { labels } of parts) checkLabels(labels, graph.classes);
     // One plan may need a larger arena than another, which makes bind groups void: all are there before the first runs.
     for (const part of parts) await plans.get('train', part.n, part.size);
     const words = new Float32Array(STEP_WORDS.words);
@@ -192,16 +188,11 @@ export async function createCompiledNetwork(
     const own = submitsOf(`train ${parts.map(({ n }) => n).join()}`, flops);
     for (const [index, part] of parts.entries()) {
       const one = prepared[index]!;
-      checkLabels(part.labels, graph.classes);
-      device.queue.writeBuffer(buffers.keptPlace(one.labels).buffer, 0, Int32Array.from(part.labels));
+      device.queue.writeBuffer(buffers.keptPlace(one.plan.labels).buffer, 0, Int32Array.from(part.labels));
       drawMasks(one, index);
       const isLast = index === parts.length - 1;
-      const commands = [
-        ...onceIfStale(one),
-        ...(await images.upload(part, one.plan)),
-        ...one.commands.list,
-        ...(isLast ? last : []),
-      ];
+      const uploaded = await images.upload(part, one.plan);
+      const commands = [...onceIfStale(one), ...uploaded, ...one.commands.list, ...(isLast ? last : [])];
       own.run(
         commands,
         (encoder) => {
@@ -245,19 +236,16 @@ export async function createCompiledNetwork(
     }
   };
 
-  const drawMasks = ({ masks, plan }: PreparedPlan, part: number): void => {
-    for (const [name, mask] of masks) {
-      const node = graph.nodes.find((one) => one.name === name);
-      if (node?.op !== 'dropout') continue;
-      const { uniform } = random(options.seed, STREAMS.dropout, updates, part * 4096 + nodeIndex.get(name)!);
+  const drawMasks = ({ plan }: PreparedPlan, part: number): void => {
+    for (const { node, matrix, channels } of plan.masks) {
+      const { uniform } = random(options.seed, STREAMS.dropout, updates, part * 4096 + nodeIndex.get(node.name)!);
       const factor = 1 / (1 - node.p);
-      const values = new Float32Array(mask.floats);
+      const values = new Float32Array(matrix.floats);
       // Padding draws nothing: the reference runtime has none.
-      const channels = inferShapes(graph, plan.imageSize).get(name)!.at(-1)!;
       for (let row = 0; row < plan.images; row++) {
-        for (let c = 0; c < channels; c++) values[row * mask.channels + c] = uniform() < node.p ? 0 : factor;
+        for (let c = 0; c < channels; c++) values[row * matrix.channels + c] = uniform() < node.p ? 0 : factor;
       }
-      device.queue.writeBuffer(buffers.keptPlace(mask).buffer, 0, values);
+      device.queue.writeBuffer(buffers.keptPlace(matrix).buffer, 0, values);
     }
   };
 
@@ -295,32 +283,6 @@ export async function createCompiledNetwork(
     },
   };
   return result;
-}
-
-function updateWorks(
-  { trained, gradients, running, pending }: FlatLayout,
-  optimiser: Optimiser,
-  slots: readonly Memory[],
-  step: Memory,
-  maxNorm: number | null,
-): Work[] {
-  const range = { begin: 0, end: trained.floats };
-  const clip = kept('clipping', CLIP_WORDS.words);
-  const partials = kept('squares', normPartials(range));
-  const stepOf = { value: trained, gradient: gradients, slots, ...range, step, clip: maxNorm === null ? null : clip };
-  const works = (dispatches: readonly Dispatch[], floats: number): Work[] =>
-    dispatches.map((dispatch, i) => ({
-      dispatch,
-      node: 'update',
-      kind: dispatch.program.name,
-      weight: trained.floats,
-      cost: { flops: 0, bytes: i === 0 ? 4 * floats : 0 },
-    }));
-  return [
-    ...works(gradientNorm({ gradient: gradients, ...range, maxNorm, partials, clip, step }), trained.floats),
-    ...works(optimiserStep(stepOf, optimiser), (3 + 2 * slots.length) * trained.floats),
-    ...works(commitStatistics({ running, pending, step }), 2 * running.floats),
-  ];
 }
 
 function checkLabels(labels: Int32Array, classes: number): void {

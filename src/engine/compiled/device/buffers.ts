@@ -15,6 +15,8 @@ export interface Buffers {
   keep(memories: readonly Memory[]): Promise<void>;
   /** Where a kept memory lies. New ones are 0. */
   keptPlace(memory: Memory): Place;
+  /** Gives a kept memory back, once what was submitted is done with it; what is bound to it is void. */
+  giveBack(memory: Memory): void;
   /**
    * Where any memory lies while a plan with this arena runs.
    * @throws GpuMemoryError where it is more than the device binds at once.
@@ -34,8 +36,6 @@ export interface Buffers {
   reader(bytes: number): Promise<GPUBuffer>;
   /** Bytes in all of them. */
   readonly bytes: number;
-  /** GPU objects made so far. */
-  readonly made: number;
   dispose(): void;
 }
 
@@ -43,11 +43,7 @@ export function createBuffers(device: GPUDevice): Buffers {
   const keptBuffers = new Map<Memory, GPUBuffer>();
   let arenaBuffer: GPUBuffer | null = null;
   let readBuffer: GPUBuffer | null = null;
-  let made = 0;
-  const create = (label: string, size: number, usage: number): GPUBuffer => {
-    made++;
-    return device.createBuffer({ label, size, usage });
-  };
+  const create = (label: string, size: number, usage: number): GPUBuffer => device.createBuffer({ label, size, usage });
   const granted = async (label: string, size: number, usage: number): Promise<GPUBuffer> => {
     device.pushErrorScope('out-of-memory');
     device.pushErrorScope('validation');
@@ -76,6 +72,10 @@ export function createBuffers(device: GPUDevice): Buffers {
       }
       return { buffer, offset: 0, size: buffer.size };
     },
+    giveBack(memory) {
+      keptBuffers.get(memory)?.destroy();
+      keptBuffers.delete(memory);
+    },
     placeIn: (arena) => (memory) => {
       if (memory.kind === 'kept') return buffers.keptPlace(memory);
       const offset = arena.offsets.get(memory);
@@ -101,9 +101,6 @@ export function createBuffers(device: GPUDevice): Buffers {
     },
     get bytes() {
       return [...keptBuffers.values(), arenaBuffer, readBuffer].reduce((sum, buffer) => sum + (buffer?.size ?? 0), 0);
-    },
-    get made() {
-      return made;
     },
     dispose() {
       for (const buffer of [...keptBuffers.values(), arenaBuffer, readBuffer]) buffer?.destroy();

@@ -41,8 +41,6 @@ export interface Command {
 
 export interface Commands {
   readonly list: readonly Command[];
-  /** GPU objects made for them: bind groups and the buffer of uniforms. */
-  readonly objects: number;
   dispose(): void;
 }
 
@@ -71,7 +69,7 @@ export function worksOf(kernels: KernelTable, calls: readonly PlannedCall[]): Wo
 }
 
 /**
- * Pipelines, uniforms and bind groups. `progress` counts dispatches.
+ * Pipelines, uniforms and bind groups.
  * @throws Error that names the kernel whose shader the device refuses.
  */
 export async function prepare(
@@ -79,7 +77,6 @@ export async function prepare(
   pipelines: Pipelines,
   works: readonly Work[],
   placeOf: (memory: Memory) => Place,
-  progress: (done: number, total: number) => void = () => undefined,
 ): Promise<Commands> {
   // All at once: the driver compiles on as many threads as it likes.
   for (const { dispatch } of works) void pipelines.get(dispatch.program).catch(() => undefined);
@@ -124,9 +121,8 @@ export async function prepare(
     const columns = Math.min(dispatch.workgroups, limit);
     const rows = Math.ceil(dispatch.workgroups / columns);
     list.push({ node, kind, program: dispatch.program.name, cost, pipeline, bindGroup, columns, rows, weight });
-    progress(i + 1, works.length);
   }
-  return { list, objects: list.length + 1, dispose: () => uniforms.destroy() };
+  return { list, dispose: () => uniforms.destroy() };
 }
 
 /** Of a struct of 4-byte fields. */

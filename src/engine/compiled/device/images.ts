@@ -21,6 +21,7 @@ export interface Images {
 /** What one plan needs for one kind of batch; made anew where a batch needs larger uploads. */
 interface Ready {
   readonly key: string;
+  /** Its own memories; what the processor writes comes first. */
   readonly uploads: readonly Memory[];
   readonly commands: Commands;
   /** Of `augmentedInput`: which of the commands is left out where no image has contrast. */
@@ -50,6 +51,7 @@ export function createImages(device: GPUDevice, pipelines: Pipelines, buffers: B
     const there = ready.get(plan);
     if (there?.key === key) return there;
     there?.commands.dispose();
+    there?.uploads.forEach(buffers.giveBack);
     const { dispatches, ...rest } = make();
     await buffers.keep(rest.uploads);
     const works = dispatches.map((dispatch) => ({ dispatch, node: 'input', kind: 'input', weight: 0 }));
@@ -81,12 +83,15 @@ export function createImages(device: GPUDevice, pipelines: Pipelines, buffers: B
     const { parameters, parts, hasContrast } = describeUploads(batch.pictures);
     pixels = parts.map(({ words: needed }, i) => {
       const there = pixels[i];
-      return there !== undefined && there.floats >= needed ? there : kept(`crops ${i}`, fewSizes(needed));
+      if (there !== undefined && there.floats >= needed) return there;
+      if (there !== undefined) buffers.giveBack(there);
+      return kept(`crops ${i}`, fewSizes(needed));
     });
     await buffers.keep(pixels);
     const key = `pictures ${[...mean, ...std, ...pixels.map(({ floats: size }) => size)].join()}`;
     const { uploads, commands, meanGrey } = await prepared(plan, key, () => {
       const memory = kept('augmentations', parameterWords(n));
+      const means = kept('mean greys', n);
       const {
         reduce,
         turn,
@@ -100,11 +105,11 @@ export function createImages(device: GPUDevice, pipelines: Pipelines, buffers: B
         parameters: memory,
         pixels,
         reduced: plan.reduced,
-        means: kept('mean greys', n),
+        means,
         out: plan.input,
       });
       const dispatches = [...reduce, turn, grey, finish];
-      return { uploads: [memory], meanGrey: dispatches.indexOf(grey), dispatches };
+      return { uploads: [memory, means], meanGrey: dispatches.indexOf(grey), dispatches };
     });
     const all = new Int32Array(parameterWords(n));
     all.set(parameters);

@@ -1,6 +1,6 @@
 import type { Graph } from '../../../graph/types.ts';
 import type { KernelTable } from '../kernels.ts';
-import { kept, matrix, type Matrix, type Memory } from '../memory.ts';
+import { keptMatrix, type Matrix, type Memory } from '../memory.ts';
 import { compile, costsOf, type CompileOptions, type Plan } from '../plan/compile.ts';
 import type { FlatLayout } from '../plan/parameters.ts';
 import type { Buffers } from './buffers.ts';
@@ -15,9 +15,6 @@ export interface PreparedPlan {
   readonly once: Commands;
   /** Modelled, of `commands`. */
   readonly flops: number;
-  readonly labels: Memory;
-  /** Factors of the dropout nodes, which the processor draws for each step. */
-  readonly masks: ReadonlyMap<string, Matrix>;
 }
 
 export interface PlanSettings extends Pick<CompileOptions, 'trainable' | 'momentum' | 'recompute'> {
@@ -31,8 +28,6 @@ export interface PlanSettings extends Pick<CompileOptions, 'trainable' | 'moment
 export interface Plans {
   /** @throws GpuMemoryError where the device has no room for it. */
   get(mode: Plan['mode'], images: number, imageSize: number): Promise<PreparedPlan>;
-  /** GPU objects made so far. */
-  readonly made: number;
   dispose(): void;
 }
 
@@ -42,7 +37,6 @@ const MOST = 8;
 export function createPlans(device: GPUDevice, pipelines: Pipelines, buffers: Buffers, settings: PlanSettings): Plans {
   const known = new Map<string, PreparedPlan>();
   const tables = new Map<string, Matrix>();
-  let made = 0;
   const forget = (key: string): void => {
     const { commands, once } = known.get(key)!;
     commands.dispose();
@@ -55,8 +49,6 @@ export function createPlans(device: GPUDevice, pipelines: Pipelines, buffers: Bu
 
   const build = async (mode: Plan['mode'], images: number, imageSize: number): Promise<PreparedPlan> => {
     const { graph, layout, kernels, step, trainable, momentum, recompute } = settings;
-    const labels = kept(`labels of ${images}`, images);
-    const masks = new Map<string, Matrix>();
     const plan = compile(graph, {
       images,
       imageSize,
@@ -67,16 +59,9 @@ export function createPlans(device: GPUDevice, pipelines: Pipelines, buffers: Bu
       layout,
       traits: kernels,
       step,
-      labels,
-      losses: kept(`losses of ${images}`, images),
-      maskOf(node, channels) {
-        const mask: Matrix = { ...matrix(`${node} mask`, images, channels), kind: 'kept' };
-        masks.set(node, mask);
-        return mask;
-      },
       keptTableOf(node, channels) {
         let table = tables.get(node);
-        if (!table) tables.set(node, (table = { ...matrix(`${node} table`, 4, channels), kind: 'kept' }));
+        if (!table) tables.set(node, (table = keptMatrix(`${node} table`, 4, channels)));
         return table;
       },
     });
@@ -89,8 +74,7 @@ export function createPlans(device: GPUDevice, pipelines: Pipelines, buffers: Bu
     const commands = await prepare(device, pipelines, worksOf(kernels, plan.calls), placeOf);
     const once = await prepare(device, pipelines, worksOf(kernels, plan.once), placeOf);
     const flops = costsOf(plan.calls, kernels).reduce((sum, cost) => sum + cost.flops, 0);
-    made += commands.objects + once.objects;
-    return { plan, commands, once, flops, labels, masks };
+    return { plan, commands, once, flops };
   };
 
   return {
@@ -102,9 +86,6 @@ export function createPlans(device: GPUDevice, pipelines: Pipelines, buffers: Bu
       known.set(key, there);
       if (known.size > MOST) forget(known.keys().next().value!);
       return there;
-    },
-    get made() {
-      return made;
     },
     dispose: forgetAll,
   };

@@ -1,7 +1,7 @@
 import { isDepthwise } from '../../../graph/convolution.ts';
 import type { BatchNorm2dNode, Conv2dNode, Graph, GraphNode, LinearNode } from '../../../graph/types.ts';
 import type { ActivationBackward, Call, Geometry } from '../calls.ts';
-import { plain, type Activation, type Source, type View } from '../memory.ts';
+import { matrix, plain, type Activation, type Source, type View } from '../memory.ts';
 import type { Draft } from './draft.ts';
 import type { Forward, Value } from './forward.ts';
 import { createGradients, type Parts } from './gradients.ts';
@@ -127,7 +127,7 @@ export function backward(
           accumulate,
           epilogue: null,
         }) satisfies Call as Call & { kind: 'convInputGradient' | 'depthwiseInputGradient' };
-      const out = { matrix: draft.matrix(`${input} dz`, rows, channels), first: 0, channels };
+      const out = { matrix: matrix(`${input} dz`, rows, channels), first: 0, channels };
       const fits = tables.has(normBefore(input)) && source.factor === null && uses.get(input) === 1;
       const sums = fits ? draft.partials(make(out, false), rows, channels) : null;
       if (sums) {
@@ -194,13 +194,13 @@ export function backward(
         ? null
         : free
           ? there
-          : { matrix: draft.matrix(`${node.name} dz`, rows, view.channels), first: 0, channels: view.channels };
+          : { matrix: matrix(`${node.name} dz`, rows, view.channels), first: 0, channels: view.channels };
       const sums = draft.partials({ ...half, out, accumulate: false, sums: null }, rows, view.channels);
       if (!sums) throw new Error('The kernel of activations makes no sums.');
       draft.emit({ ...half, out, accumulate: false, sums });
       dz = { view: out ?? parts.plain!, sums };
     }
-    const coefficients = draft.matrix(`${node.name} coefficients`, 4, view.channels);
+    const coefficients = matrix(`${node.name} coefficients`, 4, view.channels);
     draft.emit({
       kind: 'normBackward',
       node: node.name,

@@ -3,11 +3,11 @@ import { inferShapes } from '../../../graph/shapes.ts';
 import { parametersOfNode } from '../../../graph/parameters.ts';
 import type { KernelTraits, TraitsTable } from '../kernels.ts';
 import type { Call } from '../calls.ts';
-import { matrix, padded, type Matrix, type Memory, type View } from '../memory.ts';
+import { kept, matrix, padded, type Matrix, type Memory, type View } from '../memory.ts';
 import { leastBytes, livesOf, placed, type Arena } from './arena.ts';
 import { backward } from './backward.ts';
 import { createDraft } from './draft.ts';
-import { forward } from './forward.ts';
+import { forward, type Mask } from './forward.ts';
 import { recomputed } from './recompute.ts';
 import type { FlatLayout } from './parameters.ts';
 import type { PlannedCall } from './types.ts';
@@ -26,10 +26,6 @@ export interface CompileOptions {
   readonly layout: FlatLayout;
   readonly traits: TraitsTable;
   readonly step: Memory;
-  readonly labels: Memory;
-  readonly losses: Memory;
-  /** Of a dropout node, `[images, channels]`, kept. */
-  readonly maskOf: (node: string, channels: number) => Matrix;
   /** A norm's table in eval mode, kept: one for all plans of a network. */
   readonly keptTableOf: (node: string, channels: number) => Matrix;
 }
@@ -51,6 +47,10 @@ export interface Plan {
   readonly input: Matrix;
   /** As large, free from the first call on: for what comes before the input. */
   readonly reduced: Matrix;
+  /** Class indices, int32 bits, kept; whoever runs the plan fills them. */
+  readonly labels: Memory;
+  /** Factors of the dropout nodes; whoever runs the plan draws them. */
+  readonly masks: readonly Mask[];
   /** Logits, or features; there after the last call. */
   readonly output: View;
   readonly outputChannels: number;
@@ -70,6 +70,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
   const first = graph.nodes[0]!;
   if (first.op !== 'input') throw new Error(`${graph.architecture} doesn't begin with its input.`);
   const input = matrix('images', images * imageSize * imageSize, padded(first.channels));
+  const labels = kept(`labels of ${images}`, images);
   const reduced: Matrix = { ...input, name: 'reduced images' };
   const head = graph.nodes.find((node) => node.name === graph.head)!;
   const last = mode === 'features' ? head.inputs[0]! : graph.nodes.at(-1)!.name;
@@ -79,7 +80,6 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
     training: mode === 'train' && trainable === 'all',
     momentum: options.momentum,
     layout,
-    maskOf: options.maskOf,
     keptTableOf: options.keptTableOf,
   });
   const { source } = pass.values.get(last)!;
@@ -94,7 +94,6 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
   if (mode === 'train') {
     const gradient = matrix('logits gradient', images, padded(graph.classes));
     const dy: View = { matrix: gradient, first: 0, channels: gradient.channels };
-    const { step, labels, losses } = options;
     draft.emit({
       kind: 'crossEntropy',
       node: last,
@@ -104,8 +103,8 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
       labels,
       classWeights: null,
       smoothing: 0,
-      step,
-      losses,
+      step: options.step,
+      losses: kept(`losses of ${images}`, images),
       gradient: dy,
     });
     const trained =
@@ -125,6 +124,8 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
     backwardFrom,
     input,
     reduced,
+    labels,
+    masks: pass.masks,
     output,
     outputChannels: shapes.get(last)!.at(-1)!,
     arena: placed(lives),

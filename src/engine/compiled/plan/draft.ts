@@ -1,6 +1,6 @@
 import type { Call, Partials } from '../calls.ts';
 import type { KernelTraits, TraitsTable } from '../kernels.ts';
-import { matrix, type Matrix } from '../memory.ts';
+import { matrix } from '../memory.ts';
 import type { PlannedCall } from './types.ts';
 
 /** Calls as they are written, each with its scratch. */
@@ -9,8 +9,6 @@ export interface Draft {
   emit(call: Call): void;
   /** Partials for `call`, which doesn't have them yet; null where its kernel makes none. */
   partials(call: Call, rows: number, channels: number): Partials | null;
-  /** A new matrix; the name gets a number. */
-  matrix(name: string, rows: number, channels: number): Matrix;
 }
 
 export function createDraft(traits: TraitsTable): Draft {
@@ -29,6 +27,5 @@ export function createDraft(traits: TraitsTable): Draft {
       const tiles = Math.ceil(rows / tileRows);
       return { matrix: matrix(`${call.node} ${call.kind} partials`, 2 * tiles, channels), tiles, tileRows };
     },
-    matrix,
   };
 }

@@ -1,8 +1,18 @@
 import { isDepthwise } from '../../../graph/convolution.ts';
-import type { BatchNorm2dNode, Conv2dNode, Graph, GraphNode, LinearNode } from '../../../graph/types.ts';
+import type { BatchNorm2dNode, Conv2dNode, DropoutNode, Graph, GraphNode, LinearNode } from '../../../graph/types.ts';
 import type { NodeShape } from '../../../graph/shapes.ts';
 import type { Call, Geometry, NormTableOfBatch, Partials } from '../calls.ts';
-import { padded, plain, whole, type Matrix, type NormTable, type Source, type View } from '../memory.ts';
+import {
+  keptMatrix,
+  matrix,
+  padded,
+  plain,
+  whole,
+  type Matrix,
+  type NormTable,
+  type Source,
+  type View,
+} from '../memory.ts';
 import { blocksOf } from './blocks.ts';
 import type { Draft } from './draft.ts';
 import { createMoments } from './moments.ts';
@@ -15,10 +25,20 @@ export interface Value {
   readonly width: number;
 }
 
+/** The factors of a dropout node, kept, `[images, channels]`. */
+export interface Mask {
+  readonly node: DropoutNode;
+  readonly matrix: Matrix;
+  /** Without padding. */
+  readonly channels: number;
+}
+
 export interface Forward {
   readonly values: ReadonlyMap<string, Value>;
   /** Of the norms of train mode, by node. */
   readonly tables: ReadonlyMap<string, NormTable>;
+  /** Of the nodes that drop something. */
+  readonly masks: readonly Mask[];
   /** Where a node's raw value lies in a block. */
   readonly blockPlaceOf: ReadonlyMap<string, View>;
 }
@@ -30,8 +50,6 @@ export interface ForwardOptions {
   readonly training: boolean;
   readonly momentum: number | null;
   readonly layout: FlatLayout;
-  /** `[images, channels]` of a dropout node's factors. */
-  readonly maskOf: (node: string, channels: number) => Matrix;
   /** A table that is made once for many steps: in eval mode. */
   readonly keptTableOf: (node: string, channels: number) => NormTable;
 }
@@ -51,6 +69,7 @@ export function forward(
   const { images, training, layout } = options;
   const values = new Map<string, Value>();
   const tables = new Map<string, NormTable>();
+  const masks: Mask[] = [];
   const { placeOf } = blocksOf(graph, shapes, images);
   const moments = createMoments(draft);
   const normed = new Set(training ? readByNorms(graph) : []);
@@ -70,7 +89,7 @@ export function forward(
     const { height, width, channels } = sizeOf(node.name);
     const place = placeOf.get(node.name);
     if (place && !read.some(({ view }) => view.matrix === place.matrix)) return place;
-    return whole(draft.matrix(node.name, images * height * width, channels));
+    return whole(matrix(node.name, images * height * width, channels));
   };
   /** The raw value is written; statistics, if the kernel made some, wait for a norm. */
   const written = (node: GraphNode, out: View, statistics: Partials | null = null): void => {
@@ -99,7 +118,7 @@ export function forward(
   const inMemory = (name: string, node: GraphNode): View => {
     const { source, height, width } = values.get(name)!;
     if (source.norm === null && source.activation === 'none' && source.factor === null) return source.view;
-    const out = whole(draft.matrix(`${name} for ${node.name}`, images * height * width, source.view.channels));
+    const out = whole(matrix(`${name} for ${node.name}`, images * height * width, source.view.channels));
     draft.emit({ kind: 'materialise', node: name, images, pixels: height * width, source, out, accumulate: false });
     return out;
   };
@@ -148,7 +167,7 @@ export function forward(
       set(node, { ...plain(view), norm: table });
       return;
     }
-    const table = draft.matrix(`${node.name} table`, 4, view.channels);
+    const table = matrix(`${node.name} table`, 4, view.channels);
     const { fresh, of } = moments.of(view, node.name);
     const pending = (kind: string) => ({ memory: layout.pending, offset: parameter(kind).offset });
     const call: NormTableOfBatch = {
@@ -193,7 +212,9 @@ export function forward(
         if (!training || node.p === 0) set(node, source);
         else {
           const ready = source.factor === null ? source : plain(inMemory(input, node));
-          set(node, { ...ready, factor: whole(options.maskOf(name, source.view.channels)) });
+          const mask = keptMatrix(`${name} mask`, images, source.view.channels);
+          masks.push({ node, matrix: mask, channels: shapes.get(name)!.at(-1)! });
+          set(node, { ...ready, factor: whole(mask) });
         }
         break;
       }
@@ -256,12 +277,12 @@ export function forward(
     }
     if (name === last) break;
   }
-  return { values, tables, blockPlaceOf: placeOf };
+  return { values, tables, masks, blockPlaceOf: placeOf };
 
   /** A value in a matrix of its own. */
   function copyOf(name: string, node: GraphNode): View {
     const { source, height, width } = values.get(name)!;
-    const out = whole(draft.matrix(`${name} for ${node.name}`, images * height * width, source.view.channels));
+    const out = whole(matrix(`${name} for ${node.name}`, images * height * width, source.view.channels));
     draft.emit({ kind: 'materialise', node: name, images, pixels: height * width, source, out, accumulate: false });
     return out;
   }

@@ -1,5 +1,5 @@
 import type { Call, Partials } from '../calls.ts';
-import { whole, type Matrix, type View } from '../memory.ts';
+import { matrix, whole, type Matrix, type View } from '../memory.ts';
 import type { Draft } from './draft.ts';
 import { memoriesOf } from './memoriesOf.ts';
 
@@ -49,12 +49,12 @@ export function createGradients(draft: Draft, blockPlaceOf: ReadonlyMap<string, 
   const parts = new Map<string, Parts>();
   const readers = new Map<Matrix, number>();
   const blocks = new Map<Matrix, { readonly matrix: Matrix; readonly written: boolean[] }>();
-  const blockOf = (matrix: Matrix) => {
-    let block = blocks.get(matrix);
+  const blockOf = (of: Matrix) => {
+    let block = blocks.get(of);
     if (!block) {
-      const gradient = draft.matrix(`${matrix.name} gradient`, matrix.rows, matrix.channels);
-      block = { matrix: gradient, written: new Array<boolean>(matrix.channels / 4).fill(false) };
-      blocks.set(matrix, block);
+      const gradient = matrix(`${of.name} gradient`, of.rows, of.channels);
+      block = { matrix: gradient, written: new Array<boolean>(of.channels / 4).fill(false) };
+      blocks.set(of, block);
     }
     return block;
   };
@@ -80,12 +80,12 @@ export function createGradients(draft: Draft, blockPlaceOf: ReadonlyMap<string, 
     }
     const entry = gradients.of(node);
     if (entry.plain === null) {
-      entry.plain = whole(draft.matrix(`${node} gradient`, rows, channels));
+      entry.plain = whole(matrix(`${node} gradient`, rows, channels));
       count(entry.plain.matrix, 1);
       return { out: entry.plain, accumulate: false };
     }
     if (!gradients.isFree(entry.plain)) {
-      const copy = whole(draft.matrix(`${node} gradient`, rows, channels));
+      const copy = whole(matrix(`${node} gradient`, rows, channels));
       draft.emit(materialise(node, entry.plain, copy, false));
       count(entry.plain.matrix, -1);
       count(copy.matrix, 1);
@@ -103,9 +103,9 @@ export function createGradients(draft: Draft, blockPlaceOf: ReadonlyMap<string, 
     add(node, rows, channels, canAdd, make) {
       const { out, accumulate } = destination(node, rows, channels);
       const call = make(out, accumulate);
-      const reads = [...memoriesOf(make(whole(draft.matrix('elsewhere', 1, 4)), accumulate))];
+      const reads = [...memoriesOf(make(whole(matrix('elsewhere', 1, 4)), accumulate))];
       if ((!accumulate || canAdd) && !reads.includes(out.matrix)) return draft.emit(call);
-      const apart = whole(draft.matrix(`${node} gradient, a part`, rows, channels));
+      const apart = whole(matrix(`${node} gradient, a part`, rows, channels));
       draft.emit(make(apart, false));
       draft.emit(materialise(node, apart, out, accumulate));
     },
@@ -116,7 +116,7 @@ export function createGradients(draft: Draft, blockPlaceOf: ReadonlyMap<string, 
         let from = view;
         // Both in one block: a value that a concatenation has twice.
         if (from.matrix === out.matrix) {
-          from = whole(draft.matrix(`${node} gradient, a part`, view.matrix.rows, view.channels));
+          from = whole(matrix(`${node} gradient, a part`, view.matrix.rows, view.channels));
           draft.emit(materialise(node, view, from, false));
         }
         draft.emit(materialise(node, from, out, accumulate));

@@ -1,5 +1,5 @@
 import type { NormTableOfBatch, Partials, Statistics } from '../calls.ts';
-import type { Matrix, View } from '../memory.ts';
+import { matrix, type Matrix, type View } from '../memory.ts';
 import type { Draft } from './draft.ts';
 
 /**
@@ -21,11 +21,11 @@ interface Waiting {
 
 export function createMoments(draft: Draft): Moments {
   const known = new Map<Matrix, { readonly moments: Matrix; readonly done: boolean[]; waiting: Waiting[] }>();
-  const entryOf = (matrix: Matrix) => {
-    let entry = known.get(matrix);
+  const entryOf = (of: Matrix) => {
+    let entry = known.get(of);
     if (!entry) {
-      const moments = draft.matrix(`${matrix.name} moments`, 2, matrix.channels);
-      known.set(matrix, (entry = { moments, done: new Array<boolean>(matrix.channels / 4).fill(false), waiting: [] }));
+      const moments = matrix(`${of.name} moments`, 2, of.channels);
+      known.set(of, (entry = { moments, done: new Array<boolean>(of.channels / 4).fill(false), waiting: [] }));
     }
     return entry;
   };

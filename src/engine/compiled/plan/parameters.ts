@@ -36,14 +36,13 @@ export interface FlatLayout {
   find(name: string): FlatParameter;
 }
 
-/** `isTrained`: of those that can be. */
-export function flatLayout(graph: Graph, isTrained: (spec: ParameterSpec) => boolean): FlatLayout {
+export function flatLayout(graph: Graph, trainable: 'all' | 'head'): FlatLayout {
   const byName = new Map<string, FlatParameter>();
   const ends = { trained: 0, frozen: 0, running: 0 };
   const all: FlatParameter[] = [];
   for (const node of graph.nodes) {
     for (const spec of parametersOfNode(node)) {
-      const kind = !spec.trainable ? 'running' : isTrained(spec) ? 'trained' : 'frozen';
+      const kind = !spec.trainable ? 'running' : trainable === 'all' || node.name === graph.head ? 'trained' : 'frozen';
       const torchIndex = torchIndices(spec, node.op === 'conv2d' && isDepthwise(node));
       const parameter = { spec, kind, offset: ends[kind], torchIndex } as const;
       byName.set(spec.name, parameter);

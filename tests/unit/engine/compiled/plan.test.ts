@@ -5,7 +5,7 @@ import { STEP_WORDS, type Call } from '../../../../src/engine/compiled/calls.ts'
 import { worksOf } from '../../../../src/engine/compiled/device/commands.ts';
 import { compiledBytes } from '../../../../src/engine/compiled/fit.ts';
 import type { DeviceTraits, KernelTable } from '../../../../src/engine/compiled/kernels.ts';
-import { kept, matrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
+import { kept, keptMatrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
 import { livesOf } from '../../../../src/engine/compiled/plan/arena.ts';
 import { compile, isSupported, type CompileOptions, type Plan } from '../../../../src/engine/compiled/plan/compile.ts';
 import { memoriesOf } from '../../../../src/engine/compiled/plan/memoriesOf.ts';
@@ -30,8 +30,7 @@ function planOf(graph: Graph, kernels: KernelTable, options: Partial<CompileOpti
   // It doesn't depend on the batch, and takes longer than all else.
   const key = `${graph.architecture} ${trainable}`;
   let layout = layouts.get(key);
-  if (!layout)
-    layouts.set(key, (layout = flatLayout(graph, (spec) => trainable === 'all' || spec.node === graph.head)));
+  if (!layout) layouts.set(key, (layout = flatLayout(graph, trainable)));
   return compile(graph, {
     images,
     imageSize: 64,
@@ -42,10 +41,7 @@ function planOf(graph: Graph, kernels: KernelTable, options: Partial<CompileOpti
     layout,
     traits: kernels,
     step: kept('step', STEP_WORDS.words),
-    labels: kept('labels', images),
-    losses: kept('losses', images),
-    maskOf: (node, channels) => ({ ...matrix(node, images, channels), kind: 'kept' }),
-    keptTableOf: (node, channels) => ({ ...matrix(node, 4, channels), kind: 'kept' }),
+    keptTableOf: (node, channels) => keptMatrix(`${node} table`, 4, channels),
     ...options,
   });
 }
