@@ -32,7 +32,7 @@ export function createEngine(adapter: AdapterReport, device: OpenDevice, other: 
         networks.push(network);
         return network;
       }),
-    stepBytes: (graph, step) => (other ?? { stepBytes: referenceStepBytes }).stepBytes(graph, step),
+    stepBytes: (graph, step) => (other === null ? referenceStepBytes(graph, step) : other.stepBytes(graph, step)),
     memory: () => host.memory(),
     async dispose() {
       for (const network of networks) network.dispose();

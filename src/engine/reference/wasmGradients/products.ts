@@ -16,7 +16,7 @@ export function productOverRows(x: TensorInfo, y: TensorInfo, rows: number, m: n
 }
 
 function productOf(x: TensorInfo, y: TensorInfo, rows: number, m: number, n: number): TensorInfo {
-  const step = spread(Math.ceil(rows / Math.ceil(rows / atOnce)));
+  const step = uncrowded(Math.ceil(rows / Math.ceil(rows / atOnce)));
   const result = allocate([m, n]);
   const turned = allocate([m * Math.min(step, rows)]);
   const sum = summing(result);
@@ -35,7 +35,7 @@ function productOf(x: TensorInfo, y: TensorInfo, rows: number, m: number, n: num
 }
 
 /** Columns so far apart that they don't crowd the same lines of the processor's cache: an odd number of lines of 64 bytes. */
-export function spread(length: number): number {
+export function uncrowded(length: number): number {
   return 16 * (2 * Math.ceil((length - 16) / 32) + 1);
 }
 

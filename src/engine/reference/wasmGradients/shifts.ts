@@ -2,7 +2,7 @@ import type { TensorInfo } from '@tensorflow/tfjs';
 import type { Geometry } from '../geometry.ts';
 import { gridsOf, imagesOnGrid, outputsOnGrid } from './grid.ts';
 import { allocate, free, view } from './heap.ts';
-import { spread, summing } from './products.ts';
+import { summing, uncrowded } from './products.ts';
 import { addColumns, inChunks, matrixProduct, multiply, partialSums, scratch, settled, transposed, withRegion } from './vectors.ts'; // prettier-ignore
 
 /** Numbers of the turned images that are held at a time. */
@@ -19,7 +19,7 @@ export function filterGradientByShifts(x: TensorInfo, dy: TensorInfo, geometry: 
   const sum = summing(result);
   for (const { grid, firstImage } of gridsOf(geometry)) {
     const { places, halo } = grid;
-    const length = spread(Math.min(places, Math.max(halo, most / inChannels)) + halo);
+    const length = uncrowded(Math.min(places, Math.max(halo, most / inChannels)) + halo);
     const step = length - halo;
     const gradients = outputsOnGrid(dy, firstImage, grid);
     const turned = allocate([inChannels * length + halo]);
