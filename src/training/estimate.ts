@@ -9,7 +9,7 @@ import { networkOptions } from './attempt.ts';
 import { splitBatch } from './batches.ts';
 import type { Control } from './control.ts';
 import type { TrainingOption } from './events.ts';
-import { bytesOf, fits, planFit, type Wanted } from './memory.ts';
+import { bytesOf, fits, planFit, type Fit, type Wanted } from './memory.ts';
 import { cachedViews } from './settings.ts';
 import type { RunConfig } from './types.ts';
 
@@ -49,7 +49,7 @@ const PER_WAY = 3;
  * timed one (`measured: false`). Ends early, with what it has, when `control` says stop.
  */
 export async function estimate(inputs: EstimateInputs): Promise<TrainingOption[]> {
-  const { config, engine, control } = inputs;
+  const { config, control } = inputs;
   const chosen = config.model.architecture;
   const size = config.data.img_size;
   const cost = ({ architecture, layers }: Way): number =>
@@ -62,12 +62,13 @@ export async function estimate(inputs: EstimateInputs): Promise<TrainingOption[]
     ...smaller.map((architecture) => ({ architecture, layers: 'all' as const })),
   ];
   const started = performance.now();
-  const timed: { way: Way; pace: Pace }[] = [];
+  const timed: { way: Way; fit: Fit; pace: Pace }[] = [];
   for (const way of ways) {
     if (timed.length > 0 && performance.now() - started > BUDGET * 1000) break;
     if ((await control.gate()) === 'stop') break;
     inputs.progress(timed.length, ways.length);
-    timed.push({ way, pace: await paceOf(way, inputs) });
+    const fit = fitOf(way, inputs);
+    timed.push({ way, fit, pace: await paceOf(way, fit, inputs) });
   }
   return ways.flatMap((way) => {
     const own = timed.find((one) => one.way === way);
@@ -75,7 +76,7 @@ export async function estimate(inputs: EstimateInputs): Promise<TrainingOption[]
     if (near === undefined) return [];
     const network = own ? own.pace.network : (near.pace.network * cost(way)) / cost(near.way);
     const head = own ? own.pace.head : passesOf(way, config) > 0 ? secondsOfHead(way, inputs) : null;
-    return [option(way, { network, head }, own !== undefined, inputs, engine)];
+    return [option(way, own?.fit ?? fitOf(way, inputs), { network, head }, own !== undefined, inputs)];
   });
 }
 
@@ -107,12 +108,11 @@ function secondsOfHead(way: Way, { config, graphFor, classes }: EstimateInputs):
   return best;
 }
 
-async function paceOf(way: Way, all: EstimateInputs): Promise<Pace> {
+async function paceOf(way: Way, { part, recompute }: Fit, all: EstimateInputs): Promise<Pace> {
   const { config, engine, control, ...inputs } = all;
   const graph = inputs.graphFor(way.architecture);
   const { img_size: size, batch_size: batchSize } = config.data;
   const settings = { ...config, training: { ...config.training, layers: way.layers } };
-  const { part, recompute } = planFit(engine, wantedOf(way, graph, config), config.training.batchnorm_batch);
   const options = { ...networkOptions(graph, settings, part), recompute };
   const network = await engine.build(graph, await inputs.weightsFor(graph), options);
   const once = passesOf(way, config) > 0;
@@ -147,17 +147,11 @@ async function paceOf(way: Way, all: EstimateInputs): Promise<Pace> {
   }
 }
 
-function option(
-  way: Way,
-  pace: Pace,
-  measured: boolean,
-  { config, counts, graphFor }: EstimateInputs,
-  engine: Engine,
-): TrainingOption {
+function option(way: Way, fit: Fit, pace: Pace, measured: boolean, inputs: EstimateInputs): TrainingOption {
+  const { config, counts, engine } = inputs;
   const { architecture, layers } = way;
   const { batch_size: batchSize } = config.data;
-  const wanted = wantedOf(way, graphFor(architecture), config);
-  const fit = planFit(engine, wanted, config.training.batchnorm_batch);
+  const bytes = bytesOf(engine, wantedOf(way, inputs), fit);
   // A forward pass is a third of a step that trains everything, and nearly all of one that trains the head.
   const forward = layers === 'all' ? pace.network / 3 : pace.network;
   const { epochs } = config.training;
@@ -172,14 +166,25 @@ function option(
     batchnormBatch: Math.min(batchSize, fit.part),
     secondsPerStep: (pace.head ?? pace.network) * batchSize,
     totalSeconds: seen,
-    peakBytes: bytesOf(engine, wanted, fit).total,
-    fits: fits(engine, wanted, fit),
+    peakBytes: bytes.total,
+    fits: fits(engine.adapter, bytes),
     measured,
   };
 }
 
-function wantedOf({ layers }: Way, graph: Graph, { data, training }: RunConfig): Wanted {
-  return { graph, size: data.img_size, batchSize: data.batch_size, training: { ...training, layers } };
+function wantedOf({ architecture, layers }: Way, { config, graphFor }: EstimateInputs): Wanted {
+  const { data, training } = config;
+  return {
+    graph: graphFor(architecture),
+    size: data.img_size,
+    batchSize: data.batch_size,
+    training: { ...training, layers },
+  };
+}
+
+/** Asked for once: a plan of a large network takes a tenth of a second and more. */
+function fitOf(way: Way, inputs: EstimateInputs): Fit {
+  return planFit(inputs.engine, wantedOf(way, inputs), inputs.config.training.batchnorm_batch);
 }
 
 function noise(n: number, size: number, classes: number): LabelledBatch {

@@ -47,12 +47,11 @@ export function bytesOf(
   });
 }
 
-/** Whether a step fits into the budget and the adapter's limits. */
-export function fits(engine: Memories, wanted: Wanted, fit: Fit): boolean {
-  const { limits } = engine.adapter;
-  const { total, binding, buffer } = bytesOf(engine, wanted, fit);
+/** Whether a step that takes so much fits into the budget and the adapter's limits. */
+export function fits(adapter: AdapterReport, { total, binding, buffer }: StepBytes): boolean {
+  const { limits } = adapter;
   return (
-    total <= memoryBudget(engine.adapter) &&
+    total <= memoryBudget(adapter) &&
     binding <= (limits['maxStorageBufferBindingSize'] ?? Infinity) &&
     buffer <= (limits['maxBufferSize'] ?? Infinity)
   );
@@ -65,7 +64,9 @@ export function fits(engine: Memories, wanted: Wanted, fit: Fit): boolean {
 export function planFit(engine: Memories, wanted: Wanted, part: number | null = null): Fit {
   const { batchSize } = wanted;
   const way = (images: number): Fit | undefined =>
-    [false, true].map((recompute) => ({ part: images, recompute })).find((fit) => fits(engine, wanted, fit));
+    [false, true]
+      .map((recompute) => ({ part: images, recompute }))
+      .find((fit) => fits(engine.adapter, bytesOf(engine, wanted, fit)));
   const partOf = (parts: number): number => Math.max(MIN_PART, Math.ceil(batchSize / parts));
   let images = part ?? batchSize;
   if (part === null && batchSize > MIN_PART && !way(batchSize)) {

@@ -54,7 +54,7 @@ describe('how a batch goes through', () => {
     const engine = compiled({ maxBufferSize: 0.4 * GIB });
     const what = wanted(100);
     const sizes = Array.from({ length: 13 }, (_, i) => Math.max(8, Math.ceil(100 / (i + 1))));
-    const first = sizes.find((part) => fits(engine, what, { part, recompute: true }))!;
+    const first = sizes.find((part) => fits(engine.adapter, bytesOf(engine, what, { part, recompute: true })))!;
     expect(first).toBeGreaterThan(8);
     expect(first).toBeLessThan(50);
     expect(planFit(engine, what)).toEqual({ part: first, recompute: true });
