@@ -68,11 +68,14 @@ export async function computeFeatures(pass: FeaturePass): Promise<Computed | 'st
   }
 
   const spent = wanted.map(() => ({ seconds: 0, images: 0 }));
+  /** Of what was computed, but for the first chunk, which compiles and warms up: what the rest will take. */
+  const paced = { seconds: 0, images: 0 };
   let told = -Infinity;
   const tell = (): void => {
     if (done < total && performance.now() - told < TELL_EVERY) return;
     told = performance.now();
-    pass.progress(done, total, secondsLeft(todo, spent, done, total));
+    const { seconds, images } = paced;
+    pass.progress(done, total, done === total ? 0 : images === 0 ? null : ((total - done) * seconds) / images);
   };
   const read = ({ view, from, to }: (typeof todo)[number]) =>
     wanted[view]!.batchOf(wanted[view]!.images.slice(from, to));
@@ -102,8 +105,11 @@ export async function computeFeatures(pass: FeaturePass): Promise<Computed | 'st
         store = null;
       });
     const images = one.to - one.from;
-    spent[one.view]!.seconds += (performance.now() - began) / 1000;
-    spent[one.view]!.images += images;
+    const seconds = (performance.now() - began) / 1000;
+    for (const sum of i === 0 ? [spent[one.view]!] : [spent[one.view]!, paced]) {
+      sum.seconds += seconds;
+      sum.images += images;
+    }
     done += images;
     tell();
     if ((await pass.gate()) === 'stop') return 'stopped';
@@ -118,19 +124,6 @@ export async function computeFeatures(pass: FeaturePass): Promise<Computed | 'st
 const TELL_EVERY = 100;
 
 const nothing = (): Map<number, Uint8Array> => new Map();
-
-/** The first chunk compiles and warms up: from the second on it can be told. */
-function secondsLeft(
-  todo: readonly unknown[],
-  spent: readonly { readonly seconds: number; readonly images: number }[],
-  done: number,
-  total: number,
-): number | null {
-  const seconds = spent.reduce((sum, one) => sum + one.seconds, 0);
-  const images = spent.reduce((sum, one) => sum + one.images, 0);
-  if (todo.length === 0) return 0;
-  return images === 0 ? null : ((total - done) * seconds) / images;
-}
 
 function featuresOf(images: readonly number[], halves: Uint16Array, width: number): Features {
   const rows = new Map(images.map((index, row) => [index, row]));
