@@ -64,7 +64,7 @@ test('the head alone: one pass that tells how far it is, epochs in a moment; fou
   expect(losses(await storedEvents(page))).toEqual(losses(events));
 
   await page.getByRole('button', { name: 'This computer' }).click();
-  await expect(page.getByText('What frozen backbones made of images')).toBeVisible();
+  await expect(page.getByText('Kept for head-only runs')).toBeVisible();
   await page.getByRole('button', { name: 'Delete everything on this computer' }).click();
   await page.getByRole('button', { name: 'Delete everything', exact: true }).click();
   await expect(page.getByText('Nothing is stored yet.')).toBeVisible();

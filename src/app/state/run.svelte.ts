@@ -252,8 +252,7 @@ function onTrainerEvents(batch: readonly TrainerEvent[]): void {
   if (events.length > 0) live = foldRun(events, live);
 }
 
-/** 0–1 over the whole run; null before the first step. */
-/** 0–1; of the pass that computes features, as long as it lasts. */
+/** 0–1 over the whole run, or, as long as it lasts, of the pass that computes features; null before the first step. */
 export function runProgress(state: RunState): number | null {
   const { preparing } = state;
   if (preparing?.what === 'features' && preparing.total) return preparing.done / preparing.total;
@@ -265,11 +264,11 @@ export function runProgress(state: RunState): number | null {
 
 provideStep('train', () => {
   if (run.active) {
-    if (live.preparing?.what === 'features')
-      return { state: 'working', progress: runProgress(live), note: 'computing features' };
-    if (live.epoch === 0) return { state: 'working', progress: null, note: 'starting' };
+    const computing = live.preparing?.what === 'features';
+    if (live.epoch === 0 && !computing) return { state: 'working', progress: null, note: 'starting' };
     const doing = live.status === 'paused' ? 'paused, ' : live.status === 'testing' ? 'testing, ' : '';
-    return { state: 'working', progress: runProgress(live), note: `${doing}epoch ${live.epoch} of ${live.epochs}` };
+    const where = computing ? 'features' : `epoch ${live.epoch} of ${live.epochs}`;
+    return { state: 'working', progress: runProgress(live), note: `${doing}${where}` };
   }
   if (live.status === 'failed') return { state: 'failed', note: 'training failed' };
   if (interrupted) return { state: 'failed', note: 'interrupted' };
