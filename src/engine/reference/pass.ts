@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { consumersOf, differentiatedOf } from '../../graph/flow.ts';
 import type { Graph, GraphNode } from '../../graph/types.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { forwardOf } from './ops/index.ts';
@@ -14,15 +15,7 @@ export interface Plan {
 }
 
 export function planOf(graph: Graph, trainableNodes: ReadonlySet<string>): Plan {
-  const consumers = new Map<string, number>();
-  const differentiated = new Set<string>();
-  for (const node of graph.nodes) {
-    for (const name of node.inputs) consumers.set(name, (consumers.get(name) ?? 0) + 1);
-    if (trainableNodes.has(node.name) || node.inputs.some((name) => differentiated.has(name))) {
-      differentiated.add(node.name);
-    }
-  }
-  return { graph, consumers, differentiated };
+  return { graph, consumers: consumersOf(graph), differentiated: differentiatedOf(graph, trainableNodes) };
 }
 
 export interface Statistics {

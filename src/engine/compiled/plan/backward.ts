@@ -1,4 +1,5 @@
 import { isDepthwise } from '../../../graph/convolution.ts';
+import { consumersOf, differentiatedOf } from '../../../graph/flow.ts';
 import type { BatchNorm2dNode, Conv2dNode, Graph, GraphNode, LinearNode } from '../../../graph/types.ts';
 import type { ActivationBackward, Call, Geometry } from '../calls.ts';
 import { matrix, plain, type Activation, type Source, type View } from '../memory.ts';
@@ -26,12 +27,8 @@ export function backward(
   const { images, layout, trained } = options;
   const gradients = createGradients(draft, blockPlaceOf);
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
-  const differentiated = new Set<string>();
-  const uses = new Map<string, number>();
-  for (const node of graph.nodes) {
-    for (const name of node.inputs) uses.set(name, (uses.get(name) ?? 0) + 1);
-    if (trained.has(node.name) || node.inputs.some((name) => differentiated.has(name))) differentiated.add(node.name);
-  }
+  const differentiated = differentiatedOf(graph, trained);
+  const uses = consumersOf(graph);
   /** Gradients of activations whose norm makes them its own: one reader, so nothing else is to come. */
   const handedUp = new Map<string, Activation>();
 
