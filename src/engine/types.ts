@@ -3,8 +3,8 @@ import type { Augmentation, Picture } from './augmentation.ts';
 import type { ChannelStatistics } from './normalise.ts';
 
 /**
- * What training, evaluation and Try ask of an engine. `engine/compiled` (our kernels) fulfils it on WebGPU, `engine/reference` (tfjs ops) anywhere.
- * An engine owns one device; its networks live on it. What they see is `[N,H,W,C] float32`, normalised: handed in as that, or made by
+ * What training, evaluation and Try ask of an engine. `engine/compiled` (our kernels) fulfils it on WebGPU, `engine/reference` (tfjs ops)
+ * anywhere. An engine owns one device; its networks live on it. What they see is `[N,H,W,C] float32`, normalised: handed in as that, or made by
  * the engine of uint8 pictures and the augmentation that was drawn for each. Nothing here draws, or knows epochs, files or pages.
  */
 export type Backend = 'webgpu' | 'wasm' | 'webgl' | 'cpu';
