@@ -108,6 +108,7 @@ function productOf(tile: Tile, pointwise: boolean, sliced: boolean, input: Sourc
     ...(tile.kind === 'lanes' ? { directives: 'enable subgroups;' } : {}),
     declarations: `${input.code}
 ${left}
+fn dyAt(row : i32, n4 : i32) -> vec4<f32> { return dy[row * u.dyStride + u.dyFirst + n4]; }
 ${pixelCode}
 fn put(slice : i32, row : i32, n4 : i32, sum : vec4<f32>) {
   let at = row * u.n4 + n4;

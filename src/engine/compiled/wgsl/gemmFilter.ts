@@ -4,7 +4,7 @@ import { repeat, threadsOf, type LanesTile, type SharedTile } from './gemmTiles.
  * Bodies of a filter's gradient: into[row, n] = Σ over rows of left[row at the unit's tap, its 4 channels] · dy[row, n]. A unit is four
  * input channels at one tap, (ky, kx, c4) flat; a tile has `tile.rows` / 4 of them. They call
  *
- *     leftTable, left (gemmProduct.ts), pixelOf, stepped, tapRow, and put(slice, row, n4, sum).
+ *     leftTable, left (gemmProduct.ts), dyAt(row, n4), pixelOf, stepped, tapRow, and put(slice, row, n4, sum).
  */
 export interface FilterBody {
   readonly declarations: string;
@@ -53,7 +53,7 @@ export function filterLanesBody(tile: LanesTile, pointwise: boolean): FilterBody
         `let x${s} = left(select(-1, ${pointwise ? 'm + laneRow' : `tapRow(pixel, tap${s})`}, inside), c${s}, t${s});`,
     )}
     ${pointwise ? '' : 'pixel = stepped(pixel);'}
-    ${repeat(4, (k) => `let b${k} = dy[min(m + ${k}, u.rows - 1) * u.dyStride + u.dyFirst + column];`)}
+    ${repeat(4, (k) => `let b${k} = dyAt(min(m + ${k}, u.rows - 1), column);`)}
     ${repeat(units, (i) =>
       repeat(
         4,
@@ -106,7 +106,7 @@ var<workgroup> rightTile : array<vec4<f32>, ${columns4 * depth}>;`,
       rightLoads,
       (s) => `{ let e = lane + ${s * threads};
       let row = min(m + e / ${columns4}, u.rows - 1);
-      rightTile[e] = dy[row * u.dyStride + u.dyFirst + min(tileN * ${columns4} + e % ${columns4}, u.n4 - 1)]; }`,
+      rightTile[e] = dyAt(row, min(tileN * ${columns4} + e % ${columns4}, u.n4 - 1)); }`,
     )}
     workgroupBarrier();
     for (var q = 0; q < ${depth}; q++) {
