@@ -109,6 +109,9 @@ export function reporter(out: Terminal, options: { readonly verbose: boolean }) 
             const left = event.secondsLeft ? ` · ${duration(event.secondsLeft)} left` : '';
             progress('Computing features', event.done, event.total, `${event.done}/${event.total}${left}`);
             plainly(`Computing features: ${event.done} of ${event.total}${left}`);
+          } else if (event.what === 'kernels') {
+            progress('Preparing kernels', event.done, event.total, `${event.done} of ${event.total}`);
+            plainly(`Preparing kernels: ${event.done} of ${event.total}`);
           } else {
             out.status(
               { device: 'Opening the device …', weights: 'Weights …', 'first step': 'First step …' }[event.what],

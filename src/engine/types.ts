@@ -170,6 +170,11 @@ export interface Engine {
   build(graph: Graph, weights: Weights, options: NetworkOptions): Promise<Network>;
   /** What a training step takes here, before anything is built; as much with `recompute` as without where the runtime can't. */
   stepBytes(graph: Graph, step: StepShape): StepBytes;
+  /**
+   * From now on `tell` hears how many kernels are compiled of those that were asked for so far: before the first step of each size, at most
+   * ten times a second. Where nothing is compiled, or in no time, it hears nothing.
+   */
+  onPreparing(tell: (ready: number, asked: number) => void): void;
   memory(): EngineMemory;
   /** Resolves with a reason once the device is gone; never rejects. */
   readonly lost: Promise<string>;

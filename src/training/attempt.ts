@@ -51,6 +51,7 @@ export async function attemptRun(attempt: Attempt): Promise<'completed' | 'stopp
   };
   try {
     emit({ type: 'deviceReady', adapter: engine.adapter });
+    engine.onPreparing((done, total) => emit({ type: 'progress', what: 'kernels', done, total }));
     const gone = engine.lost.then((reason): never => {
       throw new DeviceLostError(reason);
     });

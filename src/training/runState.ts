@@ -166,6 +166,7 @@ function apply(state: Draft, event: RunEvent): void {
     case 'step':
       if (state.status !== 'paused') state.status = 'training';
       state.evaluating = null;
+      state.preparing = null;
       state.epoch = event.epoch;
       state.step = event.step;
       state.learningRate = event.learningRate;
@@ -185,6 +186,7 @@ function apply(state: Draft, event: RunEvent): void {
     case 'evaluating':
       if (state.status !== 'paused') state.status = event.split === 'test' ? 'testing' : 'validating';
       state.evaluating = { split: event.split, done: event.done, total: event.total };
+      state.preparing = null;
       return;
     case 'epochEnded':
       state.evaluating = null;

@@ -145,10 +145,14 @@ export function trainerCommands(
         const dataset = await datasetOf(datasetId);
         const { split } = await splitFrom(dataset, config, weightsId);
         const classes = dataset.classes.length;
-        const progress = (done: number, total: number): void =>
-          emit({ runId: '', event: { at: Date.now(), type: 'progress', what: 'first step', done, total } });
+        const tell =
+          (what: 'first step' | 'kernels') =>
+          (done: number, total: number): void =>
+            emit({ runId: '', event: { at: Date.now(), type: 'progress', what, done, total } });
+        const progress = tell('first step');
         progress(0, 1);
         const engine = await platform.openEngine(config.training.device);
+        engine.onPreparing(tell('kernels'));
         try {
           return await estimate({
             config,

@@ -19,6 +19,7 @@ export function compiledNetworks(device: GPUDevice, report: Pick<AdapterReport, 
       return createCompiledNetwork({ ...host, device, pipelines, kernels, software }, graph, weights, options);
     },
     stepBytes: (graph, step) => compiledBytes(graph, kernels, step),
+    onPreparing: (tell) => pipelines.onProgress(tell),
   };
 }
 

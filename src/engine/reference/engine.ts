@@ -1,5 +1,5 @@
 import type { Graph, Weights } from '../../graph/types.ts';
-import type { AdapterReport, Engine, Network, NetworkOptions, StepBytes, StepShape } from '../types.ts';
+import type { AdapterReport, Engine, Network, NetworkOptions } from '../types.ts';
 import { createHost, type Host, type OpenBackend } from './host.ts';
 import type { InPlace } from './inPlace.ts';
 import { createNetwork } from './network.ts';
@@ -11,9 +11,8 @@ export interface OpenDevice extends OpenBackend {
 }
 
 /** Another runtime on the same device. Both throw for a graph that it can't run. */
-export interface OtherRuntime {
+export interface OtherRuntime extends Pick<Engine, 'stepBytes' | 'onPreparing'> {
   build(host: Host, graph: Graph, weights: Weights, options: NetworkOptions): Promise<Network>;
-  stepBytes(graph: Graph, step: StepShape): StepBytes;
 }
 
 /** An engine on an open device: of networks on the other runtime where there is one, else on tfjs's ops. */
@@ -33,6 +32,7 @@ export function createEngine(adapter: AdapterReport, device: OpenDevice, other: 
         return network;
       }),
     stepBytes: (graph, step) => (other === null ? referenceStepBytes(graph, step) : other.stepBytes(graph, step)),
+    onPreparing: (tell) => other?.onPreparing(tell),
     memory: () => host.memory(),
     async dispose() {
       for (const network of networks) network.dispose();

@@ -116,6 +116,14 @@ describe('a terminal', () => {
     expect(watched({ isTTY: true, columns: 120 }, false)).toBe('a line\n');
     expect(watched({})).toBe('a line\n');
   });
+
+  it('counts kernels while they are compiled', () => {
+    let text = '';
+    const report = reporter(terminal({ write: (some) => (text += some), isTTY: true, columns: 80 }), { verbose: true });
+    report.training({ at: 0, type: 'progress', what: 'kernels', done: 34, total: 120 });
+    expect(text).toContain('34 of 120');
+    expect(text).toMatch(/^Preparing kernels ━+─+ /);
+  });
 });
 
 it('--labels: as class names are written here, whatever editor wrote the file', async () => {

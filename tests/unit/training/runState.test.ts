@@ -64,6 +64,15 @@ describe('folding a log', () => {
     expect(foldRun([...two, cannot, measured]).profile).toEqual({ step: 3, times });
   });
 
+  it('shows kernels that are compiled in mid-run until a step or an image of validation is through', () => {
+    const kernels: RunEvent = { at: 5, type: 'progress', what: 'kernels', done: 3, total: 9 };
+    const waiting = foldRun([...two, kernels]);
+    expect(waiting.preparing).toMatchObject({ what: 'kernels', done: 3, total: 9 });
+    expect(waiting.status).toBe('training');
+    expect(foldRun([step(2, 2, 1)], waiting).preparing).toBeNull();
+    expect(foldRun([{ at: 6, type: 'evaluating', split: 'val', done: 1, total: 4 }], waiting).preparing).toBeNull();
+  });
+
   it('drops the steps of an epoch that is trained again after a resume', () => {
     const state = foldRun([...two, { at: 5, type: 'resumed', fromEpoch: 1 }, step(2, 1, 0.9)]);
     expect(state.steps.map((point) => [point.step, point.loss])).toEqual([

@@ -6,10 +6,30 @@ export interface Pipelines {
   get(program: Program): Promise<GPUComputePipeline>;
   /** How many were made so far. */
   readonly made: number;
+  /** From now on `tell` hears how many are compiled of those asked for so far: at most ten times a second, and not of what takes less. */
+  onProgress(tell: (ready: number, asked: number) => void): void;
 }
+
+/** ms */
+const TELL_EVERY = 100;
 
 export function createPipelines(device: GPUDevice): Pipelines {
   const known = new Map<string, { readonly code: string; readonly pipeline: Promise<GPUComputePipeline> }>();
+  let tell: (ready: number, asked: number) => void = () => {};
+  let ready = 0;
+  let [told, quiet] = [0, true];
+  /** Of those that are being compiled now the first is asked for. */
+  const begin = (): void => {
+    [told, quiet] = [performance.now(), true];
+  };
+  const end = (): void => {
+    ready++;
+    const late = performance.now() - told >= TELL_EVERY;
+    // Whoever heard of a beginning hears of the end.
+    if (!late && (quiet || ready < known.size)) return;
+    [told, quiet] = [performance.now(), false];
+    tell(ready, known.size);
+  };
   return {
     get made() {
       return known.size;
@@ -26,9 +46,13 @@ export function createPipelines(device: GPUDevice): Pipelines {
         .catch((error: unknown) => {
           throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
         });
-      pipeline.catch(() => undefined);
+      if (ready === known.size) begin();
       known.set(name, { code, pipeline });
+      pipeline.then(end, end);
       return pipeline;
+    },
+    onProgress(listener) {
+      tell = listener;
     },
   };
 }
