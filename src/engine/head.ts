@@ -1,7 +1,7 @@
 import { headOf } from '../graph/head.ts';
 import { parametersOfNode, sizeOf } from '../graph/parameters.ts';
 import type { Graph, Tensor, Weights } from '../graph/types.ts';
-import { crossEntropy } from './reference/loss.ts';
+import { crossEntropy, weightOf } from './reference/loss.ts';
 import { createOptimiser } from './reference/optimisers/index.ts';
 import { CLIP_EPSILON } from './reference/update.ts';
 import type { NetworkOptions, OptimiserState, StepResult } from './types.ts';
@@ -30,7 +30,7 @@ export interface Head {
 export function createHead(
   graph: Graph,
   weights: Weights,
-  options: Pick<NetworkOptions, 'optimiser' | 'clipNorm'>,
+  options: Pick<NetworkOptions, 'optimiser' | 'clipNorm' | 'loss'>,
 ): Head {
   const node = headOf(graph);
   const { inFeatures: width, outFeatures: classes } = node;
@@ -109,14 +109,15 @@ export function createHead(
       const logits = logitsOf(features);
       const n = labels.length;
       if (n === 0 || logits.length !== n * classes) throw new Error(`${n} labels for ${logits.length} logits.`);
-      const { sum, gradient } = crossEntropy(logits, labels, classes, 1 / n);
+      const weight = weightOf(labels, options.loss);
+      const { sum, gradient } = crossEntropy(logits, labels, classes, 1 / weight, options.loss);
       if (!Number.isFinite(sum)) return { loss: Number.NaN, logits };
       differentiate(features, gradient);
       step += 1;
       const update = optimiser.at(learningRate, step);
       const kept = scale();
       for (const { value, gradient: own, state } of parameters) update.onProcessor(value, own, state, kept);
-      return { loss: sum / n, logits };
+      return { loss: sum / weight, logits };
     },
     logits: logitsOf,
     readWeights: () => new Map(parameters.map(({ name, shape, value }) => [name, { shape, data: value.slice() }])),

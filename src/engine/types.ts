@@ -52,9 +52,19 @@ export interface OptimiserState {
   readonly moments: Weights;
 }
 
+/** Of torch.nn.functional.cross_entropy with reduction mean. */
+export interface LossSettings {
+  /** Share of the target that is spread over all classes alike, the label's own too; at least 0, less than 1. */
+  readonly smoothing: number;
+  /** One a class, above 0; null: all alike. The mean is over weights: the sum over a batch, divided by that of its labels' weights. */
+  readonly classWeights: readonly number[] | null;
+}
+
 export interface NetworkOptions {
   readonly trainable: 'all' | 'head';
   readonly optimiser: OptimiserSettings;
+  /** Absent: plain cross-entropy. */
+  readonly loss?: LossSettings;
   /** Gradients are scaled down so that the norm of all of them together is no larger; null: they are left as they are. */
   readonly clipNorm: number | null;
   /** Replaces every BatchNorm's momentum; null keeps the architecture's. */
@@ -89,7 +99,7 @@ export interface AugmentedBatch extends ChannelStatistics {
 export type TrainingBatch = LabelledBatch | AugmentedBatch;
 
 export interface StepResult {
-  /** Mean cross-entropy over the batch, in nats, before the update. */
+  /** Over the whole batch as `NetworkOptions.loss` says, in nats, before the update. */
   readonly loss: number;
   /** `[n, classes]`, in train mode, before the update. */
   readonly logits: Float32Array;
@@ -120,7 +130,7 @@ export interface StepProfile extends StepResult {
 export interface Network {
   readonly graph: Graph;
   /**
-   * Forward, backward, update. `parts` are micro-batches of one batch: gradients are weighted by their n and summed, one update
+   * Forward, backward, update. `parts` are micro-batches of one batch: their gradients sum to that of the batch's loss, one update
    * is made. BatchNorm sees the part. With `trainable: 'head'` the backbone runs in eval mode, dropout too.
    * Throws `DeviceLostError`, `GpuError`, `GpuMemoryError` or `OutOfMemoryError`; never returns zeros for a failed dispatch. A loss of
    * NaN is returned and makes no update. Long work gives the event loop a turn several times a second, so that commands are heard in a step's middle.

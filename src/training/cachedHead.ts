@@ -48,7 +48,7 @@ export async function cachedHead(
     readonly engine: Pick<Engine, 'adapter'>;
     readonly weights: Weights;
     readonly optimiser: Checkpoint['optimiser'] | null;
-    readonly options: Pick<NetworkOptions, 'optimiser' | 'clipNorm'>;
+    readonly options: Pick<NetworkOptions, 'optimiser' | 'clipNorm' | 'loss'>;
     readonly firstEpoch: number;
     /** Images that may go through at once. */
     readonly partSize: number;

@@ -292,7 +292,7 @@ export interface CrossEntropy extends CallBase<'crossEntropy'> {
 
 /** What changes from step to step, as words of one `kept` memory that the processor writes before each step. */
 export const STEP_WORDS = {
-  /** 1 / images of the whole batch, float. */
+  /** 1 / sum over the whole batch of the labels' class weights, float: 1 / images where all are alike. */
   scale: 0,
   /** 0, or 1 once a loss was not finite: then nothing is updated. Bits. */
   bad: 1,

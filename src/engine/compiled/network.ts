@@ -1,6 +1,6 @@
 import type { Graph, Weights } from '../../graph/types.ts';
 import { random, STREAMS } from '../../random.ts';
-import { crossEntropy } from '../reference/loss.ts';
+import { crossEntropy, weightOf } from '../reference/loss.ts';
 import { createOptimiser } from '../reference/optimisers/index.ts';
 import type {
   ImageBatch,
@@ -57,6 +57,7 @@ export async function createCompiledNetwork(
   const buffers = createBuffers(device);
   const step: Memory = kept('step', STEP_WORDS.words);
   const optimiser = createOptimiser(options.optimiser);
+  const classWeights = options.loss?.classWeights ? kept('class weights', graph.classes) : null;
   const slots = new Map(optimiser.slots.map((slot) => [slot, kept(slot, layout.trained.floats)]));
   const store = createFlatStore(device, buffers, layout);
   const plans = createPlans(device, pipelines, buffers, {
@@ -67,6 +68,8 @@ export async function createCompiledNetwork(
     trainable: options.trainable,
     recompute: options.recompute ?? false,
     momentum: options.batchNormMomentum,
+    smoothing: options.loss?.smoothing ?? 0,
+    classWeights,
   });
   const images = createImages(device, pipelines, buffers);
   const nodeIndex = new Map(graph.nodes.map((node, index) => [node.name, index]));
@@ -77,6 +80,10 @@ export async function createCompiledNetwork(
   /** What only training needs comes with its first step: a network that is asked has neither gradients nor an optimiser. */
   const updateCommands = async (): Promise<readonly Command[]> => {
     await buffers.keep([gradients, ...slots.values()]);
+    if (classWeights && update === null) {
+      const values = Float32Array.from(options.loss!.classWeights!);
+      device.queue.writeBuffer(buffers.keptPlace(classWeights).buffer, 0, values);
+    }
     update ??= await prepare(
       device,
       pipelines,
@@ -167,7 +174,8 @@ export async function createCompiledNetwork(
     // One plan may need a larger arena than another, which makes bind groups void: all are there before the first runs.
     for (const part of parts) await plans.get('train', part.n, part.size);
     const words = new Float32Array(STEP_WORDS.words);
-    words[STEP_WORDS.scale] = 1 / total;
+    const weight = parts.reduce((sum, { labels }) => sum + weightOf(labels, options.loss), 0);
+    words[STEP_WORDS.scale] = 1 / weight;
     words.set(optimiser.at(learningRate, updates + 1).floats, STEP_WORDS.optimiser);
     device.queue.writeBuffer(buffers.keptPlace(step).buffer, 0, words);
 
@@ -215,13 +223,13 @@ export async function createCompiledNetwork(
       const one = outputOf(prepared[index]!, new Float32Array(copy, offsets[index]!));
       logits.set(one, rows * graph.classes);
       rows += part.n;
-      sum += crossEntropy(one, part.labels, graph.classes, 1).sum;
+      sum += crossEntropy(one, part.labels, graph.classes, 1, options.loss).sum;
     }
     const bad = new Uint32Array(copy, 0, STEP_WORDS.words)[STEP_WORDS.bad] !== 0;
     if (bad || !Number.isFinite(sum)) return { loss: Number.NaN, logits };
     updates++;
     if (!headOnly) stale = true;
-    return { loss: sum / total, logits };
+    return { loss: sum / weight, logits };
   };
 
   const profile = async (parts: readonly TrainingBatch[], learningRate: number): Promise<StepProfile> => {

@@ -7,7 +7,7 @@ import { augmentedInput } from './augmentedInput.ts';
 import { backward, type Gradients } from './backward.ts';
 import type { Host } from './host.ts';
 import type { InPlace } from './inPlace.ts';
-import { crossEntropy } from './loss.ts';
+import { crossEntropy, weightOf } from './loss.ts';
 import { createOptimiser } from './optimisers/index.ts';
 import { readState, startState, writeState } from './optimiserState.ts';
 import { planOf, type Statistics } from './pass.ts';
@@ -53,7 +53,7 @@ export function createNetwork(
     });
     try {
       const logits = (await pass.output.data()) as Float32Array;
-      const { sum, gradient } = crossEntropy(logits, batch.labels, graph.classes, scale);
+      const { sum, gradient } = crossEntropy(logits, batch.labels, graph.classes, scale, options.loss);
       if (!Number.isFinite(sum)) return { sum, logits, gradients: null, statistics: [] };
       host.enter();
       const dy = tf.tensor2d(gradient, [batch.n, graph.classes]);
@@ -89,6 +89,7 @@ export function createNetwork(
       inTurn(async (): Promise<StepResult> => {
         const total = parts.reduce((sum, part) => sum + part.n, 0);
         if (total === 0) throw new Error('A step needs at least one image.');
+        const weight = parts.reduce((sum, { labels }) => sum + weightOf(labels, options.loss), 0);
         const logits = new Float32Array(total * graph.classes);
         const gradients: Gradients = new Map();
         const statistics: Statistics[] = [];
@@ -96,7 +97,7 @@ export function createNetwork(
         let rows = 0;
         try {
           for (const [index, part] of parts.entries()) {
-            const result = await differentiate(part, index, 1 / total);
+            const result = await differentiate(part, index, 1 / weight);
             logits.set(result.logits, rows * graph.classes);
             rows += part.n;
             sum += result.sum;
@@ -107,7 +108,7 @@ export function createNetwork(
           host.enter();
           update(gradients, statistics, learningRate);
           await host.settled();
-          return { loss: sum / total, logits };
+          return { loss: sum / weight, logits };
         } finally {
           tf.dispose([...gradients.values(), ...statistics.map(({ moments }) => moments)]);
         }

@@ -17,7 +17,10 @@ export interface PreparedPlan {
   readonly flops: number;
 }
 
-export interface PlanSettings extends Pick<CompileOptions, 'trainable' | 'momentum' | 'recompute'> {
+export interface PlanSettings extends Pick<
+  CompileOptions,
+  'trainable' | 'momentum' | 'recompute' | 'smoothing' | 'classWeights'
+> {
   readonly graph: Graph;
   readonly layout: FlatLayout;
   readonly kernels: KernelTable;
@@ -48,17 +51,13 @@ export function createPlans(device: GPUDevice, pipelines: Pipelines, buffers: Bu
   };
 
   const build = async (mode: Plan['mode'], images: number, imageSize: number): Promise<PreparedPlan> => {
-    const { graph, layout, kernels, step, trainable, momentum, recompute } = settings;
+    const { graph, kernels, ...options } = settings;
     const plan = compile(graph, {
+      ...options,
       images,
       imageSize,
       mode,
-      trainable,
-      recompute,
-      momentum,
-      layout,
       traits: kernels,
-      step,
       keptTableOf(node, channels) {
         let table = tables.get(node);
         if (!table) tables.set(node, (table = keptMatrix(`${node} table`, 4, channels)));

@@ -26,6 +26,9 @@ export interface CompileOptions {
   readonly layout: FlatLayout;
   readonly traits: TraitsTable;
   readonly step: Memory;
+  /** Of the loss; as `CrossEntropy` has them. */
+  readonly smoothing?: number;
+  readonly classWeights?: Memory | null;
   /** A norm's table in eval mode, kept: one for all plans of a network. */
   readonly keptTableOf: (node: string, channels: number) => Matrix;
 }
@@ -101,8 +104,8 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
       rows: images,
       classes: graph.classes,
       labels,
-      classWeights: null,
-      smoothing: 0,
+      classWeights: options.classWeights ?? null,
+      smoothing: options.smoothing ?? 0,
       step: options.step,
       losses: kept(`losses of ${images}`, images),
       gradient: dy,
