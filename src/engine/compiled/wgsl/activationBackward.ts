@@ -2,7 +2,7 @@ import type { ActivationBackward } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
 import { columnSource } from './columns.ts';
 import { rowLoop, rowThreads, tileLoop, tileRowsOf, tileThreads } from './loops.ts';
-import { compose, inView, matrixPiece, viewPiece } from './pieces.ts';
+import { compose, matrixPiece, viewPiece } from './pieces.ts';
 
 /**
  * One thread a four of channels goes down some rows; with sums, down a tile's. With `accumulate` the sums are those of this call's dz
@@ -21,16 +21,19 @@ export const activationBackward: Kernel<ActivationBackward> = {
     const { channels } = source.view;
     const reader = readsSource(call) ? columnSource('source', source, pixels) : null;
     const inPlace = out !== null && out.matrix === gradient?.matrix;
-    const target = inView(inPlace ? 'gradient' : 'out');
+    const slope = gradient && viewPiece('gradient', gradient);
+    const scale = factor && viewPiece('factor', factor);
+    const mean = pooled && viewPiece('pooled', pooled);
+    const target = inPlace ? slope : out && viewPiece('out', out);
 
     const each = `
     ${factor || pooled ? 'let image = row / u.pixels;' : ''}
-    ${gradient ? `var dz = ${inView('gradient')};` : 'var dz = vec4<f32>(0.0);'}
-    ${factor ? `dz *= ${inView('factor', 'image')};` : ''}
-    ${pooled ? `dz = fma(${inView('pooled', 'image')}, vec4<f32>(u.inversePixels), dz);` : ''}
+    ${slope ? `var dz = ${slope.at()};` : 'var dz = vec4<f32>(0.0);'}
+    ${scale ? `dz *= ${scale.at('image')};` : ''}
+    ${mean ? `dz = fma(${mean.at('image')}, vec4<f32>(u.inversePixels), dz);` : ''}
     ${reader ? 'let raw = source_raw(row, c4);' : ''}
     ${source.activation === 'none' ? '' : 'dz *= source_act_slope(source_columnZ(column, raw));'}
-    ${out ? `${target} = ${accumulate ? `${target} + ` : ''}dz;` : ''}
+    ${target ? target.set(`${accumulate ? `${target.at()} + ` : ''}dz`) : ''}
     ${sums ? 'sum += dz; sumHat = fma(dz, source_columnHat(column, raw), sumHat);' : ''}`;
     const before = reader ? 'let column = source_column(c4);' : '';
 
@@ -47,11 +50,7 @@ export const activationBackward: Kernel<ActivationBackward> = {
     return [
       compose(name.filter((part) => part !== '').join('-'), {
         pieces: [
-          ...(gradient ? [viewPiece('gradient', gradient)] : []),
-          ...(factor ? [viewPiece('factor', factor)] : []),
-          ...(pooled ? [viewPiece('pooled', pooled)] : []),
-          ...(reader ? [reader] : []),
-          ...(out && !inPlace ? [viewPiece('out', out)] : []),
+          ...[slope, scale, mean, reader, inPlace ? null : target].filter((piece) => piece !== null),
           ...(sums ? [matrixPiece('sums', sums.matrix)] : []),
           { storage: [], memories: [], integers: ['pixels'], values: [pixels] },
         ],

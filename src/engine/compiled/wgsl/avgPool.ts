@@ -2,7 +2,7 @@ import type { AvgPool, AvgPoolBackward } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
 import { columnSource } from './columns.ts';
 import { rowLoop, rowThreads } from './loops.ts';
-import { compose, inView, viewPiece } from './pieces.ts';
+import { compose, viewPiece } from './pieces.ts';
 import { coverCode, geometryIntegers, inputRows, outputRows, windowCode } from './windows.ts';
 
 /** torch.nn.AvgPool2d: what lies outside counts as zeros, the divisor is always kernel². */
@@ -13,10 +13,11 @@ export const avgPool: Kernel<AvgPool> = {
   }),
   dispatches: (call) => {
     const reader = columnSource('source', call.source, call.height * call.width);
+    const out = viewPiece('out', call.out);
     const { integers, workgroups } = rowThreads(outputRows(call), call.out.channels);
     return [
       compose(`avgPool-source${reader.key}`, {
-        pieces: [reader, viewPiece('out', call.out)],
+        pieces: [reader, out],
         integers: { ...geometryIntegers(call), ...integers },
         floats: { share: 1 / call.kernel ** 2 },
         declarations: reader.code,
@@ -28,7 +29,7 @@ export const avgPool: Kernel<AvgPool> = {
         sum += source_columnAt(column, (base + sourceY) * u.width + sourceX, c4);
       }
     }
-    ${inView('out')} = sum * u.share;`,
+    ${out.set('sum * u.share')}`,
           'let column = source_column(c4);',
         ),
         workgroups,
@@ -44,17 +45,19 @@ export const avgPoolBackward: Kernel<AvgPoolBackward> = {
   }),
   dispatches: (call) => {
     const { integers, workgroups } = rowThreads(inputRows(call), call.dy.channels);
+    const dy = viewPiece('dy', call.dy);
+    const gradient = viewPiece('gradient', call.gradient);
     return [
       compose('avgPoolBackward', {
-        pieces: [viewPiece('dy', call.dy), viewPiece('gradient', call.gradient)],
+        pieces: [dy, gradient],
         integers: { ...geometryIntegers(call), ...integers },
         floats: { share: 1 / call.kernel ** 2 },
         body: rowLoop(`${coverCode}
     var sum = vec4<f32>(0.0);
     for (var oy = oy0; oy <= oy1; oy++) {
-      for (var ox = ox0; ox <= ox1; ox++) { sum += ${inView('dy', '(base + oy) * u.outWidth + ox')}; }
+      for (var ox = ox0; ox <= ox1; ox++) { sum += ${dy.at('(base + oy) * u.outWidth + ox')}; }
     }
-    ${inView('gradient')} = sum * u.share;`),
+    ${gradient.set('sum * u.share')}`),
         workgroups,
       }),
     ];

@@ -2,7 +2,7 @@ import type { ColumnSums } from '../calls.ts';
 import type { Dispatch, Kernel } from '../kernels.ts';
 import { whole, type Range, type View } from '../memory.ts';
 import { tileLoop, tileThreads } from './loops.ts';
-import { compose, inView, matrixPiece, rangesPiece, viewPiece } from './pieces.ts';
+import { compose, matrixPiece, rangesPiece, viewPiece } from './pieces.ts';
 import { addition, SUM_GROUP, sumCode, sumWidth } from './workgroupSum.ts';
 
 /** More rows than this are added up tile by tile first. */
@@ -21,11 +21,12 @@ export const columnSums: Kernel<ColumnSums> = {
     const sums = { ...scratch!, rows: tiles, channels: dy.channels };
     // The same memory under the shape in which it is used: bindings go by identity.
     const piece = { ...matrixPiece('sums', sums), memories: [scratch!] };
+    const rows = viewPiece('dy', dy);
     return [
       compose('columnSums-tiles', {
-        pieces: [viewPiece('dy', dy), piece],
+        pieces: [rows, piece],
         ...tileThreads(dy.matrix.rows, dy.channels, { tiles, tileRows: TILE_ROWS }),
-        body: tileLoop('var sum = vec4<f32>(0.0);', `sum += ${inView('dy')};`, 'sums[tile * u.sumsStride + c4] = sum;'),
+        body: tileLoop('var sum = vec4<f32>(0.0);', `sum += ${rows.at()};`, 'sums[tile * u.sumsStride + c4] = sum;'),
       }),
       { ...ofRows(whole(sums), tiles, gradient), memories: [scratch!, gradient.memory] },
     ];
@@ -45,8 +46,9 @@ function ofRows(dy: View, rows: number, gradient: Range): Dispatch {
   const fours = dy.channels / 4;
   const width = sumWidth(rows, fours, 2);
   const ranges = rangesPiece({}, { gradient });
+  const piece = viewPiece('dy', dy);
   return compose('columnSums', {
-    pieces: [viewPiece('dy', dy), ranges],
+    pieces: [piece, ranges],
     integers: { rows, fours, width },
     workgroup: SUM_GROUP,
     declarations: sumCode({ sum: 'vec4<f32>' }, addition('sum')),
@@ -54,7 +56,7 @@ function ofRows(dy: View, rows: number, gradient: Range): Dispatch {
   let c4 = group * u.width + lane % u.width;
   var part = Part(vec4<f32>(0.0));
   if (c4 < u.fours) {
-    for (var row = lane / u.width; row < u.rows; row += ${SUM_GROUP} / u.width) { part.sum += ${inView('dy')}; }
+    for (var row = lane / u.width; row < u.rows; row += ${SUM_GROUP} / u.width) { part.sum += ${piece.at()}; }
   }
   part = reduced(part, lane);
   if (lane < u.width && c4 < u.fours) { ${ranges.at('gradient', 'c4')} += part.sum; }`,

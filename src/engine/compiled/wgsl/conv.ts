@@ -2,6 +2,7 @@ import type { CallOf, Geometry } from '../calls.ts';
 import type { Cost, Kernel } from '../kernels.ts';
 import { leftOfSource, productProgram, type Product } from './gemmProduct.ts';
 import { groupsOf, type Tile, type Tiling } from './gemmTiles.ts';
+import { viewPiece } from './pieces.ts';
 import { arena, parameters } from './shader.ts';
 import { sourceCode } from './source.ts';
 import { inputRows, outputRows } from './windows.ts';
@@ -63,6 +64,7 @@ export function convKernel(tiling: Tiling): Kernel<Conv> {
       const chosen = tile(call);
       const { source, weight, bias, out, statistics } = call;
       const input = sourceCode('source', source, call.height * call.width);
+      const result = viewPiece('out', out);
       const pointwise = isPointwise(call, chosen);
       const rows = outputRows(call);
       const groups = groupsOf(chosen, rows, out.channels);
@@ -75,7 +77,7 @@ export function convKernel(tiling: Tiling): Kernel<Conv> {
           ...input.storage,
           parameters('weight'),
           ...(biasMemory ? [parameters('bias')] : []),
-          arena('out'),
+          ...result.storage,
           ...(statistics ? [arena('sums')] : []),
         ],
         integers: [
@@ -83,8 +85,7 @@ export function convKernel(tiling: Tiling): Kernel<Conv> {
           ...input.integers,
           'weightFirst',
           ...(bias ? ['biasFirst'] : []),
-          'outStride',
-          'outFirst',
+          ...result.integers,
           ...(statistics ? ['sumsStride'] : []),
         ],
         pointwise,
@@ -102,7 +103,7 @@ struct End { bias : vec4<f32> }
 fn endTable(n4 : i32) -> End { return End(${bias ? `${biasMemory ? 'bias' : 'weight'}[u.biasFirst + n4]` : 'vec4<f32>(0.0)'}); }
 fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
   let value = sum${bias ? ' + e.bias' : ''};
-  out[row * u.outStride + u.outFirst + n4] = value;
+  ${result.set('value', 'row', 'n4')}
   return Result(value, vec4<f32>(0.0));
 }`,
       };
@@ -113,7 +114,7 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
             ...input.memories,
             weight.memory,
             ...(biasMemory ? [biasMemory] : []),
-            out.matrix,
+            ...result.memories,
             ...(statistics ? [statistics.matrix] : []),
           ],
           integers: [
@@ -122,8 +123,7 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
             ...input.values,
             weight.offset / 4,
             ...(bias ? [bias.offset / 4] : []),
-            out.matrix.channels / 4,
-            out.first / 4,
+            ...result.values,
             ...(statistics ? [statistics.matrix.channels / 4] : []),
           ],
           workgroups: groups,

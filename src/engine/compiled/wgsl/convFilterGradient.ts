@@ -4,6 +4,7 @@ import { geometryIntegers, GEOMETRY_INTEGERS, isPointwise, key, productCost } fr
 import { FILTER_DEPTH, filterLanesBody, filterSharedBody, type FilterBody } from './gemmFilter.ts';
 import { leftOfSource } from './gemmProduct.ts';
 import { groupsOf, threadsOf, tileKey, type Tile, type Tiling } from './gemmTiles.ts';
+import { viewPiece, type ViewPiece } from './pieces.ts';
 import { arena, shader } from './shader.ts';
 import { sourceCode, type SourceCode } from './source.ts';
 import { outputRows } from './windows.ts';
@@ -34,9 +35,10 @@ export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient>
       const depth = FILTER_DEPTH[tile.kind];
       const pixels = call.outHeight * call.outWidth;
       const inImage = depth % pixels;
+      const slope = viewPiece('dy', dy);
       const product: Dispatch = {
-        program: productOf(tile, isPointwise(call, tile), slices > 1, input, leftOfSource('source', source)),
-        memories: [...input.memories, dy.matrix, into],
+        program: productOf(tile, isPointwise(call, tile), slices > 1, input, leftOfSource('source', source), slope),
+        memories: [...input.memories, ...slope.memories, into],
         integers: [
           ...[
             groups,
@@ -51,7 +53,7 @@ export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient>
           ...geometryIntegers(call),
           ...[Math.floor(depth / pixels), Math.floor(inImage / call.outWidth), inImage % call.outWidth],
           ...input.values,
-          ...[dy.matrix.channels / 4, dy.first / 4, slices > 1 ? 0 : gradient.offset / 4],
+          ...[...slope.values, slices > 1 ? 0 : gradient.offset / 4],
         ],
         workgroups: groups,
       };
@@ -92,23 +94,30 @@ function filterFloats(call: FilterGradient): number {
   return call.kernel * call.kernel * call.source.view.channels * call.dy.channels;
 }
 
-function productOf(tile: Tile, pointwise: boolean, sliced: boolean, input: SourceCode, left: string): Program {
+function productOf(
+  tile: Tile,
+  pointwise: boolean,
+  sliced: boolean,
+  input: SourceCode,
+  left: string,
+  dy: ViewPiece,
+): Program {
   const body: FilterBody = tile.kind === 'lanes' ? filterLanesBody(tile, pointwise) : filterSharedBody(tile, pointwise);
   const name = `convFilterGradient${pointwise ? '1x1' : ''}${key(input.key)}${sliced ? '-slices' : ''}-${tileKey(tile)}`;
   return shader(name, {
-    storage: [...input.storage, arena('dy'), arena('into')],
+    storage: [...input.storage, ...dy.storage, arena('into')],
     integers: [
       ...['groups', 'tileRows', 'sliceGroups', 'rows', 'sliceRows', 'n4', 'c4', 'kernel'],
       ...GEOMETRY_INTEGERS,
       ...['stepImage', 'stepY', 'stepX'],
       ...input.integers,
-      ...['dyStride', 'dyFirst', 'intoFirst'],
+      ...[...dy.integers, 'intoFirst'],
     ],
     workgroup: threadsOf(tile),
     ...(tile.kind === 'lanes' ? { directives: 'enable subgroups;' } : {}),
     declarations: `${input.code}
 ${left}
-fn dyAt(row : i32, n4 : i32) -> vec4<f32> { return dy[row * u.dyStride + u.dyFirst + n4]; }
+fn dyAt(row : i32, n4 : i32) -> vec4<f32> { return ${dy.at('row', 'n4')}; }
 ${pixelCode}
 fn put(slice : i32, row : i32, n4 : i32, sum : vec4<f32>) {
   let at = row * u.n4 + n4;

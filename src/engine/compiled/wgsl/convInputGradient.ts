@@ -3,6 +3,7 @@ import type { Kernel } from '../kernels.ts';
 import { geometryIntegers, GEOMETRY_INTEGERS, isPointwise, key, plainPlaces, productCost } from './conv.ts';
 import { leftOfView, productProgram, type Product } from './gemmProduct.ts';
 import { groupsOf, type Tile, type Tiling } from './gemmTiles.ts';
+import { viewPiece } from './pieces.ts';
 import { arena, parameters } from './shader.ts';
 import { normAt, sourceCode } from './source.ts';
 import { inputRows } from './windows.ts';
@@ -24,16 +25,23 @@ export function convInputGradientKernel(tiling: Tiling): Kernel<InputGradient> {
     dispatches(call) {
       const chosen = tile(call);
       const { dy, weight, out, accumulate, epilogue } = call;
+      const slope = viewPiece('dy', dy);
+      const result = viewPiece('out', out);
       const x = epilogue ? sourceCode('x', epilogue.source, call.height * call.width) : null;
       const pointwise = isPointwise(call, chosen);
       const rows = inputRows(call);
       const groups = groupsOf(chosen, rows, out.channels);
       const product: Product = {
         name: `convInputGradient${pointwise ? '1x1' : `-stride${call.stride}`}${x ? key(x.key) : ''}`,
-        storage: [arena('dy'), parameters('weight'), arena('out'), ...(x ? [...x.storage, arena('sums')] : [])],
+        storage: [
+          ...slope.storage,
+          parameters('weight'),
+          ...result.storage,
+          ...(x ? [...x.storage, arena('sums')] : []),
+        ],
         integers: [
           ...GEOMETRY_INTEGERS,
-          ...['images', 'dyStride', 'dyFirst', 'weightFirst', 'outStride', 'outFirst', 'accumulate'],
+          ...['images', ...slope.integers, 'weightFirst', ...result.integers, 'accumulate'],
           ...(x ? [...x.integers, 'sumsStride'] : []),
         ],
         pointwise,
@@ -41,7 +49,7 @@ export function convInputGradientKernel(tiling: Tiling): Kernel<InputGradient> {
         rightAlong: 'k',
         sums: epilogue ? 'gradient' : 'none',
         declarations: `${x?.code ?? ''}
-${leftOfView('dy')}
+${leftOfView(slope)}
 ${pointwise ? plainPlaces : inputPlaces(call.stride)}
 fn right(tap : i32, k4 : i32, n4 : i32) -> mat4x4<f32> {
   let at = u.weightFirst + (tap * u.n4 + n4) * 4 * u.k4 + k4;
@@ -56,16 +64,15 @@ fn endTable(n4 : i32) -> End {
 fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
   let raw = x_raw(row, n4);
   let value = sum * x_act_slope(fma(e.scale, raw, e.shift));
-  out[row * u.outStride + u.outFirst + n4] = value;
+  ${result.set('value', 'row', 'n4')}
   return Result(value, (raw - e.mean) * e.inverse);
 }`
     : `struct End { unused : i32 }
 fn endTable(n4 : i32) -> End { return End(0); }
 fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
-  let at = row * u.outStride + u.outFirst + n4;
   var value = sum;
-  if (u.accumulate != 0) { value += out[at]; }
-  out[at] = value;
+  if (u.accumulate != 0) { value += ${result.at('row', 'n4')}; }
+  ${result.set('value', 'row', 'n4')}
   return Result(value, vec4<f32>(0.0));
 }`
 }`,
@@ -74,16 +81,16 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
         {
           program: productProgram(product, chosen),
           memories: [
-            dy.matrix,
+            ...slope.memories,
             weight.memory,
-            out.matrix,
+            ...result.memories,
             ...(x && epilogue ? [...x.memories, epilogue.sums.matrix] : []),
           ],
           integers: [
             ...[groups, chosen.rows, rows, out.channels / 4, dy.channels / 4, call.kernel],
             ...geometryIntegers(call),
-            ...[call.images, dy.matrix.channels / 4, dy.first / 4, weight.offset / 4],
-            ...[out.matrix.channels / 4, out.first / 4, accumulate ? 1 : 0],
+            ...[call.images, ...slope.values, weight.offset / 4],
+            ...[...result.values, accumulate ? 1 : 0],
             ...(x && epilogue ? [...x.values, epilogue.sums.matrix.channels / 4] : []),
           ],
           workgroups: groups,

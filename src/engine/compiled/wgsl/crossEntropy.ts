@@ -1,6 +1,6 @@
 import { STEP_WORDS, type CrossEntropy } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
-import { compose, inView, viewPiece, type Piece } from './pieces.ts';
+import { compose, viewPiece, type Piece } from './pieces.ts';
 import type { Storage } from './shader.ts';
 import type { Memory } from '../memory.ts';
 
@@ -12,20 +12,23 @@ export const crossEntropy: Kernel<CrossEntropy> = {
     flops: 12 * rows * classes,
     bytes: 4 * rows * (classes + gradient.channels + 2),
   }),
-  dispatches: ({ logits, rows, classes, labels, classWeights, smoothing, step, losses, gradient }) => [
-    compose(`crossEntropy${classWeights ? '-weighted' : ''}`, {
-      pieces: [
-        viewPiece('logits', logits),
-        viewPiece('gradient', gradient),
-        words('labels', labels, 'i32'),
-        words('step', step, 'u32'),
-        words('losses', losses, 'f32'),
-        ...(classWeights ? [words('classWeights', classWeights, 'f32')] : []),
-      ],
-      integers: { rows, classes, classFours: Math.ceil(classes / 4), gradientFours: gradient.channels / 4 },
-      floats: { onLabel: 1 - smoothing, onAll: smoothing / classes },
-      workgroup: LANES,
-      declarations: `
+  dispatches: ({ logits, rows, classes, labels, classWeights, smoothing, step, losses, gradient }) => {
+    const x = viewPiece('logits', logits);
+    const slope = viewPiece('gradient', gradient);
+    return [
+      compose(`crossEntropy${classWeights ? '-weighted' : ''}`, {
+        pieces: [
+          x,
+          slope,
+          words('labels', labels, 'i32'),
+          words('step', step, 'u32'),
+          words('losses', losses, 'f32'),
+          ...(classWeights ? [words('classWeights', classWeights, 'f32')] : []),
+        ],
+        integers: { rows, classes, classFours: Math.ceil(classes / 4), gradientFours: gradient.channels / 4 },
+        floats: { onLabel: 1 - smoothing, onAll: smoothing / classes },
+        workgroup: LANES,
+        declarations: `
 struct Sums { total : f32, mass : f32, weighted : f32 }
 var<workgroup> highs : array<f32, ${LANES}>;
 var<workgroup> sums : array<Sums, ${LANES}>;
@@ -41,13 +44,13 @@ fn weightsOf(c4 : i32, label : i32) -> vec4<f32> {
       : ''
   }, c < vec4<i32>(u.classes));
 }`,
-      body: `
+        body: `
   let row = group;
   if (row >= u.rows) { return; }
   let label = labels[row];
   var high = -3.4028234e38;
   for (var c4 = lane; c4 < u.classFours; c4 += ${LANES}) {
-    let x = ${inView('logits')};
+    let x = ${x.at()};
     let inside = classesOf(c4) < vec4<i32>(u.classes);
     let known = select(vec4<f32>(high), x, inside);
     high = max(high, max(max(known.x, known.y), max(known.z, known.w)));
@@ -59,7 +62,7 @@ fn weightsOf(c4 : i32, label : i32) -> vec4<f32> {
 
   var own = Sums(0.0, 0.0, 0.0);
   for (var c4 = lane; c4 < u.classFours; c4 += ${LANES}) {
-    let below = ${inView('logits')} - high;
+    let below = ${x.at()} - high;
     let inside = classesOf(c4) < vec4<i32>(u.classes);
     let weights = weightsOf(c4, label);
     own.total += dot(select(vec4<f32>(0.0), exp(below), inside), vec4<f32>(1.0));
@@ -83,15 +86,16 @@ fn weightsOf(c4 : i32, label : i32) -> vec4<f32> {
   for (var c4 = lane; c4 < u.gradientFours; c4 += ${LANES}) {
     var value = vec4<f32>(0.0);
     if (c4 < u.classFours) {
-      let probability = exp(${inView('logits')} - high) / all.total;
+      let probability = exp(${x.at()} - high) / all.total;
       let inside = classesOf(c4) < vec4<i32>(u.classes);
       value = select(vec4<f32>(0.0), scale * (probability * all.mass - weightsOf(c4, label)), inside);
     }
-    ${inView('gradient')} = value;
+    ${slope.set('value')}
   }`,
-      workgroups: rows,
-    }),
-  ],
+        workgroups: rows,
+      }),
+    ];
+  },
 };
 
 function words(name: string, memory: Memory, element: Storage['element']): Piece {

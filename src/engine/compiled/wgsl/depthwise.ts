@@ -4,6 +4,7 @@ import { plain, type Range, type Source, type View } from '../memory.ts';
 import { epilogueCode, statisticsCode, type TileSums } from './depthwiseSums.ts';
 import { backwardWindow, forwardWindow, resultName, upTo, windowCode, type Window } from './depthwiseWindow.ts';
 import { heldSource } from './heldSource.ts';
+import { viewPiece } from './pieces.ts';
 import { arena, parameters, shader } from './shader.ts';
 import { sourceCode } from './source.ts';
 import { TILE_GROUP, tileGroups, type Tiles } from './tileGroups.ts';
@@ -137,8 +138,6 @@ function windowDispatches(kind: string, call: WindowCall): readonly Dispatch[] {
     width: read.width,
     outHeight: height,
     outWidth: width,
-    outStride: out.matrix.channels / 4,
-    outFirst: out.first / 4,
     weightFirst: weight.offset / 4,
     biasFirst: (bias?.offset ?? 0) / 4,
     ...(sums && groups
@@ -154,6 +153,7 @@ function windowDispatches(kind: string, call: WindowCall): readonly Dispatch[] {
       : { threads, tilesY }),
   };
   const held = heldSource('source', source);
+  const result = viewPiece('result', out);
   const first = bias === null ? 'vec4<f32>(0.0)' : `${apart ? 'bias' : 'weight'}[u.biasFirst + c4]`;
   const results = upTo(window.rows).flatMap((row) => upTo(window.columns).map((column) => [row, column] as const));
   const eachResult = (write: (result: string) => string): string =>
@@ -169,14 +169,13 @@ function windowDispatches(kind: string, call: WindowCall): readonly Dispatch[] {
   }`,
       )
       .join('\n  ');
-  const at = 'result[pixel * u.outStride + u.outFirst + c4]';
   const make = `
   let baseY = tileY * u.down - u.back;
   let baseX = tileX * u.across - u.back;
   ${results.map(([row, column]) => `var ${resultName(row, column)} = first;`).join('\n  ')}
   ${windowCode(window, held.value, (tap) => `weight[u.weightFirst + ${tap} * u.fours + c4]`)}
   ${sums?.begin ?? ''}
-  ${eachResult((result) => `${sums?.each(result) ?? ''}${at} = ${call.accumulate ? `${at} + ` : ''}${result};`)}
+  ${eachResult((name) => `${sums?.each(name) ?? ''}${result.set(`${call.accumulate ? `${result.at('pixel')} + ` : ''}${name}`, 'pixel')}`)}
   ${sums?.end(eachResult) ?? ''}`;
   const ofThread = `
   let first = ${first};
@@ -224,10 +223,10 @@ function windowDispatches(kind: string, call: WindowCall): readonly Dispatch[] {
         ...code.storage,
         parameters('weight'),
         ...(apart ? [parameters('bias')] : []),
-        arena('result'),
+        ...result.storage,
         ...(sums ? [...sums.storage, arena('partials')] : []),
       ],
-      integers: [...Object.keys(integers), ...code.integers, ...(sums?.integers ?? [])],
+      integers: [...Object.keys(integers), ...result.integers, ...code.integers, ...(sums?.integers ?? [])],
       workgroup: sums ? TILE_GROUP : WORKGROUP,
       declarations: `${code.code}${sums ? sums.part.declarations + sums.declarations : ''}`,
       body,
@@ -240,10 +239,10 @@ function windowDispatches(kind: string, call: WindowCall): readonly Dispatch[] {
         ...code.memories,
         weight.memory,
         ...(apart ? [bias.memory] : []),
-        out.matrix,
+        ...result.memories,
         ...(sums ? [...sums.memories, sums.partials.matrix] : []),
       ],
-      integers: [...Object.values(integers), ...code.values, ...(sums?.values ?? [])],
+      integers: [...Object.values(integers), ...result.values, ...code.values, ...(sums?.values ?? [])],
       workgroups: groups ? groups.chunks * groups.bands * images : Math.ceil(threads / WORKGROUP),
     },
   ];

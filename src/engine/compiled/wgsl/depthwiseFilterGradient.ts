@@ -3,6 +3,7 @@ import type { Kernel, Program } from '../kernels.ts';
 import { windowCost, type DepthwiseTile } from './depthwise.ts';
 import { upTo } from './depthwiseWindow.ts';
 import { heldSource } from './heldSource.ts';
+import { viewPiece, type ViewPiece } from './pieces.ts';
 import { arena, shader } from './shader.ts';
 import { sourceCode } from './source.ts';
 
@@ -38,6 +39,7 @@ export function depthwiseFilterGradientKernel({
       const fours = dy.channels / 4;
       const threads = slices * kernel * fours;
       const code = sourceCode('source', source, call.height * call.width);
+      const slope = viewPiece('dy', dy);
       const integers = {
         threads,
         fours,
@@ -48,15 +50,13 @@ export function depthwiseFilterGradientKernel({
         width: call.width,
         outHeight: call.outHeight,
         outWidth: call.outWidth,
-        dyStride: dy.matrix.channels / 4,
-        dyFirst: dy.first / 4,
       };
       const sums = kernel * kernel * fours;
       return [
         {
           program: slicesProgram(call, Object.keys(integers)),
-          memories: [...code.memories, dy.matrix, scratch],
-          integers: [...Object.values(integers), ...code.values],
+          memories: [...code.memories, ...slope.memories, scratch],
+          integers: [...Object.values(integers), ...slope.values, ...code.values],
           workgroups: Math.ceil(threads / WORKGROUP),
         },
         {
@@ -69,11 +69,11 @@ export function depthwiseFilterGradientKernel({
 
       function slicesProgram(ofCall: FilterGradient, names: readonly string[]): Program {
         return shader(`depthwiseFilterGradient-${columns}-${kernel}-${stride}-${code.key}`, {
-          storage: [...code.storage, arena('dy'), arena('slices')],
-          integers: [...names, ...code.integers],
+          storage: [...code.storage, ...slope.storage, arena('slices')],
+          integers: [...names, ...slope.integers, ...code.integers],
           workgroup: WORKGROUP,
           declarations: code.code,
-          body: slicesBody(ofCall, columns),
+          body: slicesBody(ofCall, columns, slope),
         });
       }
     },
@@ -81,7 +81,7 @@ export function depthwiseFilterGradientKernel({
 }
 
 /** `columns` of the output of which a thread holds the values at a time. */
-function slicesBody({ kernel, stride, source }: FilterGradient, columns: number): string {
+function slicesBody({ kernel, stride, source }: FilterGradient, columns: number, dy: ViewPiece): string {
   const held = heldSource('source', source);
   const taps = upTo(kernel);
   // Of the values of a chunk, these are those of the next one, too.
@@ -123,7 +123,7 @@ function slicesBody({ kernel, stride, source }: FilterGradient, columns: number)
         .map(
           (p) => `{
       let at = min(column + ${p}, u.outWidth - 1);
-      let slope = select(vec4<f32>(0.0), dy[(row * u.outWidth + at) * u.dyStride + u.dyFirst + c4], at == column + ${p});
+      let slope = select(vec4<f32>(0.0), ${dy.at('row * u.outWidth + at')}, at == column + ${p});
       ${taps.map((kx) => `sum${kx} = fma(value${p * stride + kx}, slope, sum${kx});`).join(' ')}
       }`,
         )

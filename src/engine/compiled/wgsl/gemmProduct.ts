@@ -1,4 +1,5 @@
 import type { Source } from '../memory.ts';
+import type { ViewPiece } from './pieces.ts';
 import type { Program } from '../kernels.ts';
 import { lanesBody } from './gemmLanes.ts';
 import { sharedBody } from './gemmShared.ts';
@@ -69,11 +70,11 @@ fn left(row : i32, k4 : i32, t : Table) -> vec4<f32> {
 }`;
 }
 
-/** The same of a plain matrix bound as `name`, with u.`name`Stride and u.`name`First in fours. */
-export function leftOfView(name: string): string {
+/** The same of a plain view. */
+export function leftOfView(view: ViewPiece): string {
   return `struct Table { unused : i32 }
 fn leftTable(k4 : i32) -> Table { return Table(0); }
 fn left(row : i32, k4 : i32, t : Table) -> vec4<f32> {
-  return select(vec4<f32>(0.0), ${name}[max(row, 0) * u.${name}Stride + u.${name}First + k4], row >= 0);
+  return select(vec4<f32>(0.0), ${view.at('max(row, 0)', 'k4')}, row >= 0);
 }`;
 }

@@ -23,7 +23,7 @@ export interface HeldSource {
 }
 
 export function heldSource(name: string, { norm, factor }: Source): HeldSource {
-  const raw = (pixel: string): string => `${name}[(${pixel}) * u.${name}Stride + u.${name}First + c4]`;
+  const raw = (pixel: string): string => `${name}_raw(${pixel}, c4)`;
   const z = (of: string): string => (norm ? `fma(${name}Scale, ${of}, ${name}Shift)` : of);
   return {
     channel: norm

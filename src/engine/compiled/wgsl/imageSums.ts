@@ -2,7 +2,7 @@ import type { GlobalAvgPool, ScaleGradient } from '../calls.ts';
 import type { Dispatch, Kernel } from '../kernels.ts';
 import type { Source, View } from '../memory.ts';
 import { columnSource } from './columns.ts';
-import { compose, inView, viewPiece } from './pieces.ts';
+import { compose, viewPiece } from './pieces.ts';
 import { addition, SUM_GROUP, sumCode, sumWidth } from './workgroupSum.ts';
 
 /** Sums over the pixels of an image: a workgroup an image and a few channels. */
@@ -17,8 +17,10 @@ function imageSums(
   const width = sumWidth(pixels, fours, 8);
   const groupsOfImage = Math.ceil(fours / width);
   const reader = columnSource('source', source, pixels);
+  const slope = gradient && viewPiece('gradient', gradient);
+  const result = viewPiece('out', out);
   return compose(`${name}-source${reader.key}`, {
-    pieces: [reader, ...(gradient ? [viewPiece('gradient', gradient)] : []), viewPiece('out', out)],
+    pieces: [reader, ...(slope ? [slope] : []), result],
     integers: { images, pixels, fours, width, groupsOfImage },
     floats: { outFactor: factor },
     workgroup: SUM_GROUP,
@@ -33,11 +35,11 @@ function imageSums(
     for (var pixel = lane / u.width; pixel < u.pixels; pixel += ${SUM_GROUP} / u.width) {
       let row = image * u.pixels + pixel;
       let value = source_columnAt(column, row, c4);
-      part.sum ${gradient ? `= fma(${inView('gradient')}, value, part.sum)` : '+= value'};
+      part.sum ${slope ? `= fma(${slope.at()}, value, part.sum)` : '+= value'};
     }
   }
   part = reduced(part, lane);
-  if (lane < u.width && inside) { ${inView('out', 'image')} = part.sum * u.outFactor; }`,
+  if (lane < u.width && inside) { ${result.set('part.sum * u.outFactor', 'image')} }`,
     workgroups: images * groupsOfImage,
   });
 }

@@ -2,7 +2,7 @@ import type { MaxPool, MaxPoolBackward } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
 import { columnSource } from './columns.ts';
 import { rowLoop, rowThreads } from './loops.ts';
-import { compose, inView, viewPiece } from './pieces.ts';
+import { compose, viewPiece } from './pieces.ts';
 import { coverCode, geometryIntegers, inputRows, outputRows, windowCode } from './windows.ts';
 
 /** NaN wins over every number, the first one stays. By its bits: compilers may take it that there is none. */
@@ -31,13 +31,14 @@ export const maxPool: Kernel<MaxPool> = {
   }),
   dispatches: (call) => {
     const reader = columnSource('source', call.source, call.height * call.width);
+    const out = viewPiece('out', call.out);
     const { integers, workgroups } = rowThreads(outputRows(call), call.out.channels);
     return [
       compose(`maxPool-source${reader.key}`, {
-        pieces: [reader, viewPiece('out', call.out)],
+        pieces: [reader, out],
         integers: { ...geometryIntegers(call), ...integers },
         declarations: `${reader.code}${beats}`,
-        body: rowLoop(`${maximum('')}\n    ${inView('out')} = best;`, 'let column = source_column(c4);'),
+        body: rowLoop(`${maximum('')}\n    ${out.set('best')}`, 'let column = source_column(c4);'),
         workgroups,
       }),
     ];
@@ -58,6 +59,8 @@ export const maxPoolBackward: Kernel<MaxPoolBackward> = {
     if (call.kernel > 15) throw new Error(`${call.node}: a window of ${call.kernel} does not fit into a byte.`);
     const { channels } = call.dy;
     const reader = columnSource('source', call.source, call.height * call.width);
+    const dy = viewPiece('dy', call.dy);
+    const gradient = viewPiece('gradient', call.gradient);
     const winners = {
       storage: [{ name: 'winners', access: 'read_write', element: 'u32' }] as const,
       memories: [scratch!],
@@ -81,7 +84,7 @@ export const maxPoolBackward: Kernel<MaxPoolBackward> = {
         workgroups: outputs.workgroups,
       }),
       compose('maxPoolBackward', {
-        pieces: [winners, viewPiece('dy', call.dy), viewPiece('gradient', call.gradient)],
+        pieces: [winners, dy, gradient],
         integers: { ...geometryIntegers(call), ...inputs.integers },
         body: rowLoop(`${coverCode}
     var sum = vec4<f32>(0.0);
@@ -90,10 +93,10 @@ export const maxPoolBackward: Kernel<MaxPoolBackward> = {
         let out = (base + oy) * u.outWidth + ox;
         let own = u32((y - oy * u.stride) * u.kernel + x - ox * u.stride);
         let winner = (vec4<u32>(winners[out * u.fours + c4]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
-        sum += select(vec4<f32>(0.0), ${inView('dy', 'out')}, winner == vec4<u32>(own));
+        sum += select(vec4<f32>(0.0), ${dy.at('out')}, winner == vec4<u32>(own));
       }
     }
-    ${inView('gradient')} = sum;`),
+    ${gradient.set('sum')}`),
         workgroups: inputs.workgroups,
       }),
     ];

@@ -2,7 +2,7 @@ import type { NormApply, NormBackward } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
 import { NORM_ROWS } from '../memory.ts';
 import { rowLoop, rowThreads } from './loops.ts';
-import { compose, inView, matrixPiece, rangesPiece, viewPiece } from './pieces.ts';
+import { compose, matrixPiece, rangesPiece, viewPiece } from './pieces.ts';
 import { addition, SUM_GROUP, sumCode, sumWidth } from './workgroupSum.ts';
 
 /** A workgroup adds up the tiles of a few channels. */
@@ -59,18 +59,15 @@ export const normApply: Kernel<NormApply> = {
   },
   dispatches: ({ dz, x, coefficients, out, accumulate }) => {
     const inPlace = out.matrix === dz.matrix;
-    const target = inView(inPlace ? 'dz' : 'out');
+    const slope = viewPiece('dz', dz);
+    const raw = viewPiece('x', x);
+    const target = inPlace ? slope : viewPiece('out', out);
     return [
       compose(`normApply${inPlace ? '-inPlace' : ''}${accumulate ? '-accumulate' : ''}`, {
-        pieces: [
-          viewPiece('dz', dz),
-          viewPiece('x', x),
-          matrixPiece('coefficients', coefficients),
-          ...(inPlace ? [] : [viewPiece('out', out)]),
-        ],
+        pieces: [slope, raw, matrixPiece('coefficients', coefficients), ...(inPlace ? [] : [target])],
         ...rowThreads(out.matrix.rows, dz.channels),
         body: rowLoop(
-          `${target} = ${accumulate ? `${target} + ` : ''}fma(a, ${inView('dz')}, fma(b, ${inView('x')}, d));`,
+          target.set(`${accumulate ? `${target.at()} + ` : ''}fma(a, ${slope.at()}, fma(b, ${raw.at()}, d))`),
           `let a = coefficients[c4];
   let b = coefficients[u.coefficientsStride + c4];
   let d = coefficients[2 * u.coefficientsStride + c4];`,

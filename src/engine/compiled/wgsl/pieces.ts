@@ -10,19 +10,24 @@ export interface Piece {
   readonly values: readonly number[];
 }
 
-/** Array NAME, fields `NAMEStride` and `NAMEFirst`, counted in fours. */
-export function viewPiece(name: string, { matrix, first }: View): Piece {
+/** Array NAME, fields `NAMEStride` and `NAMEFirst`, counted in fours. What is in it is read and written by these alone. */
+export interface ViewPiece extends Piece {
+  /** The four at a row; arguments and result are WGSL expressions. */
+  at(row?: string, c4?: string): string;
+  /** A statement. */
+  set(value: string, row?: string, c4?: string): string;
+}
+
+export function viewPiece(name: string, { matrix, first }: View): ViewPiece {
+  const place = (row: string, c4: string): string => `${name}[(${row}) * u.${name}Stride + u.${name}First + ${c4}]`;
   return {
     storage: [arena(name)],
     memories: [matrix],
     integers: [`${name}Stride`, `${name}First`],
     values: [matrix.channels / 4, first / 4],
+    at: (row = 'row', c4 = 'c4') => place(row, c4),
+    set: (value, row = 'row', c4 = 'c4') => `${place(row, c4)} = ${value};`,
   };
-}
-
-/** The four of a view at a row; both are WGSL expressions. */
-export function inView(name: string, row = 'row', c4 = 'c4'): string {
-  return `${name}[(${row}) * u.${name}Stride + u.${name}First + ${c4}]`;
 }
 
 /** Array NAME and field `NAMEStride`. */

@@ -2,7 +2,7 @@ import type { Add, Fill, Materialise } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
 import { columnSource } from './columns.ts';
 import { rowLoop, rowThreads } from './loops.ts';
-import { compose, inView, viewPiece } from './pieces.ts';
+import { compose, viewPiece } from './pieces.ts';
 
 export const add: Kernel<Add> = {
   cost: ({ images, pixels, out }) => {
@@ -12,13 +12,14 @@ export const add: Kernel<Add> = {
   dispatches: ({ images, pixels, a, b, out }) => {
     const first = columnSource('a', a, pixels);
     const second = columnSource('b', b, pixels);
+    const result = viewPiece('out', out);
     return [
       compose(`add-a${first.key}-b${second.key}`, {
-        pieces: [first, second, viewPiece('out', out)],
+        pieces: [first, second, result],
         ...rowThreads(images * pixels, out.channels),
         declarations: `${first.code}${second.code}`,
         body: rowLoop(
-          `${inView('out')} = a_columnAt(columnOfA, row, c4) + b_columnAt(columnOfB, row, c4);`,
+          result.set('a_columnAt(columnOfA, row, c4) + b_columnAt(columnOfB, row, c4)'),
           'let columnOfA = a_column(c4); let columnOfB = b_column(c4);',
         ),
       }),
@@ -33,13 +34,14 @@ export const materialise: Kernel<Materialise> = {
   },
   dispatches: ({ images, pixels, source, out, accumulate }) => {
     const reader = columnSource('source', source, pixels);
+    const result = viewPiece('out', out);
     return [
       compose(`materialise-source${reader.key}${accumulate ? '-accumulate' : ''}`, {
-        pieces: [reader, viewPiece('out', out)],
+        pieces: [reader, result],
         ...rowThreads(images * pixels, out.channels),
         declarations: reader.code,
         body: rowLoop(
-          `${inView('out')} = ${accumulate ? `${inView('out')} + ` : ''}source_columnAt(column, row, c4);`,
+          result.set(`${accumulate ? `${result.at()} + ` : ''}source_columnAt(column, row, c4)`),
           'let column = source_column(c4);',
         ),
       }),
@@ -49,12 +51,15 @@ export const materialise: Kernel<Materialise> = {
 
 export const fill: Kernel<Fill> = {
   cost: ({ out }) => ({ flops: 0, bytes: 4 * out.matrix.rows * out.channels }),
-  dispatches: ({ out, value }) => [
-    compose('fill', {
-      pieces: [viewPiece('out', out)],
-      ...rowThreads(out.matrix.rows, out.channels),
-      floats: { value },
-      body: rowLoop(`${inView('out')} = vec4<f32>(u.value);`),
-    }),
-  ],
+  dispatches: ({ out, value }) => {
+    const result = viewPiece('out', out);
+    return [
+      compose('fill', {
+        pieces: [result],
+        ...rowThreads(out.matrix.rows, out.channels),
+        floats: { value },
+        body: rowLoop(result.set('vec4<f32>(u.value)')),
+      }),
+    ];
+  },
 };

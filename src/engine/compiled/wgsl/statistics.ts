@@ -1,7 +1,7 @@
 import type { Statistics } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
 import { tileLoop, tileRowsOf, tileThreads } from './loops.ts';
-import { compose, inView, matrixPiece, viewPiece } from './pieces.ts';
+import { compose, matrixPiece, viewPiece } from './pieces.ts';
 
 /**
  * Mean and squared differences of tiles of rows, one thread a tile and four channels, in one pass: differences are taken from the tile's
@@ -14,21 +14,24 @@ export const statistics: Kernel<Statistics> = {
     bytes: 4 * view.channels * (view.matrix.rows + 2 * partials.tiles),
   }),
   tileRows: ({ view }) => tileRowsOf(view.matrix.rows, view.channels),
-  dispatches: ({ view, partials }) => [
-    compose('statistics', {
-      pieces: [viewPiece('x', view), matrixPiece('sums', partials.matrix)],
-      ...tileThreads(view.matrix.rows, view.channels, partials),
-      body: tileLoop(
-        `let origin = ${inView('x', 'begin')};
+  dispatches: ({ view, partials }) => {
+    const x = viewPiece('x', view);
+    return [
+      compose('statistics', {
+        pieces: [x, matrixPiece('sums', partials.matrix)],
+        ...tileThreads(view.matrix.rows, view.channels, partials),
+        body: tileLoop(
+          `let origin = ${x.at('begin')};
   var sum = vec4<f32>(0.0);
   var squares = vec4<f32>(0.0);`,
-        `let difference = ${inView('x')} - origin;
+          `let difference = ${x.at()} - origin;
     sum += difference;
     squares = fma(difference, difference, squares);`,
-        `let shift = sum / f32(end - begin);
+          `let shift = sum / f32(end - begin);
   sums[2 * tile * u.sumsStride + c4] = origin + shift;
   sums[(2 * tile + 1) * u.sumsStride + c4] = max(vec4<f32>(0.0), squares - sum * shift);`,
-      ),
-    }),
-  ],
+        ),
+      }),
+    ];
+  },
 };
