@@ -5,7 +5,14 @@ import { matrix, type Activation, type Source } from '../../../src/engine/compil
 import { convKernel } from '../../../src/engine/compiled/wgsl/conv.ts';
 import { convFilterGradientKernel } from '../../../src/engine/compiled/wgsl/convFilterGradient.ts';
 import { convInputGradientKernel } from '../../../src/engine/compiled/wgsl/convInputGradient.ts';
-import { tiles, tilingOf, type Tile, type Tiling } from '../../../src/engine/compiled/wgsl/gemmTiles.ts';
+import {
+  sharedTiles,
+  tileKey,
+  tiles,
+  tilingOf,
+  type Tile,
+  type Tiling,
+} from '../../../src/engine/compiled/wgsl/gemmTiles.ts';
 import { runTwice } from './support/repeated.ts';
 import { openBench, type Bench } from './support/runCalls.ts';
 import { expectRange, expectRest, expectView, scene, sum, tilesOf, type Scene } from './support/scene.ts';
@@ -15,7 +22,7 @@ beforeAll(async () => {
   bench = await openBench();
 });
 
-const always = (tile: Tile, enough: number): Tiling => ({ product: () => tile, filter: () => tile, enough });
+const always = (tile: Tile, enough: number): Tiling => ({ product: () => tile, filter: () => ({ tile, enough }) });
 /**
  * Each generator, and each of its shapes; `enough` decides how many slices a filter's gradient has. Lavapipe takes seconds to compile a
  * kernel with barriers: of those a few cases, all with PACERID_ALL_TILES in the environment.
@@ -26,6 +33,7 @@ const tilings: readonly { readonly name: string; readonly tiling: Tiling; readon
   { name: 'small', tiling: always(tiles.small, 64), only: [4] },
   { name: 'tall', tiling: always(tiles.tall, 1), only: [] },
   { name: 'large', tiling: always(tiles.large, 64), only: [] },
+  ...sharedTiles.slice(3).map((tile) => ({ name: tileKey(tile), tiling: always(tile, 64), only: [] })),
 ];
 
 function tableOf(tiling: Tiling): Pick<KernelTable, 'conv' | 'convInputGradient' | 'convFilterGradient'> {

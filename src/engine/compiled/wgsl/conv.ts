@@ -133,7 +133,8 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
   };
 
   function tile(call: Conv): Tile {
-    return tiling.product(outputRows(call), call.out.channels);
+    const depth = call.kernel ** 2 * call.source.view.channels;
+    return tiling.product({ kind: 'conv', rows: outputRows(call), columns: call.out.channels, depth });
   }
 }
 

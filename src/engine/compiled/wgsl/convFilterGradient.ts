@@ -1,7 +1,7 @@
 import type { CallOf } from '../calls.ts';
 import type { Dispatch, Kernel, Program } from '../kernels.ts';
 import { geometryIntegers, GEOMETRY_INTEGERS, isPointwise, key, productCost } from './conv.ts';
-import { FILTER_DEPTH, filterLanesBody, filterSharedBody, type FilterBody } from './gemmFilter.ts';
+import { filterDepth, filterLanesBody, filterSharedBody, type FilterBody } from './gemmFilter.ts';
 import { leftOfSource } from './gemmProduct.ts';
 import { groupsOf, threadsOf, tileKey, type Tile, type Tiling } from './gemmTiles.ts';
 import { viewPiece, type ViewPiece } from './pieces.ts';
@@ -32,7 +32,7 @@ export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient>
       const into = slices > 1 ? scratchMatrix : gradient.memory;
       if (!into) throw new Error(`${call.node}: a filter gradient in slices needs scratch memory.`);
       const input = sourceCode('source', source, call.height * call.width);
-      const depth = FILTER_DEPTH[tile.kind];
+      const depth = filterDepth(tile);
       const pixels = call.outHeight * call.outWidth;
       const inImage = depth % pixels;
       const slope = viewPiece('dy', dy);
@@ -73,12 +73,12 @@ export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient>
 
   function plan(call: FilterGradient): { tile: Tile; slices: number; sliceRows: number; groups: number } {
     const left = call.kernel * call.kernel * call.source.view.channels;
-    const tile = tiling.filter(left, call.dy.channels);
-    const tiles = groupsOf(tile, left, call.dy.channels);
     const rows = outputRows(call);
-    const wanted = Math.ceil(tiling.enough / tiles);
+    const { tile, enough } = tiling.filter({ rows: left, columns: call.dy.channels, depth: rows });
+    const tiles = groupsOf(tile, left, call.dy.channels);
+    const wanted = Math.ceil(enough / tiles);
     const most = Math.max(1, Math.floor(rows / LEAST_SLICE_ROWS));
-    const depth = FILTER_DEPTH[tile.kind];
+    const depth = filterDepth(tile);
     const sliceRows = Math.ceil(rows / Math.min(wanted, most) / depth) * depth;
     const slices = Math.ceil(rows / sliceRows);
     return { tile, slices, sliceRows, groups: tiles * slices };

@@ -100,7 +100,8 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
   };
 
   function tile(call: InputGradient): Tile {
-    return tiling.product(inputRows(call), call.out.channels);
+    const depth = call.kernel ** 2 * call.dy.channels;
+    return tiling.product({ kind: 'convInputGradient', rows: inputRows(call), columns: call.out.channels, depth });
   }
 }
 

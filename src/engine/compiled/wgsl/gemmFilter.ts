@@ -1,4 +1,4 @@
-import { repeat, threadsOf, type LanesTile, type SharedTile } from './gemmTiles.ts';
+import { repeat, threadsOf, type LanesTile, type SharedTile, type Tile } from './gemmTiles.ts';
 
 /**
  * Bodies of a filter's gradient: into[row, n] = Σ over rows of left[row at the unit's tap, its 4 channels] · dy[row, n]. A unit is four
@@ -12,7 +12,9 @@ export interface FilterBody {
 }
 
 /** Rows of one turn: pixels are walked in steps of it. */
-export const FILTER_DEPTH = { lanes: 4, shared: 16 } as const;
+export function filterDepth(tile: Tile): number {
+  return tile.kind === 'lanes' ? 4 : tile.depth;
+}
 
 const start = (columns4: number): string => `
   if (group >= u.groups) { return; }
@@ -73,7 +75,7 @@ export function filterLanesBody(tile: LanesTile, pointwise: boolean): FilterBody
 
 /** As sharedBody. */
 export function filterSharedBody(tile: SharedTile, pointwise: boolean): FilterBody {
-  const depth = FILTER_DEPTH.shared;
+  const { depth } = tile;
   const threads = threadsOf(tile);
   const threadsX = tile.columns / tile.threadColumns;
   const threadsY = tile.rows / tile.threadRows;

@@ -1,13 +1,8 @@
 import { repeat, threadsOf, type SharedTile } from './gemmTiles.ts';
 import type { Product } from './gemmProduct.ts';
 
-/** Of the sum, in fours: what a barrier pays for. */
-const DEPTH4 = 4;
-/** Fours between rows of the left tile: one more than there are, so that threads of different rows meet different banks. */
-const LEFT_STRIDE = DEPTH4 + 1;
-
 /**
- * Tiles of both operands in workgroup memory, 16 k at a time. Taps and channels are one flat index k, cut into chunks without regard to
+ * Tiles of both operands in workgroup memory, `tile.depth` k at a time. Taps and channels are one flat index k, cut into chunks without regard to
  * where a tap ends, so that few channels waste nothing. Thread (y, x) has rows y, y + threadsY, … and fours of columns x, x + threadsX, ….
  */
 export function sharedBody(
@@ -18,36 +13,39 @@ export function sharedBody(
   const threadsX = tile.columns / tile.threadColumns;
   const threadsY = tile.rows / tile.threadRows;
   const columns4 = tile.columns / 4;
+  const depth4 = tile.depth / 4;
+  // Fours between rows of the left tile: an odd number, so that threads of different rows meet different banks; two rows do anyway.
+  const leftStride = threadsX >= 16 && depth4 <= 4 ? depth4 : depth4 + 1 - (depth4 % 2);
   const tm = tile.threadRows;
   const tn4 = tile.threadColumns / 4;
-  const leftLoads = (tile.rows * DEPTH4) / threads;
-  const blocks = columns4 * DEPTH4;
+  const leftLoads = (tile.rows * depth4) / threads;
+  const blocks = columns4 * depth4;
   const rightLoads = Math.ceil(blocks / threads);
-  if (!Number.isInteger(leftLoads) || threads % DEPTH4 !== 0)
+  if (!Number.isInteger(leftLoads) || threads % depth4 !== 0)
     throw new Error('Threads do not share out the left tile.');
   const each = (text: (i: number, j: number) => string): string => repeat(tm, (i) => repeat(tn4, (j) => text(i, j)));
 
   const loadLeft = repeat(
     leftLoads,
-    (s) => `leftTile[(lane / ${DEPTH4} + ${(s * threads) / DEPTH4}) * ${LEFT_STRIDE} + lane % ${DEPTH4}] =
+    (s) => `leftTile[(lane / ${depth4} + ${(s * threads) / depth4}) * ${leftStride} + lane % ${depth4}] =
       left(select(-1, ${product.pointwise ? `p${s}.w` : `tapRow(p${s}, tap)`}, inside), c4, t);`,
   );
   // Neighbouring threads read neighbouring memory.
   const block =
     product.rightAlong === 'n'
       ? `let bk = e / ${columns4}; let bn = e % ${columns4};`
-      : `let bk = e % ${DEPTH4}; let bn = e / ${DEPTH4};`;
+      : `let bk = e % ${depth4}; let bn = e / ${depth4};`;
   const loadRight = repeat(rightLoads, (s) => {
     const load = `let e = lane + ${s * threads}; ${block}
-      let flat = chunk * ${DEPTH4} + bk;
+      let flat = chunk * ${depth4} + bk;
       let b = rightOrNothing(flat, tileN * ${columns4} + bn);
       ${repeat(4, (i) => `rightTile[(bk * 4 + ${i}) * ${columns4} + bn] = b[${i}];`)}`;
     return blocks % threads === 0 ? `{ ${load} }` : `if (lane + ${s * threads} < ${blocks}) { ${load} }`;
   });
 
   const declarations = `
-var<workgroup> leftTile : array<vec4<f32>, ${tile.rows * LEFT_STRIDE}>;
-var<workgroup> rightTile : array<vec4<f32>, ${DEPTH4 * 4 * columns4}>;
+var<workgroup> leftTile : array<vec4<f32>, ${tile.rows * leftStride}>;
+var<workgroup> rightTile : array<vec4<f32>, ${Math.max(tile.depth, product.sums === 'none' ? 0 : threadsY) * columns4}>;
 ${product.skips ? `var<workgroup> rowTile : array<i32, ${tile.rows}>;` : ''}
 fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   ${product.pointwise ? 'let tap = 0; let k4 = flat;' : 'let tap = flat / u.k4; let k4 = flat - tap * u.k4;'}
@@ -62,7 +60,7 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   let tileN = group - tileM * tilesN;
   let x = lane % ${threadsX};
   let y = lane / ${threadsX};
-  ${repeat(leftLoads, (s) => `let p${s} = place(tileM * ${tile.rows} + lane / ${DEPTH4} + ${(s * threads) / DEPTH4});`)}
+  ${repeat(leftLoads, (s) => `let p${s} = place(tileM * ${tile.rows} + lane / ${depth4} + ${(s * threads) / depth4});`)}
   ${each((i, j) => `var c${i}_${j} = vec4<f32>(0.0);`)}
   let depth = u.k4 * u.kernel * u.kernel;
   ${
@@ -70,8 +68,8 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
       ? `let first = place(tileM * ${tile.rows});
   let last = place(min(tileM * ${tile.rows} + ${tile.rows - 1}, u.rows - 1));
   // Where rows don't come in order: for the end, when no thread knows its own any more.
-  if (lane % ${DEPTH4} == 0) {
-    ${repeat(leftLoads, (s) => `rowTile[lane / ${DEPTH4} + ${(s * threads) / DEPTH4}] = p${s}.w;`)}
+  if (lane % ${depth4} == 0) {
+    ${repeat(leftLoads, (s) => `rowTile[lane / ${depth4} + ${(s * threads) / depth4}] = p${s}.w;`)}
   }
   workgroupBarrier();`
       : ''
@@ -79,13 +77,13 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   // This thread's k, as tap and channel.
   ${
     product.pointwise
-      ? `var c4 = lane % ${DEPTH4};`
-      : `var flatTap = (lane % ${DEPTH4}) / u.k4;
-  var c4 = lane % ${DEPTH4} - flatTap * u.k4;
-  let stepTap = ${DEPTH4} / u.k4;
-  let stepC4 = ${DEPTH4} - stepTap * u.k4;`
+      ? `var c4 = lane % ${depth4};`
+      : `var flatTap = (lane % ${depth4}) / u.k4;
+  var c4 = lane % ${depth4} - flatTap * u.k4;
+  let stepTap = ${depth4} / u.k4;
+  let stepC4 = ${depth4} - stepTap * u.k4;`
   }
-  for (var chunk = 0; chunk * ${DEPTH4} < depth; chunk++) {
+  for (var chunk = 0; chunk * ${depth4} < depth; chunk++) {
     ${
       product.pointwise
         ? `let inside = c4 < u.k4;`
@@ -96,8 +94,8 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
     var idle = false;
     ${
       product.skips
-        ? `let chunkTap = (chunk * ${DEPTH4}) / u.k4;
-    if (chunkTap == (min((chunk + 1) * ${DEPTH4}, depth) - 1) / u.k4) {
+        ? `let chunkTap = (chunk * ${depth4}) / u.k4;
+    if (chunkTap == (min((chunk + 1) * ${depth4}, depth) - 1) / u.k4) {
       idle = skip(first, last, vec2<i32>(chunkTap / u.kernel, chunkTap % u.kernel));
     }`
         : ''
@@ -111,14 +109,14 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
     }
     ${
       product.pointwise
-        ? `c4 += ${DEPTH4};`
+        ? `c4 += ${depth4};`
         : `flatTap += stepTap; c4 += stepC4;
     if (c4 >= u.k4) { c4 -= u.k4; flatTap++; }`
     }
     if (idle) { continue; }
     workgroupBarrier();
-    for (var q = 0; q < ${DEPTH4}; q++) {
-      ${repeat(tm, (i) => `let a${i} = leftTile[(y + ${i * threadsY}) * ${LEFT_STRIDE} + q];`)}
+    for (var q = 0; q < ${depth4}; q++) {
+      ${repeat(tm, (i) => `let a${i} = leftTile[(y + ${i * threadsY}) * ${leftStride} + q];`)}
       ${repeat(4, (k) =>
         repeat(
           tn4,
@@ -149,9 +147,8 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   ${product.sums === 'none' ? '' : sums(product.sums)}`;
   return { declarations, body };
 
-  /** Adds up what the threads of a column have, through the right tile, which is free by now. */
+  /** Adds up what the threads of a column have, through the right tile, which is free by now (and large enough). */
   function sums(kind: 'moments' | 'gradient'): string {
-    if (threadsY > DEPTH4 * 4) throw new Error('The right tile is too small for the sums.');
     const gather = (name: string, into: string): string => `
   workgroupBarrier();
   ${repeat(tn4, (j) => `rightTile[y * ${columns4} + x + ${j * threadsX}] = ${name}${j};`)}

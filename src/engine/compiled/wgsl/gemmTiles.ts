@@ -27,53 +27,100 @@ export interface SharedTile {
   /** Of one thread; multiples of 4. */
   readonly threadRows: number;
   readonly threadColumns: number;
+  /** Of the sum, between two barriers; a multiple of 4. */
+  readonly depth: number;
 }
 
 /** Threads of a `lanes` workgroup: no subgroup may be smaller. */
 export const LANES = 8;
 
+const shared = (rows: number, columns: number, threadRows: number, threadColumns: number, depth = 16): SharedTile => ({
+  kind: 'shared',
+  rows,
+  columns,
+  threadRows,
+  threadColumns,
+  depth,
+});
+
 export const tiles = {
   lanes16: { kind: 'lanes', rows: 16, columns: 32 },
   lanes8: { kind: 'lanes', rows: 8, columns: 32 },
-  small: { kind: 'shared', rows: 32, columns: 32, threadRows: 4, threadColumns: 4 },
-  tall: { kind: 'shared', rows: 64, columns: 32, threadRows: 8, threadColumns: 4 },
-  large: { kind: 'shared', rows: 64, columns: 64, threadRows: 8, threadColumns: 8 },
+  small: shared(32, 32, 4, 4),
+  tall: shared(64, 32, 8, 4),
+  large: shared(64, 64, 8, 8),
 } as const satisfies Record<string, Tile>;
+
+/** What a tuner tries: all keep to 256 threads and 16 KiB of workgroup memory. */
+export const sharedTiles: readonly SharedTile[] = [
+  tiles.small,
+  tiles.tall,
+  tiles.large,
+  shared(32, 32, 4, 4, 32),
+  shared(32, 64, 4, 8),
+  shared(64, 32, 4, 4),
+  shared(64, 64, 4, 4),
+  shared(64, 64, 8, 4),
+  shared(64, 64, 8, 8, 8),
+  shared(128, 32, 8, 4),
+  shared(128, 64, 8, 4),
+  shared(128, 64, 8, 8),
+  shared(64, 128, 8, 8),
+  shared(128, 128, 8, 8),
+  shared(128, 128, 8, 8, 8),
+];
+
+/** What a convolution or its input gradient is as a product: `rows` × `depth` by `depth` × `columns`. */
+export interface ProductShape {
+  readonly kind: 'conv' | 'convInputGradient';
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+}
+
+/** The same of a filter's gradient. */
+export interface FilterShape {
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+}
+
+export interface FilterCut {
+  readonly tile: Tile;
+  /** The sum is cut into slices where there are fewer workgroups. */
+  readonly enough: number;
+}
 
 /** Workgroups below which a GPU has idle cores: then smaller tiles. */
 const BUSY = 128;
 
 /** How products are cut on a device; a tuner may put its own in their place. */
 export interface Tiling {
-  /** Of an output of `rows` × `columns`. */
-  product(rows: number, columns: number): Tile;
-  /** Of a filter's gradient of `rows` × `columns`, which is cut into slices where it has fewer tiles than `enough`. */
-  filter(rows: number, columns: number): Tile;
-  readonly enough: number;
+  product(shape: ProductShape): Tile;
+  filter(shape: FilterShape): FilterCut;
 }
 
 export function tilingOf(traits: DeviceTraits): Tiling {
   // On a processor a few workgroups are enough, and a slice saved is memory not written.
   if (traits.software && traits.subgroups) {
     const fewRows = (rows: number): Tile => (rows <= 8 ? tiles.lanes8 : tiles.lanes16);
-    return { product: fewRows, filter: fewRows, enough: 8 };
+    return { product: ({ rows }) => fewRows(rows), filter: ({ rows }) => ({ tile: fewRows(rows), enough: 8 }) };
   }
   return {
-    product(rows, columns) {
+    product({ rows, columns }) {
       const wide = columns <= 32 ? 32 : 64;
       const groups = Math.ceil(rows / 64) * Math.ceil(columns / wide);
       if (groups < BUSY || rows <= 32) return tiles.small;
       return wide === 32 ? tiles.tall : tiles.large;
     },
-    filter: (rows, columns) => (rows <= 32 || columns <= 32 ? tiles.small : tiles.large),
-    enough: 512,
+    filter: ({ rows, columns }) => ({ tile: rows <= 32 || columns <= 32 ? tiles.small : tiles.large, enough: 512 }),
   };
 }
 
 export function tileKey(tile: Tile): string {
   return tile.kind === 'lanes'
     ? `lanes${tile.rows}`
-    : `shared${tile.rows}x${tile.columns}-${tile.threadRows}x${tile.threadColumns}`;
+    : `shared${tile.rows}x${tile.columns}-${tile.threadRows}x${tile.threadColumns}${tile.depth === 16 ? '' : `x${tile.depth}`}`;
 }
 
 export function threadsOf(tile: Tile): number {
