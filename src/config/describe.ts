@@ -2,14 +2,15 @@ import { z } from '../zod.ts';
 import { configSchema } from './schema.ts';
 import type { ConfigValue } from './tree.ts';
 
-export type SettingKind = 'integer' | 'number' | 'text' | 'switch' | 'choice' | 'pair';
+/** `weights`: one of `choices`, or a number for each of some names. */
+export type SettingKind = 'integer' | 'number' | 'text' | 'switch' | 'choice' | 'pair' | 'weights';
 
 /** One setting, for forms and messages. */
 export interface SettingDescription {
   /** `training.learning_rate`. */
   readonly path: string;
   readonly kind: SettingKind;
-  /** Of a `choice`; else empty. */
+  /** Of a `choice`, or of `weights`; else empty. */
   readonly choices: readonly string[];
   /** Bounds of a number, or of each number of a pair. */
   readonly minimum: number | null;
@@ -28,9 +29,12 @@ interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly anyOf?: readonly JsonSchema[];
   readonly enum?: readonly string[];
+  readonly const?: string;
+  readonly additionalProperties?: JsonSchema | boolean;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
   readonly prefixItems?: readonly JsonSchema[];
   readonly minLength?: number;
   readonly pattern?: string;
@@ -74,7 +78,10 @@ export function valueInWords(value: ConfigValue | undefined): string {
   if (Array.isArray(value)) {
     return value.every((item) => typeof item !== 'object') ? `[${value.join(', ')}]` : `a list of ${value.length}`;
   }
-  return 'a section';
+  const entries = Object.entries(value);
+  if (entries.some(([, inner]) => typeof inner === 'object' && inner !== null)) return 'a section';
+  const text = entries.map(([name, inner]) => `${name}: ${String(inner)}`).join(', ');
+  return `{${text.length > 60 ? `${text.slice(0, 60)}…` : text}}`;
 }
 
 /** The path or section that was probably meant, or null. */
@@ -103,19 +110,23 @@ function collect(schema: JsonSchema, path: string): SettingDescription[] {
     return Object.entries(schema.properties).flatMap(([key, inner]) => collect(inner, path ? `${path}.${key}` : key));
   }
   const nullable = schema.anyOf?.some((option) => option.type === 'null') ?? false;
-  const inner = schema.anyOf?.find((option) => option.type !== 'null') ?? schema;
+  const options = schema.anyOf?.filter((option) => option.type !== 'null') ?? [schema];
+  const inner = options.find((option) => option.additionalProperties) ?? options[0]!;
   const bounds = inner.prefixItems?.[0] ?? inner;
   const kind = kindOf(inner);
   return [
     {
       path,
       kind,
-      choices: inner.enum ?? [],
+      choices: inner.enum ?? options.flatMap((option) => option.const ?? []),
       minimum: bounds.exclusiveMinimum ?? bounds.minimum ?? null,
       maximum: bounds.maximum ?? null,
       exclusiveMinimum: bounds.exclusiveMinimum !== undefined,
       nullable,
-      allowed: inWords(kind, inner, path) + (nullable ? ', or null' : ''),
+      allowed:
+        options.flatMap((option) => (option.const === undefined ? [] : `${option.const}, or `)).join('') +
+        inWords(kind, inner, path) +
+        (nullable ? ', or null' : ''),
     },
   ];
 }
@@ -133,6 +144,8 @@ function kindOf(schema: JsonSchema): SettingKind {
       return 'text';
     case 'array':
       return 'pair';
+    case 'object':
+      return 'weights';
     default:
       throw new Error(`No description for a setting of type ${schema.type}.`);
   }
@@ -150,6 +163,8 @@ function inWords(kind: SettingKind, schema: JsonSchema, path: string): string {
       return 'true or false';
     case 'pair':
       return `two numbers in brackets, the smaller first, each${boundsInWords(schema.prefixItems![0]!)}`;
+    case 'weights':
+      return `a number${boundsInWords(schema.additionalProperties as JsonSchema)} for each of some classes, as in {Rare: 5}`;
     case 'text':
       if (schema.pattern) return `text: ${patternInWords(path)}`;
       return schema.minLength ? 'text that is not empty' : 'text';
@@ -157,7 +172,9 @@ function inWords(kind: SettingKind, schema: JsonSchema, path: string): string {
 }
 
 function boundsInWords(schema: JsonSchema): string {
-  const { minimum, maximum, exclusiveMinimum } = schema;
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema;
+  if (minimum !== undefined && exclusiveMaximum !== undefined)
+    return `, at least ${minimum} and less than ${exclusiveMaximum}`;
   if (exclusiveMinimum !== undefined) {
     return ` greater than ${exclusiveMinimum}${maximum === undefined ? '' : `, at most ${maximum}`}`;
   }

@@ -4,7 +4,7 @@ import { ConfigError, type ConfigIssue } from './errors.ts';
 import { layerOf, type ConfigLayer } from './layer.ts';
 import { layerFromPairs } from './overrides.ts';
 import type { Config } from './schema.ts';
-import { leafPaths, mergeTrees, valueAt, type ConfigTree, type ConfigValue } from './tree.ts';
+import { isSection, leafPaths, mergeTrees, valueAt, type ConfigTree, type ConfigValue } from './tree.ts';
 
 /** What a link to the page may say beside settings. */
 const words = z.strictObject({
@@ -121,6 +121,7 @@ function unknownMessage(key: string): string {
 }
 
 function textOf(value: ConfigValue | undefined): string {
+  if (isSection(value)) return JSON.stringify(value);
   return Array.isArray(value) ? value.join(',') : String(value);
 }
 

@@ -8,6 +8,9 @@ export function isSection(value: unknown): value is ConfigTree {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Settings whose value is a map, by names that the user gives: one value, replaced whole, as lists are. */
+const maps: ReadonlySet<string> = new Set(['training.class_weights']);
+
 /** The value at `training.learning_rate`, or undefined. */
 export function valueAt(tree: ConfigTree, path: string): ConfigValue | undefined {
   let at: ConfigValue | undefined = tree;
@@ -25,19 +28,25 @@ export function treeOf(path: string, value: ConfigValue): ConfigTree {
     .reduceRight<ConfigValue>((inner, key) => Object.fromEntries([[key, inner]]), value) as ConfigTree;
 }
 
-/** Later wins; sections are merged, everything else (lists too) is replaced. Neither argument is changed. */
+/** Later wins; sections are merged, everything else (lists and maps too) is replaced. Neither argument is changed. */
 export function mergeTrees(under: ConfigTree, over: ConfigTree): ConfigTree {
-  const merged = new Map(Object.entries(under));
+  return merged(under, over, '');
+}
+
+function merged(under: ConfigTree, over: ConfigTree, prefix: string): ConfigTree {
+  const all = new Map(Object.entries(under));
   for (const [key, value] of Object.entries(over)) {
-    const below = merged.get(key);
-    merged.set(key, isSection(value) && isSection(below) ? mergeTrees(below, value) : value);
+    const below = all.get(key);
+    const path = prefix + key;
+    const bothSections = !maps.has(path) && isSection(value) && isSection(below);
+    all.set(key, bothSections ? merged(below, value, `${path}.`) : value);
   }
-  return Object.fromEntries(merged);
+  return Object.fromEntries(all);
 }
 
 /** Paths of all values that are not sections, in order: `data.source`, `data.sample.seed`, … */
 export function leafPaths(tree: ConfigTree, prefix = ''): string[] {
   return Object.entries(tree).flatMap(([key, value]) =>
-    isSection(value) ? leafPaths(value, `${prefix}${key}.`) : [prefix + key],
+    isSection(value) && !maps.has(prefix + key) ? leafPaths(value, `${prefix}${key}.`) : [prefix + key],
   );
 }

@@ -1,4 +1,4 @@
-import { allowedAt, isSectionPath, nearestPath, valueInWords } from './describe.ts';
+import { allowedAt, describeSetting, isSectionPath, nearestPath, valueInWords } from './describe.ts';
 import type { ConfigIssue } from './errors.ts';
 import type { Place } from './layer.ts';
 import { configSchema } from './schema.ts';
@@ -21,8 +21,7 @@ export function issuesOf(
     issues.set(path, { path, source, line: place?.line ?? null, column: place?.column ?? null, message });
   };
   for (const issue of result.error.issues) {
-    // Numbers in the path are places in a list: the setting is the list.
-    const path = issue.path.filter((key) => typeof key === 'string').join('.');
+    const path = settingOf(issue.path);
     if (issue.code === 'unrecognized_keys') {
       for (const key of issue.keys) {
         const unknown = path ? `${path}.${key}` : key;
@@ -40,6 +39,16 @@ export function issuesOf(
     }
   }
   return [...issues.values()];
+}
+
+/** The setting of what is wrong: numbers are places in a list and names below it those of a map, and the setting is all of it. */
+function settingOf(keys: readonly PropertyKey[]): string {
+  let path = '';
+  for (const key of keys) {
+    if (typeof key !== 'string' || describeSetting(path) !== null) break;
+    path = path ? `${path}.${key}` : key;
+  }
+  return path;
 }
 
 /** `training.epoch is no setting; did you mean training.epochs?` */

@@ -1,7 +1,7 @@
 import { sizesOf } from '../dataset/split.ts';
 import type { Dataset, ImageSource, Split } from '../dataset/types.ts';
 import { DeviceLostError } from '../engine/errors.ts';
-import type { Engine, Network, NetworkOptions } from '../engine/types.ts';
+import type { Engine, LossSettings, Network, NetworkOptions } from '../engine/types.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import { batchNormEpsOf, withBatchNormEps } from '../graph/batchNormEps.ts';
@@ -25,6 +25,7 @@ import { wholeNetwork } from './wholeNetwork.ts';
 export interface Attempt extends Omit<RunInputs, 'emit' | 'record' | 'cropsFor'> {
   readonly crops: ImageSource;
   readonly split: Readonly<Record<Split, readonly number[]>>;
+  readonly loss: LossSettings;
   readonly stepsPerEpoch: number;
   /** Where to go on from; null: from the first weights. */
   readonly from: Checkpoint | null;
@@ -100,7 +101,7 @@ async function trainAndTest(
       emit({ type: 'batchSplit', batchnormBatch, reason });
     }
   }
-  const options = { ...networkOptions(graph, config, batchnormBatch), recompute: fit.recompute };
+  const options = { ...networkOptions(graph, config, batchnormBatch), loss: attempt.loss, recompute: fit.recompute };
   const network = await engine.build(graph, first.weights, options);
   let optimiser: Checkpoint['optimiser'] | null = null;
   if (from !== null) {

@@ -12,6 +12,19 @@ export class NoTrainingImagesError extends UserError {
   }
 }
 
+/** `training.class_weights` names classes that the data set doesn't have. */
+export class UnknownClassesError extends UserError {
+  constructor(unknown: readonly string[], classes: readonly string[]) {
+    const named = unknown.map((name) => `“${name}”`).join(', ');
+    const some =
+      classes.length > 12 ? `${classes.slice(0, 12).join(', ')} and ${classes.length - 12} more` : classes.join(', ');
+    super(`training.class_weights has a weight for ${named}, which the data set doesn't have.`, {
+      kept: stored,
+      remedy: `Write names as the data set does, or leave them out. Its classes are ${some}.`,
+    });
+  }
+}
+
 /** The loss became NaN or infinite. */
 export class NotANumberError extends UserError {
   constructor(epoch: number, step: number, learningRate: number, lastGood: number | null) {

@@ -11,6 +11,7 @@ import { otherPixels, refuseOtherDraws } from './draws.ts';
 import type { Emit } from './emit.ts';
 import { DeviceKeepsFailingError, NoTrainingImagesError, StoppedBeforeFirstStepError } from './errors.ts';
 import type { RunInputs } from './inputs.ts';
+import { lossInWords, lossOf } from './loss.ts';
 import { createRunLog } from './runLog.ts';
 import type { Fit } from './memory.ts';
 import type { RunDataset, RunRecord } from './types.ts';
@@ -28,7 +29,7 @@ export function newRun(
 ): RunRecord {
   const { name, hash, synthetic, classes } = dataset;
   return {
-    schema: 3,
+    schema: 4,
     id,
     createdAt,
     config,
@@ -70,6 +71,7 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
     // First: what fails from here on can be cleared away by its record.
     await save({});
     if (split.train.length < 2) throw new NoTrainingImagesError(split.train.length);
+    const loss = lossOf(config.training, dataset, split.train);
     const stepsPerEpoch = batchRanges(split.train.length, config.data.batch_size).length;
     if (inputs.record.latestEpoch !== null || (await store.events(record.id)).length > 0) {
       log.emit({ type: 'resumed', fromEpoch: record.latestEpoch ?? 0 });
@@ -85,6 +87,8 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
         epochs: config.training.epochs,
         stepsPerEpoch,
       });
+      const text = lossInWords(config.training, loss, dataset.classes);
+      if (text !== null) log.emit({ type: 'notice', text });
     }
 
     const bend = from === null ? null : otherPixels(from, config);
@@ -105,6 +109,7 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
           ...inputs,
           crops,
           split,
+          loss,
           stepsPerEpoch,
           from,
           settled,

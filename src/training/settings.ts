@@ -31,6 +31,9 @@ export type AugmentationSettings = z.infer<typeof augmentationSettings>;
 /** BatchNorm over fewer images than this learns statistics that are too noisy: a batch is split no further. */
 export const MIN_PART = 8;
 
+/** Of a class; and its inverse: float32 holds what a mean over them divides by. */
+const LEAST_WEIGHT = 1e-6;
+
 /** `training` in configs/base.yaml. */
 export const trainingSettings = z
   .strictObject({
@@ -45,6 +48,19 @@ export const trainingSettings = z
     momentum: z.number().min(0).max(1),
     nesterov: z.boolean(),
     clip_norm: z.number().positive().max(1e6).nullable(),
+    label_smoothing: z.number().min(0).lt(1),
+    /** By name; a class that isn't named counts 1. Names that the data set doesn't have are refused when a run begins. */
+    class_weights: z.union([
+      z.literal('balanced'),
+      z.record(
+        z.string(),
+        z
+          .number()
+          .min(LEAST_WEIGHT)
+          .max(1 / LEAST_WEIGHT),
+      ),
+      z.null(),
+    ]),
     seed: z
       .int()
       .min(0)
@@ -73,7 +89,15 @@ export function cachedViews(
 }
 
 /** What runs did that were stored before these settings came. */
-const before = { weight_decay: 0, momentum: 0.9, nesterov: false, clip_norm: null, cached_views: 0 };
+const before = {
+  weight_decay: 0,
+  momentum: 0.9,
+  nesterov: false,
+  clip_norm: null,
+  cached_views: 0,
+  label_smoothing: 0,
+  class_weights: null,
+};
 const augmentationBefore = { horizontal_flip: 0 };
 
 /** A stored configuration, not checked yet, with the settings that it lacks: as what its run did without them. */

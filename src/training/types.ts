@@ -24,7 +24,7 @@ export interface RunDataset {
 
 /** What a list of runs needs to know of one; kept beside its log and checkpoints. */
 export interface RunRecord {
-  readonly schema: 3;
+  readonly schema: 4;
   readonly id: string;
   /** ms since the epoch. */
   readonly createdAt: number;

@@ -89,7 +89,7 @@ export function checkedCheckpoint(bytes: Uint8Array, name: string): { checkpoint
 function recordOf(id: string, checkpoint: Checkpoint, createdAt: number): RunRecord {
   const { epoch, config, dataset, members } = checkpoint;
   return {
-    schema: 3,
+    schema: 4,
     id,
     createdAt,
     config,

@@ -176,7 +176,7 @@ export type DatasetEvent =
 // ---- trainer worker ------------------------------------------------------------------------------------------------------
 
 export interface RunSummary {
-  readonly schema: 3;
+  readonly schema: 4;
   readonly id: string;
   readonly createdAt: number;
   readonly config: Config;

@@ -50,7 +50,7 @@ async function trained(
   if (before !== undefined) await runs.delete(before.id);
   const { config, dataset, runId: id } = checkpoint;
   const record: RunRecord = {
-    schema: 3,
+    schema: 4,
     id,
     createdAt: 0,
     config,

@@ -212,6 +212,49 @@ describe('the effective configuration as a file', () => {
   });
 });
 
+describe('class weights', () => {
+  const weightsOf = (...texts: readonly string[]) =>
+    resolveConfig([
+      base,
+      ...texts.map((text, i) => parseLayer(`training:\n  class_weights: ${text}\n`, { file: `${i}.yaml` })),
+    ]);
+
+  it('are one value: a later map replaces an earlier one, whatever is in its names', () => {
+    const { config, sources } = weightsOf('{A: 2, B: 3}', '{ü.v1: 0.5, 7: 4}');
+    expect(config.training.class_weights).toEqual({ 'ü.v1': 0.5, 7: 4 });
+    expect(sources.get('training.class_weights')).toBe('1.yaml');
+    expect(weightsOf('{A: 2}', 'balanced').config.training.class_weights).toBe('balanced');
+    expect(weightsOf('{A: 2}', 'null').config.training.class_weights).toBeNull();
+    expect(leafPaths(config as unknown as ConfigTree).sort()).toEqual([...settingPaths].sort());
+    expect(parseConfig(configToYaml(config), { file: 'settings.yaml' })).toEqual(config);
+  });
+
+  it('that are none are refused, in a file and on a command line', () => {
+    for (const [text, found] of [
+      ['{A.b: 2, C: 0}', '{A.b: 2, C: 0}'],
+      ['{A: many}', '{A: many}'],
+      ['{A: [1]}', 'a section'],
+      ['even', '"even" (text)'],
+      ['3', '3'],
+    ] as const) {
+      const [issue, ...others] = issuesOf(() => weightsOf(text));
+      expect(others).toEqual([]);
+      expect(issue).toMatchObject({ path: 'training.class_weights', line: 2 });
+      expect(issue!.message).toContain(`training.class_weights is ${found}; allowed: balanced, or a number from`);
+    }
+    const [issue] = issuesOf(() => overridesFromFlags(['training.class_weights={A.b: -1}']));
+    expect(issue!.message).toContain('training.class_weights is {A.b: -1}');
+  });
+
+  it('are set on a command line as they are written in a file', () => {
+    const of = (text: string) =>
+      resolveConfig([base, overridesFromFlags([`training.class_weights=${text}`])]).config.training.class_weights;
+    expect(of('{Rare: 5, "A, B": 0.5}')).toEqual({ Rare: 5, 'A, B': 0.5 });
+    expect(of('balanced')).toBe('balanced');
+    expect(of('null')).toBeNull();
+  });
+});
+
 describe('descriptions', () => {
   it('exist for every setting', () => {
     for (const path of settingPaths) expect(describeSetting(path)!.allowed).not.toBe('');
@@ -228,6 +271,16 @@ describe('descriptions', () => {
     });
     expect(describeSetting('data.geometry')).toMatchObject({ kind: 'choice', choices: ['center_crop', 'squash'] });
     expect(describeSetting('output.version')!.allowed).toBe('text: three numbers, as in 1.0.0');
+  });
+
+  it('say what stands in a map, and where a number ends', () => {
+    expect(describeSetting('training.class_weights')).toMatchObject({
+      kind: 'weights',
+      choices: ['balanced'],
+      nullable: true,
+      allowed: 'balanced, or a number from 0.000001 to 1000000 for each of some classes, as in {Rare: 5}, or null',
+    });
+    expect(describeSetting('training.label_smoothing')!.allowed).toBe('a number, at least 0 and less than 1');
   });
 
   it('take their help from the comments of base.yaml', () => {

@@ -145,6 +145,7 @@ describe('a link that is shared', () => {
         learning_rate: 1e-7,
         batchnorm_batch: 8,
         layers: 'head',
+        class_weights: { 'ABB - Ash & “ü”, v1.2': 0.5, 7: 3 },
         augmentation: { crop_scale: [0.5, 0.9], enabled: false },
       },
       output: { author: 'Ünal & “Söhne” = 100 % + #1 日本', description: '', keep_checkpoints: 2, version: '1.10.0' },

@@ -94,6 +94,8 @@ describe('runs in IndexedDB', () => {
       nesterov: _n,
       clip_norm: _c,
       cached_views: _v,
+      label_smoothing: _l,
+      class_weights: _w,
       ...training
     } = config.training;
     const { horizontal_flip: _h, ...augmentation } = training.augmentation;
@@ -106,7 +108,7 @@ describe('runs in IndexedDB', () => {
   });
 
   it('reads a run of before features were cached as one whose every epoch goes through the backbone', async () => {
-    const { cached_views: _, ...training } = config.training;
+    const { cached_views: _, label_smoothing: _l, class_weights: _w, ...training } = config.training;
     database.held.set('run/r1', { ...record, schema: 2, config: { ...config, training } });
     expect((await runStore(database.records).read('r1'))?.config.training.cached_views).toBe(0);
     const now = { ...config, training: { ...config.training, cached_views: 3 } };
@@ -114,9 +116,18 @@ describe('runs in IndexedDB', () => {
     expect((await runStore(database.records).read('r1'))?.config.training.cached_views).toBe(3);
   });
 
+  it('reads a run of before there were other losses as one of plain cross-entropy', async () => {
+    const { label_smoothing: _, class_weights: _w, ...training } = config.training;
+    database.held.set('run/r1', { ...record, schema: 3, config: { ...config, training } });
+    expect(await runStore(database.records).read('r1')).toEqual(record);
+    const now = { ...config, training: { ...config.training, label_smoothing: 0.1, class_weights: { a: 2 } } };
+    database.held.set('run/r1', { ...record, config: now });
+    expect((await runStore(database.records).read('r1'))?.config.training).toEqual(now.training);
+  });
+
   it('neither lists nor reads nor changes what a newer page stored', async () => {
     const stored = {
-      'run/r2': { ...record, id: 'r2', schema: 4, latestEpoch: { file: 'another form' } },
+      'run/r2': { ...record, id: 'r2', schema: 5, latestEpoch: { file: 'another form' } },
       'events/r2/00000000': [{ at: 1, type: 'of another form' }],
       'checkpoint/r2/00000001': Uint8Array.of(1),
       'checkpoint/r2/00000002': Uint8Array.of(2),

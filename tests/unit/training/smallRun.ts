@@ -108,6 +108,8 @@ export const config: RunConfig = {
     momentum: 0.9,
     nesterov: false,
     clip_norm: null,
+    label_smoothing: 0,
+    class_weights: null,
     seed: 5,
     batchnorm_momentum: null,
     batchnorm_batch: null,

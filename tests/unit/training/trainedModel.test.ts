@@ -12,7 +12,7 @@ it('the best weights, with the settings and the epochs of the whole run, though 
   const newest = { ...best, epoch: 3, history: [...best.history, third] };
   const { runId: id, dataset } = best;
   const config = { ...best.config, training: { ...best.config.training, epochs: 77 } };
-  const record = { schema: 3, id, createdAt: 0, config, dataset, weightsId: null, storedBytes: 0 } as const;
+  const record = { schema: 4, id, createdAt: 0, config, dataset, weightsId: null, storedBytes: 0 } as const;
   const about = { ...record, state: 'completed', bestEpoch: 2 } as const;
   await runs.writeCheckpoint({ ...about, latestEpoch: 2 }, 2, writeCheckpoint(best));
   await runs.writeCheckpoint({ ...about, latestEpoch: 3 }, 3, writeCheckpoint(newest));

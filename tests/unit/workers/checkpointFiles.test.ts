@@ -230,13 +230,15 @@ describe('what is no checkpoint of ours', () => {
   it('settings that an older version did not know may be missing: its run did without', async () => {
     const checkpoint = await checkpointOf(await fileOf(whole));
     const { keep_checkpoints: _, models_dir: _m, ios_dir: _i, ...output } = checkpoint.config.output;
-    const { weight_decay: _w, momentum: _p, nesterov: _n, clip_norm: _c, ...training } = checkpoint.config.training;
+    const { weight_decay: _w, momentum: _p, nesterov: _n, clip_norm: _c, ...later } = checkpoint.config.training;
+    const { label_smoothing: _s, class_weights: _cw, ...training } = later;
     const { horizontal_flip: _h, ...augmentation } = training.augmentation;
     const older = { ...checkpoint.config, output, training: { ...training, augmentation } };
     const file = blobOf({ ...checkpoint, config: older } as unknown as Checkpoint);
     const opened = await Promise.resolve(computer().model.openCheckpoint({ file, name: 'c' }));
     expect(opened.id).toBe(whole);
     expect(opened.config.training).toMatchObject({ optimizer: 'adam', weight_decay: 0, clip_norm: null });
+    expect(opened.config.training).toMatchObject({ label_smoothing: 0, class_weights: null });
     expect(opened.config.training.augmentation.horizontal_flip).toBe(0);
   });
 

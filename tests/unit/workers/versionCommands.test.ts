@@ -33,7 +33,7 @@ async function page() {
   const train = async (seed: number, labels?: readonly string[]): Promise<string> => {
     const checkpoint = checkpointOf(seed, labels);
     const { runId: id, config, dataset } = checkpoint;
-    const about = { schema: 3, id, createdAt: seed, config, dataset, weightsId: null, state: 'completed' } as const;
+    const about = { schema: 4, id, createdAt: seed, config, dataset, weightsId: null, state: 'completed' } as const;
     await runs.writeCheckpoint(
       { ...about, latestEpoch: 2, bestEpoch: 2, storedBytes: 0 },
       2,
