@@ -1,11 +1,13 @@
 /**
- * A training step of the compiled engine against stock tfjs on the same adapter, in turn, medians; with the figures that don't depend on the machine.
+ * A training step of the compiled engine against stock tfjs, and of four_convolutions against jax-js, on the same adapter, in turn,
+ * medians; with the figures that don't depend on the machine.
  *
  *     npm run bench -- engine [--steps 3] [--size 224] [--json] [--alone] [NETWORK:BATCH …]
  *
  * By default densenet121:2, resnet50:2, mobilenet_v3_small:8 and four_convolutions:8 (64 px). First the best product of two 1024 × 1024
- * matrices that the engine's kernels do here. `--alone` leaves tfjs out. `bytes_per_image`: what one image more costs; `peak_bytes`: all
- * buffers of the network; `peak_bytes_32`: the same of a batch of 32, from its plan; `objects`: GPU objects made in a step, encoders apart.
+ * matrices that the engine's kernels do here. `--alone` leaves the others out. `bytes_per_image`: what one image more costs; `peak_bytes`:
+ * all buffers of the network; `peak_bytes_32`: the same of a batch of 32, from its plan; `objects`: GPU objects made in a step, encoders
+ * apart. `jax_loss_difference`: how far jax-js's first three losses are from ours; `jax_failure`: why there is no `jax_ms`, where it should be.
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
@@ -16,6 +18,7 @@ import { traitsOf } from '../../src/engine/compiled/engine.ts';
 import { parametersOf } from '../../src/graph/parameters.ts';
 import { countsOf } from '../../src/graph/counts.ts';
 import { nodeEngineEnvironment } from '../../src/platform/node/engineEnvironment.ts';
+import { openJaxJs, type JaxJsResult } from './engine/jaxJsProcess.ts';
 import { median } from './engine/median.ts';
 import { CLASSES, imagesOf, netOf, valuesOf } from './engine/nets.ts';
 import { bestProduct } from './engine/product.ts';
@@ -32,6 +35,7 @@ const { values: options, positionals } = parseArgs({
 });
 const cases =
   positionals.length > 0 ? positionals : ['densenet121:2', 'resnet50:2', 'mobilenet_v3_small:8', 'four_convolutions:8'];
+const ABSENT: JaxJsResult = { jax_ms: null, jax_loss_difference: null, jax_failure: null };
 const OPTIMISER = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 } as const;
 
 const engine = await openEngine('webgpu', await nodeEngineEnvironment({ gpu: true }));
@@ -64,30 +68,37 @@ async function compared(net: string, n: number, size: number) {
     seed: 1,
   });
   const stock = options.alone ? null : await openStock(net, n, size);
-  const begun = performance.now();
-  await network.trainStep([batch], 1e-4);
-  const first = performance.now() - begun;
+  const jax = options.alone || net !== 'four_convolutions' ? null : await openJaxJs(net, n, size);
+  const losses: number[] = [];
+  const step = async (): Promise<number> => {
+    const from = performance.now();
+    losses.push((await network.trainStep([batch], 1e-4)).loss);
+    return performance.now() - from;
+  };
+  const first = await step();
   await stock?.step();
-  await network.trainStep([batch], 1e-4);
+  await jax?.step();
+  await step();
   const ours: number[] = [];
   const theirs: number[] = [];
   let per = { ...counted };
   for (let i = 0; i < Number(options.steps); i++) {
     const before = { ...counted };
-    const from = performance.now();
-    await network.trainStep([batch], 1e-4);
-    ours.push(performance.now() - from);
+    ours.push(await step());
     per = {
       dispatches: counted.dispatches - before.dispatches,
       submits: counted.submits - before.submits,
       objects: counted.objects - before.objects,
     };
     if (stock) theirs.push(await stock.step());
+    await jax?.step();
   }
   stock?.close();
+  jax?.close();
+  const { jax_ms, jax_loss_difference, jax_failure } = jax?.result(losses) ?? ABSENT;
   const bytes = (images: number) =>
     compiledBytes(graph, kernels, { images, imageSize: size, trainable: 'all', optimiser: OPTIMISER }).total;
-  const step = median(ours);
+  const milliseconds = median(ours);
   const operations = 6 * countsOf(graph, size).macs * n;
   const row = {
     net,
@@ -95,21 +106,26 @@ async function compared(net: string, n: number, size: number) {
     image_size: size,
     adapter: engine.adapter.label,
     stock_ms: stock ? round(median(theirs)) : null,
-    step_ms: round(step),
+    jax_ms: jax_ms === null ? null : round(jax_ms),
+    jax_loss_difference,
+    jax_failure,
+    step_ms: round(milliseconds),
     first_step_ms: round(first),
     ...per,
     bytes_per_image: Math.round((bytes(8) - bytes(4)) / 4),
     peak_bytes: bytes(n),
     peak_bytes_32: bytes(32),
-    gflops: round(operations / step / 1e6),
+    gflops: round(operations / milliseconds / 1e6),
     gemm_gflops: round(gemm),
   };
   network.dispose();
   if (!options.json) {
-    const against =
-      row.stock_ms === null
-        ? ''
-        : `, tfjs ${row.stock_ms} ms, ${(row.stock_ms / row.step_ms).toFixed(2)} times as long`;
+    const against = [
+      beside('tfjs', row.stock_ms, row.step_ms),
+      beside('jax-js', row.jax_ms, row.step_ms),
+      jax_failure === null ? '' : `, no jax-js (${jax_failure})`,
+      jax_loss_difference === null ? '' : `, its first losses within ${jax_loss_difference.toExponential(1)} of ours`,
+    ].join('');
     console.log(
       `${net}, ${size} px, batch ${n}: ${row.step_ms} ms (the first ${row.first_step_ms})${against}; ${row.gflops} GFLOP/s, ` +
         `${((100 * row.gflops) / gemm).toFixed(0)} % of the product's; ${row.dispatches} dispatches, ${row.submits} submits, ` +
@@ -119,6 +135,11 @@ async function compared(net: string, n: number, size: number) {
   return row;
 }
 
+function beside(other: string, milliseconds: number | null, ours: number): string {
+  return milliseconds === null
+    ? ''
+    : `, ${other} ${milliseconds} ms, ${(milliseconds / ours).toFixed(2)} times as long`;
+}
 function round(value: number): number {
   return Number(value.toPrecision(4));
 }
