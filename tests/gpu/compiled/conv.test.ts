@@ -33,7 +33,7 @@ const tilings: readonly { readonly name: string; readonly tiling: Tiling; readon
   { name: 'small', tiling: always(tiles.small, 64), only: [4] },
   { name: 'tall', tiling: always(tiles.tall, 1), only: [] },
   { name: 'large', tiling: always(tiles.large, 64), only: [] },
-  ...sharedTiles.slice(3).map((tile) => ({ name: tileKey(tile), tiling: always(tile, 64), only: [] })),
+  ...sharedTiles.map((tile) => ({ name: tileKey(tile), tiling: always(tile, 64), only: [] })),
 ];
 
 function tableOf(tiling: Tiling): Pick<KernelTable, 'conv' | 'convInputGradient' | 'convFilterGradient'> {
@@ -346,11 +346,11 @@ describe.each(tilings)('$name', ({ tiling, only }) => {
     for (let t = 0; t < statistics.tiles; t++) {
       const count = Math.min(tileRows, rows - t * tileRows);
       for (let c = 0; c < channels; c++) {
-        // Of what was written: 1000 ± 0.02 has a grid of 6e-5.
+        // Of what was written: 1000 ± 0.02 has a grid of 6e-5, sums of 70 of them one of 8e-3.
         const value = (i: number): number => found![(t * tileRows + i) * out.matrix.channels + out.first + c]!;
         const mean = sum(count, value) / count;
         const squares = sum(count, (i) => (value(i) - mean) ** 2);
-        expect(Math.abs(moments![2 * t * channels + c]! - mean)).toBeLessThan(1.3e-4);
+        expect(Math.abs(moments![2 * t * channels + c]! - mean)).toBeLessThan(2.5e-4);
         expect(Math.abs(moments![(2 * t + 1) * channels + c]! / squares - 1)).toBeLessThan(1e-3);
       }
     }

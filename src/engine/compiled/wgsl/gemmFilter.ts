@@ -87,6 +87,21 @@ export function filterSharedBody(tile: SharedTile, pointwise: boolean): FilterBo
     throw new Error('Threads do not share out the tiles.');
   }
   const rowOf = (s: number): string => `lane / ${units} + ${(s * threads) / units}`;
+  /** From memory into this thread's `l…` and `r…`; then its pixels are those of the next turn. */
+  const fetch = (m: string): string => `{
+    ${repeat(
+      leftLoads,
+      (s) => `{ let row = ${m} + ${rowOf(s)};
+      l${s} = left(select(-1, ${pointwise ? 'row' : `tapRow(pixel${s}, tap)`}, row < end), c, t); }
+    ${pointwise ? '' : `pixel${s} = stepped(pixel${s});`}`,
+    )}
+    ${repeat(
+      rightLoads,
+      (s) => `{ let e = lane + ${s * threads};
+      let row = min(${m} + e / ${columns4}, u.rows - 1);
+      r${s} = dyAt(row, min(tileN * ${columns4} + e % ${columns4}, u.n4 - 1)); }`,
+    )}
+  }`;
   return {
     declarations: `
 var<workgroup> leftTile : array<vec4<f32>, ${units * depth}>;
@@ -97,20 +112,15 @@ var<workgroup> rightTile : array<vec4<f32>, ${columns4 * depth}>;`,
   ${unitOf('', `tileM * ${units} + lane % ${units}`)}
   ${pointwise ? '' : repeat(leftLoads, (s) => `var pixel${s} = pixelOf(begin + ${rowOf(s)});`)}
   ${repeat(tile.threadRows, (i) => repeat(tn4, (j) => `var sum${i}_${j} = vec4<f32>(0.0);`))}
+  ${repeat(leftLoads, (i) => `var l${i} : vec4<f32>;`)}
+  ${repeat(rightLoads, (i) => `var r${i} : vec4<f32>;`)}
+  ${tile.ahead ? fetch('begin') : ''}
   for (var m = begin; m < end; m += ${depth}) {
-    ${repeat(
-      leftLoads,
-      (s) => `{ let row = m + ${rowOf(s)};
-      leftTile[lane + ${s * threads}] = left(select(-1, ${pointwise ? 'row' : `tapRow(pixel${s}, tap)`}, row < end), c, t); }
-    ${pointwise ? '' : `pixel${s} = stepped(pixel${s});`}`,
-    )}
-    ${repeat(
-      rightLoads,
-      (s) => `{ let e = lane + ${s * threads};
-      let row = min(m + e / ${columns4}, u.rows - 1);
-      rightTile[e] = dyAt(row, min(tileN * ${columns4} + e % ${columns4}, u.n4 - 1)); }`,
-    )}
+    ${tile.ahead ? '' : fetch('m')}
+    ${repeat(leftLoads, (s) => `leftTile[lane + ${s * threads}] = l${s};`)}
+    ${repeat(rightLoads, (s) => `rightTile[lane + ${s * threads}] = r${s};`)}
     workgroupBarrier();
+    ${tile.ahead ? `if (m + ${depth} < end) ${fetch(`m + ${depth}`)}` : ''}
     for (var q = 0; q < ${depth}; q++) {
       ${repeat(tm4, (i) => `let a${i} = leftTile[q * ${units} + y + ${i * threadsY}];`)}
       ${repeat(tn4, (j) => `let b${j} = rightTile[q * ${columns4} + x + ${j * threadsX}];`)}

@@ -2,8 +2,8 @@ import { repeat, threadsOf, type SharedTile } from './gemmTiles.ts';
 import type { Product } from './gemmProduct.ts';
 
 /**
- * Tiles of both operands in workgroup memory, `tile.depth` k at a time. Taps and channels are one flat index k, cut into chunks without regard to
- * where a tap ends, so that few channels waste nothing. Thread (y, x) has rows y, y + threadsY, … and fours of columns x, x + threadsX, ….
+ * Tiles of both operands in workgroup memory, `tile.depth` k at a time. Taps and channels are one flat index k, cut into chunks without
+ * regard to where a tap ends, so that few channels waste nothing. `tile.ahead`: the next chunk is loaded while this one is multiplied. Thread (y, x) has rows y, y + threadsY, … and fours of columns x, x + threadsX, ….
  */
 export function sharedBody(
   product: Product,
@@ -25,23 +25,61 @@ export function sharedBody(
     throw new Error('Threads do not share out the left tile.');
   const each = (text: (i: number, j: number) => string): string => repeat(tm, (i) => repeat(tn4, (j) => text(i, j)));
 
-  const loadLeft = repeat(
-    leftLoads,
-    (s) => `leftTile[(lane / ${depth4} + ${(s * threads) / depth4}) * ${leftStride} + lane % ${depth4}] =
-      left(select(-1, ${product.pointwise ? `p${s}.w` : `tapRow(p${s}, tap)`}, inside), c4, t);`,
-  );
+  // Rows of a tile that lies across phases are looked at tap by tap: what comes next is known too late.
+  const ahead = tile.ahead && !product.skips;
   // Neighbouring threads read neighbouring memory.
   const block =
     product.rightAlong === 'n'
       ? `let bk = e / ${columns4}; let bn = e % ${columns4};`
       : `let bk = e % ${depth4}; let bn = e / ${depth4};`;
-  const loadRight = repeat(rightLoads, (s) => {
-    const load = `let e = lane + ${s * threads}; ${block}
-      let flat = chunk * ${depth4} + bk;
-      let b = rightOrNothing(flat, tileN * ${columns4} + bn);
-      ${repeat(4, (i) => `rightTile[(bk * 4 + ${i}) * ${columns4} + bn] = b[${i}];`)}`;
-    return blocks % threads === 0 ? `{ ${load} }` : `if (lane + ${s * threads} < ${blocks}) { ${load} }`;
-  });
+  const blockOf = (s: number, text: string): string => {
+    const code = `let e = lane + ${s * threads}; ${block} ${text}`;
+    return blocks % threads === 0 ? `{ ${code} }` : `if (lane + ${s * threads} < ${blocks}) { ${code} }`;
+  };
+  /** From memory into this thread's `l…` and `r…`; then its k is the next chunk's. */
+  const fetch = (chunk: string): string => `{
+      ${
+        product.pointwise
+          ? `let inside = c4 < u.k4;`
+          : `let inside = flatTap < u.kernel * u.kernel;
+      let tapY = flatTap / u.kernel;
+      let tap = vec2<i32>(tapY, flatTap - tapY * u.kernel);`
+      }
+      let t = leftTable(min(c4, u.k4 - 1));
+      ${repeat(
+        leftLoads,
+        (s) => `l${s} = left(select(-1, ${product.pointwise ? `p${s}.w` : `tapRow(p${s}, tap)`}, inside), c4, t);`,
+      )}
+      ${repeat(rightLoads, (s) =>
+        blockOf(s, `r${s} = rightOrNothing((${chunk}) * ${depth4} + bk, tileN * ${columns4} + bn);`),
+      )}
+    }`;
+  const advance = product.pointwise
+    ? `c4 += ${depth4};`
+    : `flatTap += stepTap; c4 += stepC4;
+    if (c4 >= u.k4) { c4 -= u.k4; flatTap++; }`;
+  const store = `
+    ${repeat(
+      leftLoads,
+      (s) => `leftTile[(lane / ${depth4} + ${(s * threads) / depth4}) * ${leftStride} + lane % ${depth4}] = l${s};`,
+    )}
+    ${repeat(rightLoads, (s) =>
+      blockOf(
+        s,
+        repeat(4, (i) => `rightTile[(bk * 4 + ${i}) * ${columns4} + bn] = r${s}[${i}];`),
+      ),
+    )}`;
+  const multiply = `
+    for (var q = 0; q < ${depth4}; q++) {
+      ${repeat(tm, (i) => `let a${i} = leftTile[(y + ${i * threadsY}) * ${leftStride} + q];`)}
+      ${repeat(4, (k) =>
+        repeat(
+          tn4,
+          (j) => `{ let b = rightTile[(q * 4 + ${k}) * ${columns4} + x + ${j * threadsX}];
+      ${repeat(tm, (i) => `c${i}_${j} = fma(vec4<f32>(a${i}[${k}]), b, c${i}_${j});`)} }`,
+        ),
+      )}
+    }`;
 
   const declarations = `
 var<workgroup> leftTile : array<vec4<f32>, ${tile.rows * leftStride}>;
@@ -83,48 +121,30 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   let stepTap = ${depth4} / u.k4;
   let stepC4 = ${depth4} - stepTap * u.k4;`
   }
+  ${repeat(leftLoads, (i) => `var l${i} : vec4<f32>;`)}
+  ${repeat(rightLoads, (i) => `var r${i} : mat4x4<f32>;`)}
+  ${ahead ? fetch('0') : ''}
   for (var chunk = 0; chunk * ${depth4} < depth; chunk++) {
-    ${
-      product.pointwise
-        ? `let inside = c4 < u.k4;`
-        : `let inside = flatTap < u.kernel * u.kernel;
-    let tapY = flatTap / u.kernel;
-    let tap = vec2<i32>(tapY, flatTap - tapY * u.kernel);`
-    }
-    var idle = false;
     ${
       product.skips
         ? `let chunkTap = (chunk * ${depth4}) / u.k4;
-    if (chunkTap == (min((chunk + 1) * ${depth4}, depth) - 1) / u.k4) {
-      idle = skip(first, last, vec2<i32>(chunkTap / u.kernel, chunkTap % u.kernel));
+    if (chunkTap == (min((chunk + 1) * ${depth4}, depth) - 1) / u.k4 &&
+        skip(first, last, vec2<i32>(chunkTap / u.kernel, chunkTap % u.kernel))) {
+      ${advance}
+      continue;
     }`
         : ''
     }
-    if (!idle) {
-    {
-      let t = leftTable(min(c4, u.k4 - 1));
-      ${loadLeft}
-    }
-    ${loadRight}
-    }
-    ${
-      product.pointwise
-        ? `c4 += ${depth4};`
-        : `flatTap += stepTap; c4 += stepC4;
-    if (c4 >= u.k4) { c4 -= u.k4; flatTap++; }`
-    }
-    if (idle) { continue; }
+    ${ahead ? '' : `${fetch('chunk')}\n    ${advance}`}
+    ${store}
     workgroupBarrier();
-    for (var q = 0; q < ${depth4}; q++) {
-      ${repeat(tm, (i) => `let a${i} = leftTile[(y + ${i * threadsY}) * ${leftStride} + q];`)}
-      ${repeat(4, (k) =>
-        repeat(
-          tn4,
-          (j) => `{ let b = rightTile[(q * 4 + ${k}) * ${columns4} + x + ${j * threadsX}];
-      ${repeat(tm, (i) => `c${i}_${j} = fma(vec4<f32>(a${i}[${k}]), b, c${i}_${j});`)} }`,
-        ),
-      )}
+    ${
+      ahead
+        ? `${advance}
+    if ((chunk + 1) * ${depth4} < depth) ${fetch('chunk + 1')}`
+        : ''
     }
+    ${multiply}
     workgroupBarrier();
   }
   let count = min(${tile.rows}, u.rows - tileM * ${tile.rows});

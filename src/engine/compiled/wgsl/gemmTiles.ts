@@ -29,6 +29,8 @@ export interface SharedTile {
   readonly threadColumns: number;
   /** Of the sum, between two barriers; a multiple of 4. */
   readonly depth: number;
+  /** What is multiplied next is loaded meanwhile: more registers, less waiting. */
+  readonly ahead: boolean;
 }
 
 /** Threads of a `lanes` workgroup: no subgroup may be smaller. */
@@ -41,7 +43,9 @@ const shared = (rows: number, columns: number, threadRows: number, threadColumns
   threadRows,
   threadColumns,
   depth,
+  ahead: false,
 });
+const ahead = (tile: SharedTile): SharedTile => ({ ...tile, ahead: true });
 
 export const tiles = {
   lanes16: { kind: 'lanes', rows: 16, columns: 32 },
@@ -53,22 +57,20 @@ export const tiles = {
 
 /** What a tuner tries: all keep to 256 threads and 16 KiB of workgroup memory. */
 export const sharedTiles: readonly SharedTile[] = [
-  tiles.small,
-  tiles.tall,
-  tiles.large,
+  shared(32, 32, 4, 4),
   shared(32, 32, 4, 4, 32),
-  shared(32, 64, 4, 8),
+  shared(32, 64, 4, 4),
   shared(64, 32, 4, 4),
+  shared(64, 32, 8, 4),
   shared(64, 64, 4, 4),
   shared(64, 64, 8, 4),
-  shared(64, 64, 8, 8, 8),
+  shared(64, 64, 8, 8),
   shared(128, 32, 8, 4),
   shared(128, 64, 8, 4),
   shared(128, 64, 8, 8),
   shared(64, 128, 8, 8),
-  shared(128, 128, 8, 8),
   shared(128, 128, 8, 8, 8),
-];
+].flatMap((tile) => [tile, ahead(tile)]);
 
 /** What a convolution or its input gradient is as a product: `rows` × `depth` by `depth` × `columns`. */
 export interface ProductShape {
@@ -120,7 +122,7 @@ export function tilingOf(traits: DeviceTraits): Tiling {
 export function tileKey(tile: Tile): string {
   return tile.kind === 'lanes'
     ? `lanes${tile.rows}`
-    : `shared${tile.rows}x${tile.columns}-${tile.threadRows}x${tile.threadColumns}${tile.depth === 16 ? '' : `x${tile.depth}`}`;
+    : `shared${tile.rows}x${tile.columns}-${tile.threadRows}x${tile.threadColumns}${tile.depth === 16 ? '' : `x${tile.depth}`}${tile.ahead ? '-ahead' : ''}`;
 }
 
 export function threadsOf(tile: Tile): number {
