@@ -34,6 +34,8 @@ export interface Attempt extends Omit<RunInputs, 'emit' | 'record' | 'cropsFor'>
   /** Hears how batches go through, and what is left to try if the device refuses it. */
   readonly planned: (fit: Fit, lesser: () => Fit | null) => void;
   readonly emit: Emit;
+  /** Resolves once all that was emitted is stored, or can't be. */
+  readonly logged: () => Promise<void>;
   readonly record: () => RunRecord;
   readonly saved: (record: RunRecord) => void;
 }

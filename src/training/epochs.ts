@@ -16,12 +16,23 @@ export async function trainEpochs<Batch extends Labelled>(
   attempt: Attempt & { readonly isOver: () => boolean },
   describe: Pick<Checkpoint, 'architecture' | 'batchNormEps' | 'origin' | 'batchnormBatch' | 'counts'>,
 ): Promise<'completed' | 'stopped' | null> {
-  const { emit, from, split, store, stepsPerEpoch, record, saved } = attempt;
+  const { emit, logged, from, split, store, stepsPerEpoch, record, saved } = attempt;
   const { training, data } = record().config;
   const progress: Progress = { history: [...(from?.history ?? [])], bestEpoch: from?.bestEpoch ?? null };
   const { snapshot } = way;
   const { quick: sparing, secondsUnread } = way;
-  const kept = checkpoints({ snapshot, sparing, store, emit, progress, record, saved, images: split.train, describe });
+  const kept = checkpoints({
+    snapshot,
+    sparing,
+    store,
+    emit,
+    logged,
+    progress,
+    record,
+    saved,
+    images: split.train,
+    describe,
+  });
   const pace = createPace({
     val: split.val.length,
     test: split.test.length,

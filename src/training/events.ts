@@ -4,6 +4,7 @@ import type { AdapterReport } from '../engine/types.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import type { Split } from '../dataset/types.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
+import type { EpochRecord } from './types.ts';
 
 /** Where a run's first weights came from. */
 export type WeightsOrigin =
@@ -113,7 +114,8 @@ export type RunEvent = { readonly at: number } & (
   | { readonly type: 'notice'; readonly text: string }
   | { readonly type: 'paused' }
   | { readonly type: 'continued' }
-  | { readonly type: 'resumed'; readonly fromEpoch: number }
+  /** `missed`: epochs up to `fromEpoch` that the checkpoint knows and the log before does not; absent where there is none. */
+  | { readonly type: 'resumed'; readonly fromEpoch: number; readonly missed?: readonly EpochRecord[] }
   | { readonly type: 'deviceLost'; readonly reason: string }
   | { readonly type: 'workerLost'; readonly reason: string }
   | { readonly type: 'testEvaluated'; readonly epoch: number; readonly report: EvaluationReport }

@@ -8,13 +8,14 @@ import { attemptRun, type Attempt } from './attempt.ts';
 import { batchRanges } from './batches.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import { otherPixels, refuseOtherDraws } from './draws.ts';
-import type { Emit } from './emit.ts';
+import type { Emit, UntimedEvent } from './emit.ts';
 import { DeviceKeepsFailingError, NoTrainingImagesError, StoppedBeforeFirstStepError } from './errors.ts';
 import type { RunInputs } from './inputs.ts';
 import { lossInWords, lossOf } from './loss.ts';
 import { createRunLog } from './runLog.ts';
 import type { Fit } from './memory.ts';
-import type { RunDataset, RunRecord } from './types.ts';
+import { foldRun, type RunState } from './runState.ts';
+import type { Checkpoint, RunDataset, RunRecord } from './types.ts';
 
 /** How often a lost device is replaced before the run gives up. */
 const MAX_LOSSES = 3;
@@ -73,9 +74,8 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
     if (split.train.length < 2) throw new NoTrainingImagesError(split.train.length);
     const loss = lossOf(config.training, dataset, split.train);
     const stepsPerEpoch = batchRanges(split.train.length, config.data.batch_size).length;
-    if (inputs.record.latestEpoch !== null || (await store.events(record.id)).length > 0) {
-      log.emit({ type: 'resumed', fromEpoch: record.latestEpoch ?? 0 });
-    } else {
+    const known = foldRun(await store.events(record.id));
+    if (known.runId === null) {
       log.emit({
         type: 'runStarted',
         runId: record.id,
@@ -90,6 +90,7 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
       const text = lossInWords(config.training, loss, dataset.classes);
       if (text !== null) log.emit({ type: 'notice', text });
     }
+    if (from !== null || known.runId !== null) log.emit(resumed(from, known));
 
     const bend = from === null ? null : otherPixels(from, config);
     for (const text of [...(inputs.notices ?? []), ...(bend === null ? [] : [bend])])
@@ -115,12 +116,15 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
           settled,
           planned: (fit, lesser) => Object.assign(tried, { fit, lesser }),
           emit: log.emit,
+          // Whoever flushes at the end hears of a log that can't be stored: no checkpoint is to be lost for it.
+          logged: () => log.flush().catch(() => undefined),
           record: () => record,
           saved: (next) => (record = next),
         });
-        await save({ state: reason });
         log.emit({ type: 'finished', reason, bestEpoch: record.bestEpoch });
+        // As with a checkpoint, the log first: of a run that counts as over nothing is missing in it.
         await log.flush();
+        await save({ state: reason });
         return record;
       } catch (error) {
         const lesser = refusals.some((refusal) => error instanceof refusal) ? tried.lesser?.() : null;
@@ -136,18 +140,30 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
         }
         const bytes = await store.readCheckpoint(record.id, 'latest');
         from = bytes === undefined ? null : readCheckpoint(bytes);
-        log.emit({ type: 'resumed', fromEpoch: record.latestEpoch ?? 0 });
+        await log.flush().catch(() => undefined);
+        log.emit(resumed(from, foldRun(await store.events(record.id))));
       }
     }
   } catch (error) {
     log.emit({ type: 'failed', error: reportOf(error) });
     if (error instanceof StoppedBeforeFirstStepError) begun = false;
     // Where the disk is full these fail too: what counts is the error that ended the run.
-    if (begun) await save({ state: 'failed' }).catch(() => undefined);
     await log.flush().catch(() => undefined);
+    if (begun) await save({ state: 'failed' }).catch(() => undefined);
     if (!begun) await store.delete(record.id).catch(() => undefined);
     throw error;
   }
+}
+
+/**
+ * With the rows of the checkpoint that its log lacks or has otherwise: storage that keeps no order (a bucket) may lose the end of a log,
+ * and earlier versions stored an epoch's event after its checkpoint.
+ */
+function resumed(from: Checkpoint | null, log: RunState): UntimedEvent {
+  if (from === null) return { type: 'resumed', fromEpoch: 0 };
+  const known = new Map(log.history.map((row) => [row.epoch, JSON.stringify(row)]));
+  const missed = from.history.filter((row) => known.get(row.epoch) !== JSON.stringify(row));
+  return { type: 'resumed', fromEpoch: from.epoch, ...(missed.length > 0 && { missed }) };
 }
 
 /** A device says in these ways that a step is too much for it; an error that nobody caught may mean it. */

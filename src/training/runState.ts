@@ -223,8 +223,11 @@ function apply(state: Draft, event: RunEvent): void {
       state.evaluating = null;
       state.epoch = event.fromEpoch;
       state.step = 0;
+      // What came after the checkpoint is trained anew.
+      state.latestCheckpoint = event.fromEpoch || null;
       state.steps = state.steps.filter((point) => point.epoch <= event.fromEpoch);
-      state.history = state.history.filter((row) => row.epoch <= event.fromEpoch);
+      state.history = rowsUpTo(event.fromEpoch, state.history, event.missed ?? []);
+      state.bestEpoch = bestUpTo(event.fromEpoch, state);
       notice(
         event.fromEpoch === 0
           ? 'Started again from the first epoch.'
@@ -260,4 +263,16 @@ function apply(state: Draft, event: RunEvent): void {
       state.endedAt = event.at;
       return;
   }
+}
+
+/** By epoch; a row of `missed` takes the place of one that is there. */
+function rowsUpTo(last: number, history: readonly EpochRecord[], missed: readonly EpochRecord[]): EpochRecord[] {
+  const rows = new Map([...history, ...missed].map((row) => [row.epoch, row]));
+  return [...rows.values()].filter(({ epoch }) => epoch <= last).sort((a, b) => a.epoch - b.epoch);
+}
+
+/** Of an opened checkpoint the best epoch is its own, whatever the rows say. */
+function bestUpTo(last: number, { history, bestEpoch }: RunState): number | null {
+  const best = history.filter((row) => row.best).map(({ epoch }) => epoch);
+  return [...best, bestEpoch ?? 0].filter((epoch) => epoch <= last).reduce((a, b) => Math.max(a, b), 0) || null;
 }

@@ -66,10 +66,10 @@ export function checkpointCommands({
       }
       const record = recordOf(id, checkpoint, Date.now());
       try {
-        const written = await runs.writeCheckpoint(record, epoch, bytes);
         const counts = await countsFor(checkpoint, datasets);
+        // Cut off in between, it is no run yet; opened once more, its log begins anew.
         await runs.appendEvents(id, logOf(id, name, checkpoint, graph, counts, bytes.length, record.createdAt));
-        return summaryOf(written);
+        return summaryOf(await runs.writeCheckpoint(record, epoch, bytes));
       } catch (error) {
         await runs.delete(id).catch(() => undefined);
         throw error;

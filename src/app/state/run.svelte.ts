@@ -195,11 +195,11 @@ async function storedLog(runId: string): Promise<readonly RunEvent[]> {
   return (await ask('trainer', 'events', { runId })) ?? [];
 }
 
-/** A log without an end belongs to a run that was cut off: nothing is under way. */
+/** A log without an end belongs to a run that was cut off: nothing is under way; its last checkpoint may not have come to be told. */
 function settled(events: readonly RunEvent[], summary: RunSummary | undefined): RunState {
   const state = foldRun(events);
   if (summary?.state !== 'interrupted') return state;
-  return { ...state, status: 'lost', evaluating: null, etaSeconds: null };
+  return { ...state, status: 'lost', evaluating: null, etaSeconds: null, latestCheckpoint: summary.latestEpoch };
 }
 
 /** From the first command to the run's end: the computer stays awake, the view shows what happens. */

@@ -29,6 +29,8 @@ export function checkpoints(options: {
   readonly sparing: boolean;
   readonly store: RunStore;
   readonly emit: Emit;
+  /** Resolves once all that was emitted is stored. */
+  readonly logged: () => Promise<void>;
   readonly progress: Progress;
   readonly record: () => RunRecord;
   readonly saved: (record: RunRecord) => void;
@@ -46,6 +48,8 @@ export function checkpoints(options: {
   const write = async (checkpoint: Checkpoint): Promise<void> => {
     const { epoch, bestEpoch } = checkpoint;
     const bytes = writeCheckpoint(checkpoint);
+    // What a resumed run goes on after is in the log, wherever it was cut off; what lies there of later epochs it drops (`foldRun`).
+    await options.logged();
     const record = { ...options.record(), latestEpoch: epoch, bestEpoch };
     options.saved(await options.store.writeCheckpoint(record, epoch, bytes));
     options.emit({ type: 'checkpointSaved', epoch, best: bestEpoch === epoch, bytes: bytes.length });

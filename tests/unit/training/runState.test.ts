@@ -82,6 +82,46 @@ describe('folding a log', () => {
     ]);
   });
 
+  it('knows after a resume what its checkpoint knew: nothing of later epochs, all of those that the log had lost', () => {
+    const fourth = [epoch(3, false), epoch(4, true), saved(4, true)];
+    const superseded = foldRun([
+      ...two,
+      epoch(2, true),
+      saved(2, true),
+      ...fourth,
+      { at: 5, type: 'resumed', fromEpoch: 3 },
+    ]);
+    expect([superseded.bestEpoch, superseded.latestCheckpoint]).toEqual([2, 3]);
+    expect(superseded.history.map((row) => row.epoch)).toEqual([1, 2, 3]);
+
+    const { at: _, type: __, ...row } = epoch(2, true) as Extract<RunEvent, { type: 'epochEnded' }>;
+    const healed = foldRun([
+      ...two,
+      epoch(3, false),
+      { at: 5, type: 'resumed', fromEpoch: 3, missed: [row] },
+      epoch(4, false),
+    ]);
+    expect(healed.history.map((one) => one.epoch)).toEqual([1, 2, 3, 4]);
+    expect(healed.history[1]).toEqual(row);
+    expect([healed.bestEpoch, healed.latestCheckpoint]).toEqual([2, 3]);
+
+    // Of a checkpoint that was opened from a file, the best is its own epoch, whatever its rows say.
+    const opened = foldRun([
+      started,
+      epoch(1, true),
+      epoch(2, false),
+      saved(2, true),
+      { at: 5, type: 'resumed', fromEpoch: 2 },
+    ]);
+    expect(opened.bestEpoch).toBe(2);
+    expect(foldRun([...two, { at: 5, type: 'resumed', fromEpoch: 0 }])).toMatchObject({
+      history: [],
+      steps: [],
+      bestEpoch: null,
+      latestCheckpoint: null,
+    });
+  });
+
   it('shows a dead worker as lost, and the resumed run as under way again', () => {
     const lost = foldRun([...two, { at: 6, type: 'workerLost', reason: 'out of memory' }]);
     expect(lost.status).toBe('lost');

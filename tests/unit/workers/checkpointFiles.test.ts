@@ -251,6 +251,21 @@ describe('what is no checkpoint of ours', () => {
     expect(await store.list()).toEqual([]);
     expect(await store.readCheckpoint(whole, 'latest')).toBeUndefined();
   });
+
+  it('cut off between its log and its checkpoint it is no run; opened once more it is the whole one', async () => {
+    const store = memoryRunStore();
+    const gone = (): Promise<never> => Promise.reject(new Error('the tab was closed'));
+    const file = await fileOf(whole);
+    const before = computer({ ...store, writeCheckpoint: gone, delete: gone });
+    await expect(Promise.resolve(before.model.openCheckpoint({ file, name: 'c' }))).rejects.toThrow('closed');
+    expect(await store.list()).toEqual([]);
+    const there = computer(store);
+    const { latestEpoch } = await there.model.openCheckpoint({ file, name: 'c' });
+    const run = foldRun(await there.trainer.events({ runId: whole }));
+    expect(run.history).toEqual((await checkpointOf(file)).history);
+    expect(run).toMatchObject({ status: 'finished', latestCheckpoint: latestEpoch });
+    expect(run.notices.filter(({ text }) => text.startsWith('Opened from'))).toHaveLength(1);
+  });
 });
 
 describe('as weights', () => {

@@ -80,10 +80,34 @@ function outcomeOf(output: string) {
     best: tensorsDigest(join(output, 'checkpoint_best.safetensors')),
     latestEpoch: epochOf(join(output, 'checkpoint_latest.safetensors')),
     epochs: JSON.stringify(metrics.epochs.map(({ epoch }) => epoch)),
+    curve: JSON.stringify(curveIn(join(output, 'events.ndjson'))),
     losses: JSON.stringify(metrics.epochs.map(({ train, validation }) => [train.loss, validation?.loss])),
     test: JSON.stringify([metrics.test.accuracy, metrics.test.loss]),
     package: folderDigest(join(output, model)),
   };
+}
+
+/** Epochs and steps of a log as its curve has them: what goes on from an epoch drops what came after it. */
+function curveIn(log: string): string[] {
+  interface Line {
+    readonly type: string;
+    readonly epoch: number;
+    readonly step: number;
+    readonly loss: number;
+    readonly fromEpoch: number;
+    readonly missed?: readonly unknown[];
+  }
+  let curve: { epoch: number; text: string }[] = [];
+  for (const line of readFileSync(log, 'utf8').trimEnd().split('\n')) {
+    const event = JSON.parse(line) as Line;
+    const { type, epoch } = event;
+    if (type === 'resumed') curve = curve.filter((point) => point.epoch <= event.fromEpoch);
+    // On one computer nothing is lost that would have to be made good.
+    if (event.missed !== undefined) curve.push({ epoch: 0, text: 'missed' });
+    if (type === 'step') curve.push({ epoch, text: `${epoch}.${event.step}: ${event.loss}` });
+    if (type === 'epochEnded') curve.push({ epoch, text: `${epoch}` });
+  }
+  return curve.map(({ text }) => text);
 }
 
 function leftOf(output: string): string {
