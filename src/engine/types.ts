@@ -10,6 +10,9 @@ import type { ChannelStatistics } from './normalise.ts';
 export type Backend = 'webgpu' | 'wasm' | 'webgl' | 'cpu';
 export type DeviceSetting = 'auto' | 'cuda' | Backend;
 
+/** In which the maps of a training step and their gradients lie in memory; sums, parameters and what an optimiser keeps are float32 always. */
+export type Precision = 'float32' | 'float16';
+
 export interface AdapterReport {
   readonly backend: Backend;
   /** What the user is shown: `Apple M2`, `SwiftShader (software)`, `WebAssembly, SIMD, 1 thread`. */
@@ -73,6 +76,8 @@ export interface NetworkOptions {
   readonly seed: number;
   /** Keep less for the backward pass and make it again, where the runtime can: less memory, more time, the same numbers. */
   readonly recompute?: boolean;
+  /** Absent: float32. float16 only where `hasFloat16` (adapter.ts) says so; the reference runtime takes no notice of it. */
+  readonly precision?: Precision;
 }
 
 export interface ImageBatch {
@@ -161,7 +166,7 @@ export interface EngineMemory {
 }
 
 /** A training step of `images` square images of `imageSize` pixels at once. */
-export interface StepShape extends Pick<NetworkOptions, 'trainable' | 'optimiser' | 'recompute'> {
+export interface StepShape extends Pick<NetworkOptions, 'trainable' | 'optimiser' | 'recompute' | 'precision'> {
   readonly images: number;
   readonly imageSize: number;
 }

@@ -1,13 +1,23 @@
 import type { ActivationKind } from '../../graph/types.ts';
 
+/** How a number lies in memory. Kernels reckon with float32 whatever it is: they widen what they read and round what they write. */
+export type Element = 'f32' | 'f16';
+export const ELEMENT_BYTES: Readonly<Record<Element, number>> = { f32: 4, f16: 2 };
+
 /**
- * Memory as a plan speaks of it; where it lies is decided later. All of it holds float32, or bit patterns where a kernel says so.
+ * Memory as a plan speaks of it; where it lies is decided later. All of it holds numbers, or bit patterns where a kernel says so.
  * `arena`: lives for some calls of a plan, shares its place with others. `kept`: a buffer of its own that outlives every step.
  */
 export interface Memory {
   readonly name: string;
   readonly kind: 'arena' | 'kept';
+  readonly element: Element;
+  /** Numbers in it, of either type. */
   readonly floats: number;
+}
+
+export function bytesOf({ element, floats }: Memory): number {
+  return ELEMENT_BYTES[element] * floats;
 }
 
 /**
@@ -26,7 +36,7 @@ export interface View {
   readonly channels: number;
 }
 
-/** A part of `kept` memory: from float `offset` on, a multiple of 4. */
+/** A part of `kept` memory of float32: from float `offset` on, a multiple of 4. */
 export interface Range {
   readonly memory: Memory;
   readonly offset: number;
@@ -35,7 +45,7 @@ export interface Range {
 export type Activation = ActivationKind | 'none';
 
 /**
- * A batch norm in numbers, `[4, channels]`, for the channels of one view: scale, shift, mean, inverse standard deviation.
+ * A batch norm in numbers, `[4, channels]` float32, for the channels of one view: scale, shift, mean, inverse standard deviation.
  * z = scale · x + shift; x̂ = (x − mean) · inverse.
  */
 export type NormTable = Matrix;
@@ -53,9 +63,9 @@ export interface Source {
   readonly factor: View | null;
 }
 
-export function matrix(name: string, rows: number, channels: number): Matrix {
+export function matrix(name: string, rows: number, channels: number, element: Element = 'f32'): Matrix {
   if (channels % 4 !== 0) throw new Error(`${name}: ${channels} channels are no multiple of 4.`);
-  return { name, kind: 'arena', rows, channels, floats: rows * channels };
+  return { name, kind: 'arena', element, rows, channels, floats: rows * channels };
 }
 
 /** The same, kept. */
@@ -64,7 +74,12 @@ export function keptMatrix(name: string, rows: number, channels: number): Matrix
 }
 
 export function kept(name: string, floats: number): Memory {
-  return { name, kind: 'kept', floats };
+  return { name, kind: 'kept', element: 'f32', floats };
+}
+
+/** Bytes of one number of a view. */
+export function bytesEach({ matrix: { element } }: View): number {
+  return ELEMENT_BYTES[element];
 }
 
 export function whole(of: Matrix): View {

@@ -21,7 +21,7 @@ import { canProfile, createProfiler } from './device/profile.ts';
 import { createSubmits } from './device/submits.ts';
 import { createFlatStore } from './flatStore.ts';
 import type { KernelTable } from './kernels.ts';
-import { kept, type Memory } from './memory.ts';
+import { bytesOf, kept, type Memory } from './memory.ts';
 import { flatLayout } from './plan/parameters.ts';
 import { updateWorks } from './updateWorks.ts';
 
@@ -126,7 +126,7 @@ export async function createCompiledNetwork(
   const copyOutput = ({ plan }: PreparedPlan, encoder: GPUCommandEncoder, reader: GPUBuffer, at: number): void => {
     const { matrix } = plan.output;
     const { buffer, offset } = buffers.placeIn(plan.arena)(matrix);
-    encoder.copyBufferToBuffer(buffer, offset, reader, at, matrix.floats * 4);
+    encoder.copyBufferToBuffer(buffer, offset, reader, at, bytesOf(matrix));
   };
   /** `[images, outputChannels]` from what `copyOutput` has copied. */
   const outputOf = ({ plan }: PreparedPlan, copied: Float32Array): Float32Array => {
@@ -150,7 +150,7 @@ export async function createCompiledNetwork(
     const prepared = await plans.get(mode, batch.n, batch.size);
     const uploaded = await images.upload(batch, prepared.plan);
     const commands = [...onceIfStale(prepared), ...uploaded, ...prepared.commands.list];
-    const bytes = prepared.plan.output.matrix.floats * 4;
+    const bytes = bytesOf(prepared.plan.output.matrix);
     const reader = await buffers.reader(bytes);
     const own = submitsOf(`${mode} ${batch.n}`, prepared.flops);
     const begun = performance.now();
@@ -187,7 +187,7 @@ export async function createCompiledNetwork(
     let bytes = stepBytes;
     for (const { plan } of prepared) {
       offsets.push(bytes);
-      bytes += plan.output.matrix.floats * 4;
+      bytes += bytesOf(plan.output.matrix);
     }
     const reader = await buffers.reader(bytes);
     const last = await updateCommands();

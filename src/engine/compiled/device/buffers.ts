@@ -1,5 +1,5 @@
 import { GpuMemoryError } from '../../errors.ts';
-import type { Memory } from '../memory.ts';
+import { bytesOf, type Memory } from '../memory.ts';
 import type { Arena } from '../plan/arena.ts';
 import type { Place } from './commands.ts';
 
@@ -55,20 +55,20 @@ export function createBuffers(device: GPUDevice): Buffers {
     buffer.destroy();
     throw new GpuMemoryError(size, error);
   };
-  const bytesOf = (memory: Memory): number => Math.max(16, Math.ceil(memory.floats / 4) * 16);
+  const sizeOf = (memory: Memory): number => Math.max(16, Math.ceil(bytesOf(memory) / 16) * 16);
   const storage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
 
   const buffers: Buffers = {
     async keep(memories) {
       for (const memory of memories) {
         if (keptBuffers.has(memory)) continue;
-        keptBuffers.set(memory, await granted(memory.name, bytesOf(memory), storage()));
+        keptBuffers.set(memory, await granted(memory.name, sizeOf(memory), storage()));
       }
     },
     keptPlace(memory) {
       let buffer = keptBuffers.get(memory);
       if (!buffer) {
-        keptBuffers.set(memory, (buffer = create(memory.name, bytesOf(memory), storage())));
+        keptBuffers.set(memory, (buffer = create(memory.name, sizeOf(memory), storage())));
       }
       return { buffer, offset: 0, size: buffer.size };
     },
@@ -80,7 +80,7 @@ export function createBuffers(device: GPUDevice): Buffers {
       if (memory.kind === 'kept') return buffers.keptPlace(memory);
       const offset = arena.offsets.get(memory);
       if (offset === undefined || arenaBuffer === null) throw new Error(`${memory.name} has no place in the arena.`);
-      const size = memory.floats * 4;
+      const size = bytesOf(memory);
       if (size > device.limits.maxStorageBufferBindingSize) throw new GpuMemoryError(size);
       return { buffer: arenaBuffer, offset, size };
     },

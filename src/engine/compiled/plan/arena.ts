@@ -1,4 +1,4 @@
-import type { Memory } from '../memory.ts';
+import { bytesOf, type Memory } from '../memory.ts';
 import type { PlannedCall } from './types.ts';
 import { memoriesOf } from './memoriesOf.ts';
 
@@ -45,12 +45,12 @@ export function livesOf(
  * fits: for networks within a few per cent of the least that any plan can have, the most that lives at once.
  */
 export function placed(lives: readonly Life[]): Arena {
-  const order = [...lives].sort((a, b) => b.memory.floats - a.memory.floats || a.first - b.first);
+  const order = [...lives].sort((a, b) => bytesOf(b.memory) - bytesOf(a.memory) || a.first - b.first);
   const set: { first: number; last: number; begin: number; end: number }[] = [];
   const offsets = new Map<Memory, number>();
   let bytes = 0;
   for (const { memory, first, last } of order) {
-    const size = Math.ceil((memory.floats * 4) / ALIGNMENT) * ALIGNMENT;
+    const size = Math.ceil(bytesOf(memory) / ALIGNMENT) * ALIGNMENT;
     let begin = 0;
     // `set` is sorted by `begin`.
     for (const other of set) {
@@ -73,8 +73,8 @@ export function leastBytes(lives: readonly Life[]): number {
   const change = new Map<number, number>();
   const add = (at: number, bytes: number): void => void change.set(at, (change.get(at) ?? 0) + bytes);
   for (const { memory, first, last } of lives) {
-    add(first, memory.floats * 4);
-    add(last + 1, -memory.floats * 4);
+    add(first, bytesOf(memory));
+    add(last + 1, -bytesOf(memory));
   }
   let bytes = 0;
   let most = 0;

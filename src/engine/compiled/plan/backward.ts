@@ -2,7 +2,7 @@ import { isDepthwise } from '../../../graph/convolution.ts';
 import { consumersOf, differentiatedOf } from '../../../graph/flow.ts';
 import type { BatchNorm2dNode, Conv2dNode, Graph, GraphNode, LinearNode } from '../../../graph/types.ts';
 import type { ActivationBackward, Call, Geometry } from '../calls.ts';
-import { matrix, plain, type Activation, type Source, type View } from '../memory.ts';
+import { matrix, plain, whole, type Activation, type Element, type Source, type View } from '../memory.ts';
 import type { Draft } from './draft.ts';
 import type { Forward, Value } from './forward.ts';
 import { createGradients, type Parts } from './gradients.ts';
@@ -13,6 +13,8 @@ export interface BackwardOptions {
   readonly layout: FlatLayout;
   /** Nodes with parameters that are trained. */
   readonly trained: ReadonlySet<string>;
+  /** What a gradient of so many rows is kept in. */
+  readonly elementOf: (rows: number) => Element;
   /** Gradient of the last node's value. */
   readonly dy: View;
 }
@@ -24,8 +26,8 @@ export function backward(
   { values, tables, blockPlaceOf }: Forward,
   options: BackwardOptions,
 ): void {
-  const { images, layout, trained } = options;
-  const gradients = createGradients(draft, blockPlaceOf);
+  const { images, layout, trained, elementOf } = options;
+  const gradients = createGradients(draft, blockPlaceOf, elementOf);
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
   const differentiated = differentiatedOf(graph, trained);
   const uses = consumersOf(graph);
@@ -124,7 +126,7 @@ export function backward(
           accumulate,
           epilogue: null,
         }) satisfies Call as Call & { kind: 'convInputGradient' | 'depthwiseInputGradient' };
-      const out = { matrix: matrix(`${input} dz`, rows, channels), first: 0, channels };
+      const out = whole(matrix(`${input} dz`, rows, channels, elementOf(rows)));
       const fits = tables.has(normBefore(input)) && source.factor === null && uses.get(input) === 1;
       const sums = fits ? draft.partials(make(out, false), rows, channels) : null;
       if (sums) {
@@ -191,7 +193,7 @@ export function backward(
         ? null
         : free
           ? there
-          : { matrix: matrix(`${node.name} dz`, rows, view.channels), first: 0, channels: view.channels };
+          : whole(matrix(`${node.name} dz`, rows, view.channels, elementOf(rows)));
       const sums = draft.partials({ ...half, out, accumulate: false, sums: null }, rows, view.channels);
       if (!sums) throw new Error('The kernel of activations makes no sums.');
       draft.emit({ ...half, out, accumulate: false, sums });

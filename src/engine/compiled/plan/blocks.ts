@@ -1,7 +1,7 @@
 import type { Graph, GraphNode } from '../../../graph/types.ts';
 import { sizeOf } from '../../../graph/parameters.ts';
 import type { NodeShape } from '../../../graph/shapes.ts';
-import { matrix, type View } from '../memory.ts';
+import { matrix, type Element, type View } from '../memory.ts';
 
 /**
  * Concatenations in place: a chain of them (a dense block) is one matrix, into which the layers write their channels; a shorter
@@ -13,8 +13,16 @@ export interface Blocks {
   readonly placeOf: ReadonlyMap<string, View>;
 }
 
-/** @throws Error where a concatenation's parts are no multiples of 4 channels. */
-export function blocksOf(graph: Graph, shapes: ReadonlyMap<string, NodeShape>, images: number): Blocks {
+/**
+ * `elementOf`: what a matrix of so many rows is of.
+ * @throws Error where a concatenation's parts are no multiples of 4 channels.
+ */
+export function blocksOf(
+  graph: Graph,
+  shapes: ReadonlyMap<string, NodeShape>,
+  images: number,
+  elementOf: (rows: number) => Element,
+): Blocks {
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
   const placeOf = new Map<string, View>();
   const channelsOf = (name: string): number => shapes.get(name)!.at(-1)!;
@@ -39,7 +47,7 @@ export function blocksOf(graph: Graph, shapes: ReadonlyMap<string, NodeShape>, i
     if (node.op !== 'concat' || placeOf.has(node.name)) continue;
     const shape = shapes.get(node.name)!;
     const rows = (images * sizeOf(shape)) / channelsOf(node.name);
-    const block = matrix(node.name, rows, channelsOf(node.name));
+    const block = matrix(node.name, rows, channelsOf(node.name), elementOf(rows));
     place(node, { matrix: block, first: 0, channels: block.channels });
   }
   return { placeOf };

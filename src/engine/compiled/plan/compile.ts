@@ -2,8 +2,9 @@ import type { Graph } from '../../../graph/types.ts';
 import { inferShapes } from '../../../graph/shapes.ts';
 import { parametersOfNode } from '../../../graph/parameters.ts';
 import type { KernelTraits, TraitsTable } from '../kernels.ts';
+import type { Precision } from '../../types.ts';
 import type { Call } from '../calls.ts';
-import { kept, matrix, padded, type Matrix, type Memory, type View } from '../memory.ts';
+import { kept, matrix, padded, type Element, type Matrix, type Memory, type View } from '../memory.ts';
 import { leastBytes, livesOf, placed, type Arena } from './arena.ts';
 import { backward } from './backward.ts';
 import { createDraft } from './draft.ts';
@@ -21,6 +22,11 @@ export interface CompileOptions {
   readonly trainable: 'all' | 'head';
   /** Some outputs are made again in the backward pass instead of kept: less memory, more time, the same numbers. */
   readonly recompute: boolean;
+  /**
+   * In which maps and their gradients lie in memory during a training step; absent: float32, as all other plans. What is one row an image
+   * (features, squeezed maps, logits) is float32 always: it is little, and sums lie in it.
+   */
+  readonly precision?: Precision;
   /** Replaces every batch norm's momentum. */
   readonly momentum: number | null;
   readonly layout: FlatLayout;
@@ -66,7 +72,9 @@ export interface Plan {
  * @throws ImageTooSmallError; Error where the graph has something that this engine has no kernels for (`isSupported`).
  */
 export function compile(graph: Graph, options: CompileOptions): Plan {
-  const { images, imageSize, mode, trainable, layout, traits } = options;
+  const { images, imageSize, mode, trainable, layout, traits, precision = 'float32' } = options;
+  const elementOf = (rows: number): Element =>
+    precision === 'float16' && mode === 'train' && rows > images ? 'f16' : 'f32';
   const shapes = inferShapes(graph, imageSize);
   const draft = createDraft(traits);
   const once = createDraft(traits);
@@ -80,6 +88,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
   const pass = forward(graph, shapes, draft, once, last, {
     images,
     input,
+    elementOf,
     training: mode === 'train' && trainable === 'all',
     momentum: options.momentum,
     layout,
@@ -114,7 +123,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
       trainable === 'head'
         ? [graph.head]
         : graph.nodes.filter((node) => parametersOfNode(node).some((spec) => spec.trainable)).map(({ name }) => name);
-    backward(graph, draft, pass, { images, layout, trained: new Set(trained), dy });
+    backward(graph, draft, pass, { images, layout, trained: new Set(trained), elementOf, dy });
   }
   const calls = options.recompute ? recomputed(draft.calls, backwardFrom) : draft.calls;
   const lives = livesOf(calls, [input, reduced], [output.matrix]);

@@ -8,6 +8,7 @@ import {
   padded,
   plain,
   whole,
+  type Element,
   type Matrix,
   type NormTable,
   type Source,
@@ -46,6 +47,8 @@ export interface Forward {
 export interface ForwardOptions {
   readonly images: number;
   readonly input: Matrix;
+  /** What a value of so many rows is kept in. */
+  readonly elementOf: (rows: number) => Element;
   /** Batch norms see the batch, dropout drops. */
   readonly training: boolean;
   readonly momentum: number | null;
@@ -66,11 +69,11 @@ export function forward(
   last: string,
   options: ForwardOptions,
 ): Forward {
-  const { images, training, layout } = options;
+  const { images, training, layout, elementOf } = options;
   const values = new Map<string, Value>();
   const tables = new Map<string, NormTable>();
   const masks: Mask[] = [];
-  const { placeOf } = blocksOf(graph, shapes, images);
+  const { placeOf } = blocksOf(graph, shapes, images, elementOf);
   const moments = createMoments(draft);
   const normed = new Set(training ? readByNorms(graph) : []);
 
@@ -80,6 +83,8 @@ export function forward(
       ? { height: shape[0], width: shape[1], channels: padded(shape[2]) }
       : { height: 1, width: 1, channels: padded(shape[0]) };
   };
+  const valueMatrix = (name: string, pixels: number, channels: number): Matrix =>
+    matrix(name, images * pixels, channels, elementOf(images * pixels));
   const set = (node: GraphNode, source: Source): void => {
     const { height, width } = sizeOf(node.name);
     values.set(node.name, { source, height, width });
@@ -89,7 +94,7 @@ export function forward(
     const { height, width, channels } = sizeOf(node.name);
     const place = placeOf.get(node.name);
     if (place && !read.some(({ view }) => view.matrix === place.matrix)) return place;
-    return whole(matrix(node.name, images * height * width, channels));
+    return whole(valueMatrix(node.name, height * width, channels));
   };
   /** The raw value is written; statistics, if the kernel made some, wait for a norm. */
   const written = (node: GraphNode, out: View, statistics: Partials | null = null): void => {
@@ -118,7 +123,7 @@ export function forward(
   const inMemory = (name: string, node: GraphNode): View => {
     const { source, height, width } = values.get(name)!;
     if (source.norm === null && source.activation === 'none' && source.factor === null) return source.view;
-    const out = whole(matrix(`${name} for ${node.name}`, images * height * width, source.view.channels));
+    const out = whole(valueMatrix(`${name} for ${node.name}`, height * width, source.view.channels));
     draft.emit({ kind: 'materialise', node: name, images, pixels: height * width, source, out, accumulate: false });
     return out;
   };
@@ -282,7 +287,7 @@ export function forward(
   /** A value in a matrix of its own. */
   function copyOf(name: string, node: GraphNode): View {
     const { source, height, width } = values.get(name)!;
-    const out = whole(matrix(`${name} for ${node.name}`, images * height * width, source.view.channels));
+    const out = whole(valueMatrix(`${name} for ${node.name}`, height * width, source.view.channels));
     draft.emit({ kind: 'materialise', node: name, images, pixels: height * width, source, out, accumulate: false });
     return out;
   }

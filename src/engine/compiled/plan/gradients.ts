@@ -1,5 +1,5 @@
 import type { Call, Partials } from '../calls.ts';
-import { matrix, whole, type Matrix, type View } from '../memory.ts';
+import { matrix, whole, type Element, type Matrix, type View } from '../memory.ts';
 import type { Draft } from './draft.ts';
 import { memoriesOf } from './memoriesOf.ts';
 
@@ -44,20 +44,29 @@ export interface Gradients {
   placeOf(node: string): View | null;
 }
 
-/** `blockPlaceOf`: nodes whose raw value lies in a block; their gradient lies in the block's, at the same channels. */
-export function createGradients(draft: Draft, blockPlaceOf: ReadonlyMap<string, View>): Gradients {
+/**
+ * `blockPlaceOf`: nodes whose raw value lies in a block; their gradient lies in the block's, at the same channels. `elementOf`: what a
+ * gradient of so many rows is kept in.
+ */
+export function createGradients(
+  draft: Draft,
+  blockPlaceOf: ReadonlyMap<string, View>,
+  elementOf: (rows: number) => Element,
+): Gradients {
   const parts = new Map<string, Parts>();
   const readers = new Map<Matrix, number>();
   const blocks = new Map<Matrix, { readonly matrix: Matrix; readonly written: boolean[] }>();
   const blockOf = (of: Matrix) => {
     let block = blocks.get(of);
     if (!block) {
-      const gradient = matrix(`${of.name} gradient`, of.rows, of.channels);
+      const gradient = matrix(`${of.name} gradient`, of.rows, of.channels, of.element);
       block = { matrix: gradient, written: new Array<boolean>(of.channels / 4).fill(false) };
       blocks.set(of, block);
     }
     return block;
   };
+  const ownMatrix = (name: string, rows: number, channels: number): View =>
+    whole(matrix(name, rows, channels, elementOf(rows)));
   const isBlock = (matrix: Matrix): boolean => [...blocks.values()].some((block) => block.matrix === matrix);
   const count = (matrix: Matrix, by: number): void => void readers.set(matrix, (readers.get(matrix) ?? 0) + by);
 
@@ -80,12 +89,12 @@ export function createGradients(draft: Draft, blockPlaceOf: ReadonlyMap<string, 
     }
     const entry = gradients.of(node);
     if (entry.plain === null) {
-      entry.plain = whole(matrix(`${node} gradient`, rows, channels));
+      entry.plain = ownMatrix(`${node} gradient`, rows, channels);
       count(entry.plain.matrix, 1);
       return { out: entry.plain, accumulate: false };
     }
     if (!gradients.isFree(entry.plain)) {
-      const copy = whole(matrix(`${node} gradient`, rows, channels));
+      const copy = ownMatrix(`${node} gradient`, rows, channels);
       draft.emit(materialise(node, entry.plain, copy, false));
       count(entry.plain.matrix, -1);
       count(copy.matrix, 1);
@@ -105,7 +114,7 @@ export function createGradients(draft: Draft, blockPlaceOf: ReadonlyMap<string, 
       const call = make(out, accumulate);
       const reads = [...memoriesOf(make(whole(matrix('elsewhere', 1, 4)), accumulate))];
       if ((!accumulate || canAdd) && !reads.includes(out.matrix)) return draft.emit(call);
-      const apart = whole(matrix(`${node} gradient, a part`, rows, channels));
+      const apart = ownMatrix(`${node} gradient, a part`, rows, channels);
       draft.emit(make(apart, false));
       draft.emit(materialise(node, apart, out, accumulate));
     },
@@ -116,7 +125,7 @@ export function createGradients(draft: Draft, blockPlaceOf: ReadonlyMap<string, 
         let from = view;
         // Both in one block: a value that a concatenation has twice.
         if (from.matrix === out.matrix) {
-          from = whole(matrix(`${node} gradient, a part`, view.matrix.rows, view.channels));
+          from = ownMatrix(`${node} gradient, a part`, view.matrix.rows, view.channels);
           draft.emit(materialise(node, view, from, false));
         }
         draft.emit(materialise(node, from, out, accumulate));

@@ -1,6 +1,7 @@
 import type { Graph } from '../../../graph/types.ts';
 import { inferShapes } from '../../../graph/shapes.ts';
 import type { Call } from '../calls.ts';
+import { bytesEach, bytesOf, type View } from '../memory.ts';
 import type { TraitsTable } from '../kernels.ts';
 import { livesOf } from './arena.ts';
 import { costsOf, type Plan } from './compile.ts';
@@ -47,7 +48,7 @@ export function describePlan(graph: Graph, plan: Plan, traits: TraitsTable): Pla
   const lives = livesOf(calls, [input, reduced], [output.matrix]);
   const alive = calls.map(() => 0);
   for (const { memory, first, last } of lives) {
-    for (let i = Math.max(0, first); i <= Math.min(last, calls.length - 1); i++) alive[i]! += memory.floats * 4;
+    for (let i = Math.max(0, first); i <= Math.min(last, calls.length - 1); i++) alive[i]! += bytesOf(memory);
   }
   const costs = costsOf(calls, traits);
   const shapes = inferShapes(graph, plan.imageSize);
@@ -62,12 +63,12 @@ export function describePlan(graph: Graph, plan: Plan, traits: TraitsTable): Pla
       backward: kinds((i) => i >= backwardFrom),
       flops: own.reduce((sum, { i }) => sum + costs[i]!.flops, 0),
       bytes: own.reduce((sum, { i }) => sum + costs[i]!.bytes, 0),
-      written: own.reduce((sum, { call }) => sum + 4 * writtenFloats(call), 0),
+      written: own.reduce((sum, { call }) => sum + writtenBytes(call), 0),
       alive: own.reduce((most, { i }) => Math.max(most, alive[i]!), 0),
     };
   });
   const total = (of: 'flops' | 'bytes'): number => costs.reduce((sum, cost) => sum + cost[of], 0);
-  const before = (input.floats + reduced.floats) * 4;
+  const before = bytesOf(input) + bytesOf(reduced);
   const most = alive.reduce((max, bytes) => Math.max(max, bytes), 0);
   const at = most >= before ? alive.indexOf(most) : -1;
   const there = calls[at]?.call;
@@ -76,7 +77,7 @@ export function describePlan(graph: Graph, plan: Plan, traits: TraitsTable): Pla
     calls: calls.length,
     flops: total('flops'),
     bytes: total('bytes'),
-    written: calls.reduce((sum, { call }) => sum + 4 * writtenFloats(call), 0),
+    written: calls.reduce((sum, { call }) => sum + writtenBytes(call), 0),
     peak: {
       call: at,
       node: there?.node ?? 'input',
@@ -85,44 +86,48 @@ export function describePlan(graph: Graph, plan: Plan, traits: TraitsTable): Pla
       bytes: Math.max(most, before),
       memories: lives
         .filter(({ first, last }) => first <= at && last >= at)
-        .map(({ memory }) => ({ name: memory.name, bytes: memory.floats * 4 }))
+        .map(({ memory }) => ({ name: memory.name, bytes: bytesOf(memory) }))
         .sort((a, b) => b.bytes - a.bytes),
     },
     arenaBytes: plan.arena.bytes,
   };
 }
 
-/** Floats that a call leaves in memory for others; scratch isn't among them. */
-export function writtenFloats(call: Call): number {
-  const view = 'out' in call && call.out ? call.out.matrix.rows * call.out.channels : 0;
-  const statistics = 'statistics' in call ? (call.statistics?.matrix.floats ?? 0) : 0;
-  const sums = 'epilogue' in call ? (call.epilogue?.sums.matrix.floats ?? 0) : 0;
+/** Bytes that a call leaves in memory for others; scratch isn't among them. */
+export function writtenBytes(call: Call): number {
+  const view = 'out' in call && call.out ? viewBytes(call.out) : 0;
+  const statistics = 'statistics' in call ? 4 * (call.statistics?.matrix.floats ?? 0) : 0;
+  const sums = 'epilogue' in call ? 4 * (call.epilogue?.sums.matrix.floats ?? 0) : 0;
   switch (call.kind) {
     case 'convFilterGradient':
-      return call.kernel ** 2 * call.source.view.channels * call.dy.channels;
+      return 4 * call.kernel ** 2 * call.source.view.channels * call.dy.channels;
     case 'depthwiseFilterGradient':
-      return call.kernel ** 2 * call.dy.channels;
+      return 4 * call.kernel ** 2 * call.dy.channels;
     case 'columnSums':
-      return call.dy.channels;
+      return 4 * call.dy.channels;
     case 'statistics':
-      return call.partials.matrix.floats;
+      return bytesOf(call.partials.matrix);
     case 'normTableOfBatch':
       // Moments and running statistics are of two rows.
-      return call.table.floats + 2 * (call.fresh?.channels ?? 0) + 2 * call.table.channels;
+      return 4 * (call.table.floats + 2 * (call.fresh?.channels ?? 0) + 2 * call.table.channels);
     case 'normTableOfRunning':
-      return call.table.floats;
+      return bytesOf(call.table);
     case 'normBackward':
-      return call.coefficients.floats + 2 * call.coefficients.channels;
+      return 4 * (call.coefficients.floats + 2 * call.coefficients.channels);
     case 'activationBackward':
-      return view + (call.sums?.matrix.floats ?? 0);
+      return view + 4 * (call.sums?.matrix.floats ?? 0);
     case 'maxPoolBackward':
     case 'avgPoolBackward':
-      return call.gradient.matrix.rows * call.gradient.channels;
+      return viewBytes(call.gradient);
     case 'crossEntropy':
-      return call.gradient.matrix.rows * call.gradient.channels + call.rows;
+      return viewBytes(call.gradient) + 4 * call.rows;
     default:
       return view + statistics + sums;
   }
+}
+
+function viewBytes(view: View): number {
+  return bytesEach(view) * view.matrix.rows * view.channels;
 }
 
 /** As a table for a terminal. */

@@ -9,7 +9,7 @@ import { flatLayout, type FlatLayout } from './parameters.ts';
 export function trainingPlan(
   graph: Graph,
   traits: TraitsTable,
-  step: Pick<CompileOptions, 'images' | 'imageSize' | 'trainable' | 'recompute'>,
+  step: Pick<CompileOptions, 'images' | 'imageSize' | 'trainable' | 'recompute' | 'precision'>,
   layout: FlatLayout = flatLayout(graph, step.trainable),
 ): Plan {
   return compile(graph, {

@@ -1,5 +1,6 @@
 import type { ActivationBackward } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
+import { bytesEach } from '../memory.ts';
 import { columnSource } from './columns.ts';
 import { rowLoop, rowThreads, tileLoop, tileRowsOf, tileThreads } from './loops.ts';
 import { compose, matrixPiece, viewPiece } from './pieces.ts';
@@ -11,8 +12,11 @@ import { compose, matrixPiece, viewPiece } from './pieces.ts';
 export const activationBackward: Kernel<ActivationBackward> = {
   cost: ({ gradient, images, pixels, source, out, accumulate, sums }) => {
     const size = images * pixels * source.view.channels;
-    const passes = (gradient ? 1 : 0) + (readsSource({ source, sums }) ? 1 : 0) + (out ? 1 : 0) + (accumulate ? 1 : 0);
-    return { flops: 8 * size, bytes: 4 * (size * passes + (sums?.matrix.floats ?? 0)) };
+    const each =
+      (gradient ? bytesEach(gradient) : 0) +
+      (readsSource({ source, sums }) ? bytesEach(source.view) : 0) +
+      (out ? bytesEach(out) * (accumulate ? 2 : 1) : 0);
+    return { flops: 8 * size, bytes: size * each + 4 * (sums?.matrix.floats ?? 0) };
   },
   tileRows: ({ images, pixels, source }) => tileRowsOf(images * pixels, source.view.channels),
   dispatches: (call) => {
@@ -33,6 +37,7 @@ export const activationBackward: Kernel<ActivationBackward> = {
     ${mean ? `dz = fma(${mean.at('image')}, vec4<f32>(u.inversePixels), dz);` : ''}
     ${reader ? 'let raw = source_raw(row, c4);' : ''}
     ${source.activation === 'none' ? '' : 'dz *= source_act_slope(source_columnZ(column, raw));'}
+    ${target && !accumulate ? target.rounded('dz') : ''}
     ${target ? target.set(`${accumulate ? `${target.at()} + ` : ''}dz`) : ''}
     ${sums ? 'sum += dz; sumHat = fma(dz, source_columnHat(column, raw), sumHat);' : ''}`;
     const before = reader ? 'let column = source_column(c4);' : '';

@@ -1,5 +1,6 @@
 import type { AvgPool, AvgPoolBackward } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
+import { bytesEach } from '../memory.ts';
 import { columnSource } from './columns.ts';
 import { rowLoop, rowThreads } from './loops.ts';
 import { compose, viewPiece } from './pieces.ts';
@@ -9,7 +10,7 @@ import { coverCode, geometryIntegers, inputRows, outputRows, windowCode } from '
 export const avgPool: Kernel<AvgPool> = {
   cost: (call) => ({
     flops: 2 * outputRows(call) * call.out.channels * call.kernel ** 2,
-    bytes: 4 * call.out.channels * (inputRows(call) + outputRows(call)),
+    bytes: call.out.channels * (inputRows(call) * bytesEach(call.source.view) + outputRows(call) * bytesEach(call.out)),
   }),
   dispatches: (call) => {
     const reader = columnSource('source', call.source, call.height * call.width);
@@ -41,7 +42,7 @@ export const avgPool: Kernel<AvgPool> = {
 export const avgPoolBackward: Kernel<AvgPoolBackward> = {
   cost: (call) => ({
     flops: 2 * outputRows(call) * call.dy.channels * call.kernel ** 2,
-    bytes: 4 * call.dy.channels * (inputRows(call) + outputRows(call)),
+    bytes: call.dy.channels * (inputRows(call) * bytesEach(call.gradient) + outputRows(call) * bytesEach(call.dy)),
   }),
   dispatches: (call) => {
     const { integers, workgroups } = rowThreads(inputRows(call), call.dy.channels);

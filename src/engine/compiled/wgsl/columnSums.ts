@@ -1,6 +1,6 @@
 import type { ColumnSums } from '../calls.ts';
 import type { Dispatch, Kernel } from '../kernels.ts';
-import { whole, type Range, type View } from '../memory.ts';
+import { bytesEach, whole, type Range, type View } from '../memory.ts';
 import { tileLoop, tileThreads } from './loops.ts';
 import { compose, matrixPiece, rangesPiece, viewPiece } from './pieces.ts';
 import { addition, SUM_GROUP, sumCode, sumWidth } from './workgroupSum.ts';
@@ -12,7 +12,7 @@ const TILE_ROWS = 32;
 export const columnSums: Kernel<ColumnSums> = {
   cost: (call) => {
     const size = call.dy.matrix.rows * call.dy.channels;
-    return { flops: size, bytes: 4 * (size + 2 * scratchFloats(call)) };
+    return { flops: size, bytes: bytesEach(call.dy) * size + 4 * 2 * scratchFloats(call) };
   },
   scratch: scratchFloats,
   dispatches: ({ dy, gradient }, scratch) => {

@@ -27,7 +27,7 @@ fn ${name}_columnZ(column : ${name}Column, raw : vec4<f32>) -> vec4<f32> { retur
     code: `${code.code}${column}
 fn ${name}_columnAt(column : ${name}Column, row : i32, c4 : i32) -> vec4<f32> {
   return ${name}_act(${name}_columnZ(column, ${name}_raw(row, c4)))${
-    factor ? ` * ${factorAt(name, imageOf(name))}` : ''
+    factor ? ` * ${factorAt(name, factor, imageOf(name))}` : ''
   };
 }`,
   };

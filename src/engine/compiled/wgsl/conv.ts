@@ -1,5 +1,6 @@
 import type { CallOf, Geometry } from '../calls.ts';
 import type { Cost, Kernel } from '../kernels.ts';
+import { bytesEach, type View } from '../memory.ts';
 import { leftOfSource, productProgram, type Product } from './gemmProduct.ts';
 import { groupsOf, type Tile, type Tiling } from './gemmTiles.ts';
 import { viewPiece } from './pieces.ts';
@@ -17,14 +18,15 @@ export function isPointwise({ kernel, stride, padding }: Geometry, tile: Tile): 
   return kernel === 1 && stride === 1 && padding === 0 && tile.kind === 'shared';
 }
 
-/** Multiply-adds and bytes of any of a convolution's three products; `extra` fours: what a call reads or writes beside them. */
-export function productCost(call: Geometry, inChannels: number, outChannels: number, extra = 0): Cost {
-  const input = inputRows(call) * inChannels;
-  const output = outputRows(call) * outChannels;
-  const weights = call.kernel * call.kernel * inChannels * outChannels;
+/** Multiply-adds and bytes of any of a convolution's three products, of views at its input and its output. */
+export function productCost(call: Geometry, input: View, output: View): Cost {
+  const weights = call.kernel * call.kernel * input.channels * output.channels;
   return {
     flops: 2 * outputRows(call) * weights,
-    bytes: 4 * (input + output + weights + extra),
+    bytes:
+      inputRows(call) * input.channels * bytesEach(input) +
+      outputRows(call) * output.channels * bytesEach(output) +
+      4 * weights,
   };
 }
 
@@ -58,7 +60,7 @@ export function geometryIntegers(call: Geometry): readonly number[] {
 /** Convolution as an implicit product: rows are output pixels, k runs over (ky, kx, input channel). */
 export function convKernel(tiling: Tiling): Kernel<Conv> {
   return {
-    cost: (call) => productCost(call, call.source.view.channels, call.out.channels),
+    cost: (call) => productCost(call, call.source.view, call.out),
     tileRows: (call) => tile(call).rows,
     dispatches(call) {
       const chosen = tile(call);
@@ -102,7 +104,8 @@ fn right(tap : i32, k4 : i32, n4 : i32) -> mat4x4<f32> {
 struct End { bias : vec4<f32> }
 fn endTable(n4 : i32) -> End { return End(${bias ? `${biasMemory ? 'bias' : 'weight'}[u.biasFirst + n4]` : 'vec4<f32>(0.0)'}); }
 fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
-  let value = sum${bias ? ' + e.bias' : ''};
+  var value = sum${bias ? ' + e.bias' : ''};
+  ${result.rounded('value')}
   ${result.set('value', 'row', 'n4')}
   return Result(value, vec4<f32>(0.0));
 }`,

@@ -21,7 +21,7 @@ const LEAST_SLICE_ROWS = 128;
 export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient> {
   return {
     cost: (call) => {
-      const cost = productCost(call, call.source.view.channels, call.dy.channels);
+      const cost = productCost(call, call.source.view, call.dy);
       const weights = filterFloats(call);
       return { flops: cost.flops, bytes: cost.bytes + 4 * (weights + (plan(call).slices > 1 ? 2 * scratch(call) : 0)) };
     },

@@ -1,5 +1,6 @@
 import type { CallOf } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
+import { bytesEach } from '../memory.ts';
 import { geometryIntegers, GEOMETRY_INTEGERS, isPointwise, key, plainPlaces, productCost } from './conv.ts';
 import { leftOfView, productProgram, type Product } from './gemmProduct.ts';
 import { groupsOf, type Tile, type Tiling } from './gemmTiles.ts';
@@ -17,9 +18,10 @@ type InputGradient = CallOf<'convInputGradient'>;
 export function convInputGradientKernel(tiling: Tiling): Kernel<InputGradient> {
   return {
     cost: (call) => {
-      const rows = inputRows(call);
-      const beside = (call.epilogue ? rows * call.out.channels : 0) + (call.accumulate ? rows * call.out.channels : 0);
-      return productCost(call, call.out.channels, call.dy.channels, beside);
+      const { out, dy, epilogue, accumulate } = call;
+      const { flops, bytes } = productCost(call, out, dy);
+      const beside = (epilogue ? bytesEach(epilogue.source.view) : 0) + (accumulate ? bytesEach(out) : 0);
+      return { flops, bytes: bytes + inputRows(call) * out.channels * beside };
     },
     tileRows: (call) => tile(call).rows,
     dispatches(call) {
@@ -63,7 +65,8 @@ fn endTable(n4 : i32) -> End {
 }
 fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
   let raw = x_raw(row, n4);
-  let value = sum * x_act_slope(fma(e.scale, raw, e.shift));
+  var value = sum * x_act_slope(fma(e.scale, raw, e.shift));
+  ${result.rounded('value')}
   ${result.set('value', 'row', 'n4')}
   return Result(value, (raw - e.mean) * e.inverse);
 }`

@@ -1,6 +1,6 @@
-import type { CallOf, Partials } from '../calls.ts';
-import type { DeviceTraits, Dispatch, Kernel } from '../kernels.ts';
-import { plain, type Range, type Source, type View } from '../memory.ts';
+import type { CallOf, Geometry, Partials } from '../calls.ts';
+import type { Cost, DeviceTraits, Dispatch, Kernel } from '../kernels.ts';
+import { bytesEach, plain, type Range, type Source, type View } from '../memory.ts';
 import { epilogueCode, statisticsCode, type TileSums } from './depthwiseSums.ts';
 import { backwardWindow, forwardWindow, resultName, upTo, windowCode, type Window } from './depthwiseWindow.ts';
 import { heldSource } from './heldSource.ts';
@@ -41,7 +41,7 @@ export function depthwiseKernel(tile: DepthwiseTile): Kernel<Depthwise> {
     across: tile.columns,
   });
   return {
-    cost: (call) => windowCost(call, call.source),
+    cost: (call) => windowCost(call, call.source.view, call.out, call.source),
     ...(tile.sums && { tileRows: (call: Depthwise) => tileRows(tilesOf(call)) }),
     dispatches(call) {
       const { kernel, stride, padding, source, out, statistics } = call;
@@ -72,9 +72,10 @@ export function depthwiseInputGradientKernel(tile: DepthwiseTile): Kernel<InputG
   });
   return {
     cost(call) {
-      const { flops, bytes } = windowCost(call, null);
-      const more = call.accumulate || call.epilogue ? 4 * inputRows(call) * call.out.channels : 0;
-      return { flops, bytes: bytes + more };
+      const { out, dy, epilogue, accumulate } = call;
+      const { flops, bytes } = windowCost(call, out, dy, null);
+      const beside = epilogue ? bytesEach(epilogue.source.view) : accumulate ? bytesEach(out) : 0;
+      return { flops, bytes: bytes + inputRows(call) * out.channels * beside };
     },
     ...(tile.sums && { tileRows: (call: InputGradient) => tileRows(tilesOf(call)) }),
     dispatches(call) {
@@ -175,7 +176,7 @@ function windowDispatches(kind: string, call: WindowCall): readonly Dispatch[] {
   ${results.map(([row, column]) => `var ${resultName(row, column)} = first;`).join('\n  ')}
   ${windowCode(window, held.value, (tap) => `weight[u.weightFirst + ${tap} * u.fours + c4]`)}
   ${sums?.begin ?? ''}
-  ${eachResult((name) => `${sums?.each(name) ?? ''}${result.set(`${call.accumulate ? `${result.at('pixel')} + ` : ''}${name}`, 'pixel')}`)}
+  ${eachResult((name) => `${sums?.each(name, result.rounded(name)) ?? ''}${result.set(`${call.accumulate ? `${result.at('pixel')} + ` : ''}${name}`, 'pixel')}`)}
   ${sums?.end(eachResult) ?? ''}`;
   const ofThread = `
   let first = ${first};
@@ -253,18 +254,15 @@ function multiple(least: number, of: number): number {
   return Math.ceil(least / of) * of;
 }
 
-/** Of one reading of the input, one writing of the output or the other way round, and the weights. */
-export function windowCost(
-  call: CallOf<'depthwise'> | CallOf<'depthwiseInputGradient'> | CallOf<'depthwiseFilterGradient'>,
-  source: Source | null,
-): { flops: number; bytes: number } {
+/** Of one reading of the view at the input, one writing of that at the output or the other way round, and the weights. */
+export function windowCost(call: Geometry, input: View, output: View, source: Source | null): Cost {
   const { kernel } = call;
-  const channels = 'dy' in call ? call.dy.channels : call.out.channels;
-  const outputs = outputRows(call) * channels;
+  const { channels } = output;
   const weights = kernel * kernel * channels;
   const table = source?.norm ? 2 * channels : 0;
   return {
-    flops: 2 * kernel * kernel * outputs,
-    bytes: 4 * (inputRows(call) * channels + outputs + weights + table),
+    flops: 2 * weights * outputRows(call),
+    bytes:
+      channels * (inputRows(call) * bytesEach(input) + outputRows(call) * bytesEach(output)) + 4 * (weights + table),
   };
 }

@@ -28,7 +28,7 @@ export function depthwiseFilterGradientKernel({
 }: Pick<DepthwiseTile, 'filterColumns'>): Kernel<FilterGradient> {
   return {
     cost(call) {
-      const { flops, bytes } = windowCost(call, call.source);
+      const { flops, bytes } = windowCost(call, call.source.view, call.dy, call.source);
       return { flops, bytes: bytes + 2 * 4 * scratchFloats(call) };
     },
     scratch: scratchFloats,

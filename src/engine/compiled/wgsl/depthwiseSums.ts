@@ -22,8 +22,8 @@ export interface TileSums {
   readonly channel: string;
   /** Before the results of a tile. */
   readonly begin: string;
-  /** Before one is written; may change it. */
-  each(result: string): string;
+  /** Before one is written; may change it. `rounded`: the statement that makes it what its readers will see. */
+  each(result: string, rounded: string): string;
   /** After all; `eachResult` makes statements for each that exists. */
   end(eachResult: (write: (result: string) => string) => string): string;
 }
@@ -47,7 +47,7 @@ export const statisticsCode: TileSums = {
   channel: '',
   begin: `var count = 0.0;
   var total = vec4<f32>(0.0);`,
-  each: (result) => `count += 1.0; total += ${result}; `,
+  each: (result, rounded) => `${rounded} count += 1.0; total += ${result}; `,
   end: (eachResult) => `let mean = total / count;
   var squares = vec4<f32>(0.0);
   ${eachResult((result) => `let apart = ${result} - mean; squares = fma(apart, apart, squares);`)}
@@ -70,9 +70,10 @@ export function epilogueCode(source: Source, { height, width }: Geometry): TileS
     channel: `${linear ? '' : held.channel}
   ${held.hatChannel}`,
     begin: '',
-    each: (result) => `
+    each: (result, rounded) => `
       let raw = ${held.raw('pixel')};
       ${linear ? '' : `${result} *= into_act_slope(${held.z('raw')});`}
+      ${rounded}
       part.first += ${result};
       part.second = fma(${result}, ${held.hat('raw')}, part.second);
       `,

@@ -56,7 +56,7 @@ export function productProgram(product: Product, tile: Tile): Program {
 /** Reading of the left operand: `leftTable` and `left` of a source called `name`; sourceCode(name, …) must be declared. */
 export function leftOfSource(name: string, source: Source): string {
   const normed = source.norm !== null;
-  const factor = source.factor ? ` * ${factorAt(name, imageOf(name, 'at'), 'k4')}` : '';
+  const factor = source.factor ? ` * ${factorAt(name, source.factor, imageOf(name, 'at'), 'k4')}` : '';
   return `struct Table { scale : vec4<f32>, shift : vec4<f32> }
 fn leftTable(k4 : i32) -> Table { return ${
     normed

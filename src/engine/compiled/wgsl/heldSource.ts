@@ -30,7 +30,7 @@ export function heldSource(name: string, { norm, factor }: Source): HeldSource {
       ? `let ${name}Scale = ${normAt(name, 'scale')};
   let ${name}Shift = ${normAt(name, 'shift')};`
       : '',
-    image: factor ? `let ${name}Gain = ${factorAt(name, 'image')};` : '',
+    image: factor ? `let ${name}Gain = ${factorAt(name, factor, 'image')};` : '',
     raw,
     value: (pixel) => `${name}_act(${z(raw(pixel))})${factor ? ` * ${name}Gain` : ''}`,
     z,

@@ -1,6 +1,6 @@
 import type { GlobalAvgPool, ScaleGradient } from '../calls.ts';
 import type { Dispatch, Kernel } from '../kernels.ts';
-import type { Source, View } from '../memory.ts';
+import { bytesEach, type Source, type View } from '../memory.ts';
 import { columnSource } from './columns.ts';
 import { compose, viewPiece } from './pieces.ts';
 import { addition, SUM_GROUP, sumCode, sumWidth } from './workgroupSum.ts';
@@ -45,17 +45,18 @@ function imageSums(
 }
 
 export const globalAvgPool: Kernel<GlobalAvgPool> = {
-  cost: ({ images, pixels, out }) => {
+  cost: ({ images, pixels, source, out }) => {
     const size = images * pixels * out.channels;
-    return { flops: 2 * size, bytes: 4 * (size + images * out.channels) };
+    return { flops: 2 * size, bytes: size * bytesEach(source.view) + images * out.channels * bytesEach(out) };
   },
   dispatches: (call) => [imageSums('globalAvgPool', call, call.source, null, 1 / call.pixels)],
 };
 
 export const scaleGradient: Kernel<ScaleGradient> = {
-  cost: ({ images, pixels, out }) => {
+  cost: ({ images, pixels, gradient, source, out }) => {
     const size = images * pixels * out.channels;
-    return { flops: 4 * size, bytes: 4 * (2 * size + images * out.channels) };
+    const read = bytesEach(gradient) + bytesEach(source.view);
+    return { flops: 4 * size, bytes: size * read + images * out.channels * bytesEach(out) };
   },
   dispatches: (call) => [imageSums('scaleGradient', call, { ...call.source, factor: null }, call.gradient, 1)],
 };

@@ -1,5 +1,6 @@
 import type { MaxPool, MaxPoolBackward } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
+import { bytesEach } from '../memory.ts';
 import { columnSource } from './columns.ts';
 import { rowLoop, rowThreads } from './loops.ts';
 import { compose, viewPiece } from './pieces.ts';
@@ -27,7 +28,7 @@ function maximum(each: string): string {
 export const maxPool: Kernel<MaxPool> = {
   cost: (call) => ({
     flops: 4 * outputRows(call) * call.out.channels * call.kernel ** 2,
-    bytes: 4 * call.out.channels * (inputRows(call) + outputRows(call)),
+    bytes: call.out.channels * (inputRows(call) * bytesEach(call.source.view) + outputRows(call) * bytesEach(call.out)),
   }),
   dispatches: (call) => {
     const reader = columnSource('source', call.source, call.height * call.width);
@@ -52,7 +53,10 @@ export const maxPool: Kernel<MaxPool> = {
 export const maxPoolBackward: Kernel<MaxPoolBackward> = {
   cost: (call) => ({
     flops: 4 * outputRows(call) * call.dy.channels * call.kernel ** 2,
-    bytes: call.dy.channels * (4 * (2 * inputRows(call) + outputRows(call)) + 2 * outputRows(call)),
+    bytes:
+      call.dy.channels *
+      (inputRows(call) * (bytesEach(call.source.view) + bytesEach(call.gradient)) +
+        outputRows(call) * (bytesEach(call.dy) + 2)),
   }),
   scratch: (call) => (outputRows(call) * call.dy.channels) / 4,
   dispatches: (call, scratch) => {

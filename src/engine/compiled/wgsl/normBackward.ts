@@ -1,6 +1,6 @@
 import type { NormApply, NormBackward } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
-import { NORM_ROWS } from '../memory.ts';
+import { bytesEach, NORM_ROWS } from '../memory.ts';
 import { rowLoop, rowThreads } from './loops.ts';
 import { compose, matrixPiece, rangesPiece, viewPiece } from './pieces.ts';
 import { addition, SUM_GROUP, sumCode, sumWidth } from './workgroupSum.ts';
@@ -53,9 +53,10 @@ export const normBackward: Kernel<NormBackward> = {
 };
 
 export const normApply: Kernel<NormApply> = {
-  cost: ({ dz, out, accumulate }) => {
+  cost: ({ dz, x, out, accumulate }) => {
     const size = out.matrix.rows * dz.channels;
-    return { flops: 4 * size, bytes: 4 * size * (accumulate && out.matrix !== dz.matrix ? 4 : 3) };
+    const passes = accumulate && out.matrix !== dz.matrix ? 2 : 1;
+    return { flops: 4 * size, bytes: size * (bytesEach(dz) + bytesEach(x) + bytesEach(out) * passes) };
   },
   dispatches: ({ dz, x, coefficients, out, accumulate }) => {
     const inPlace = out.matrix === dz.matrix;

@@ -1,5 +1,6 @@
 import type { Dispatch } from '../kernels.ts';
 import type { Matrix, Memory, Range, View } from '../memory.ts';
+import { loaded, rounding, storing } from './element.ts';
 import { arena, shader, type Storage } from './shader.ts';
 
 /** What an operand brings into a shader and its dispatch: bindings, memories for them, fields of `u` with their values. */
@@ -16,21 +17,25 @@ export interface ViewPiece extends Piece {
   at(row?: string, c4?: string): string;
   /** A statement. */
   set(value: string, row?: string, c4?: string): string;
+  /** A statement: a variable becomes what readers of the view will see of it. */
+  rounded(variable: string): string;
 }
 
 export function viewPiece(name: string, { matrix, first }: View): ViewPiece {
+  const { element } = matrix;
   const place = (row: string, c4: string): string => `${name}[(${row}) * u.${name}Stride + u.${name}First + ${c4}]`;
   return {
-    storage: [arena(name)],
+    storage: [arena(name, element)],
     memories: [matrix],
     integers: [`${name}Stride`, `${name}First`],
     values: [matrix.channels / 4, first / 4],
-    at: (row = 'row', c4 = 'c4') => place(row, c4),
-    set: (value, row = 'row', c4 = 'c4') => `${place(row, c4)} = ${value};`,
+    at: (row = 'row', c4 = 'c4') => loaded(element, place(row, c4)),
+    set: (value, row = 'row', c4 = 'c4') => storing(element, place(row, c4), value),
+    rounded: (variable) => rounding(element, variable),
   };
 }
 
-/** Array NAME and field `NAMEStride`. */
+/** Array NAME and field `NAMEStride`; a matrix of f32. */
 export function matrixPiece(name: string, matrix: Matrix): Piece {
   return {
     storage: [arena(name)],

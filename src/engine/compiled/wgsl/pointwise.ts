@@ -1,13 +1,14 @@
 import type { Add, Fill, Materialise } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
+import { bytesEach } from '../memory.ts';
 import { columnSource } from './columns.ts';
 import { rowLoop, rowThreads } from './loops.ts';
 import { compose, viewPiece } from './pieces.ts';
 
 export const add: Kernel<Add> = {
-  cost: ({ images, pixels, out }) => {
+  cost: ({ images, pixels, a, b, out }) => {
     const size = images * pixels * out.channels;
-    return { flops: 3 * size, bytes: 4 * 3 * size };
+    return { flops: 3 * size, bytes: size * (bytesEach(a.view) + bytesEach(b.view) + bytesEach(out)) };
   },
   dispatches: ({ images, pixels, a, b, out }) => {
     const first = columnSource('a', a, pixels);
@@ -28,9 +29,9 @@ export const add: Kernel<Add> = {
 };
 
 export const materialise: Kernel<Materialise> = {
-  cost: ({ images, pixels, out, accumulate }) => {
+  cost: ({ images, pixels, source, out, accumulate }) => {
     const size = images * pixels * out.channels;
-    return { flops: 3 * size, bytes: 4 * size * (accumulate ? 3 : 2) };
+    return { flops: 3 * size, bytes: size * (bytesEach(source.view) + bytesEach(out) * (accumulate ? 2 : 1)) };
   },
   dispatches: ({ images, pixels, source, out, accumulate }) => {
     const reader = columnSource('source', source, pixels);
@@ -50,7 +51,7 @@ export const materialise: Kernel<Materialise> = {
 };
 
 export const fill: Kernel<Fill> = {
-  cost: ({ out }) => ({ flops: 0, bytes: 4 * out.matrix.rows * out.channels }),
+  cost: ({ out }) => ({ flops: 0, bytes: bytesEach(out) * out.matrix.rows * out.channels }),
   dispatches: ({ out, value }) => {
     const result = viewPiece('out', out);
     return [

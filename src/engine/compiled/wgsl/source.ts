@@ -1,5 +1,6 @@
-import { NORM_ROWS, type Memory, type Source } from '../memory.ts';
+import { NORM_ROWS, type Memory, type Source, type View } from '../memory.ts';
 import { activationCode } from './activation.ts';
+import { loaded } from './element.ts';
 import { arena, type Storage } from './shader.ts';
 
 /** How a kernel reads a source; `key` goes into the program's name, the rest into its shader and dispatch, in this order. */
@@ -19,8 +20,8 @@ export function normAt(name: string, row: keyof typeof NORM_ROWS, c4 = 'c4'): st
 }
 
 /** Four channels of a source's factor for an image. */
-export function factorAt(name: string, image: string, c4 = 'c4'): string {
-  return `${name}Factor[(${image}) * u.${name}FactorStride + u.${name}FactorFirst + ${c4}]`;
+export function factorAt(name: string, { matrix }: View, image: string, c4 = 'c4'): string {
+  return loaded(matrix.element, `${name}Factor[(${image}) * u.${name}FactorStride + u.${name}FactorFirst + ${c4}]`);
 }
 
 /** The image of a row of a source that has a factor. */
@@ -33,7 +34,11 @@ export function sourceCode(name: string, source: Source, pixels: number): Source
   const scaled = factor !== null;
   return {
     key: `${normed ? 'norm' : ''}${activation === 'none' ? '' : `-${activation}`}${scaled ? '-scaled' : ''}`,
-    storage: [arena(name), ...(normed ? [arena(`${name}Norm`)] : []), ...(scaled ? [arena(`${name}Factor`)] : [])],
+    storage: [
+      arena(name, view.matrix.element),
+      ...(normed ? [arena(`${name}Norm`)] : []),
+      ...(scaled ? [arena(`${name}Factor`, factor.matrix.element)] : []),
+    ],
     memories: [view.matrix, ...(normed ? [norm] : []), ...(scaled ? [factor.matrix] : [])],
     integers: [
       `${name}Stride`,
@@ -48,6 +53,6 @@ export function sourceCode(name: string, source: Source, pixels: number): Source
       ...(scaled ? [factor.matrix.channels / 4, factor.first / 4, pixels] : []),
     ],
     code: `${activationCode(`${name}_act`, activation)}
-fn ${name}_raw(row : i32, c4 : i32) -> vec4<f32> { return ${name}[row * u.${name}Stride + u.${name}First + c4]; }`,
+fn ${name}_raw(row : i32, c4 : i32) -> vec4<f32> { return ${loaded(view.matrix.element, `${name}[row * u.${name}Stride + u.${name}First + c4]`)}; }`,
   };
 }

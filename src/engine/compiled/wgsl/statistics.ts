@@ -1,5 +1,6 @@
 import type { Statistics } from '../calls.ts';
 import type { Kernel } from '../kernels.ts';
+import { bytesEach } from '../memory.ts';
 import { tileLoop, tileRowsOf, tileThreads } from './loops.ts';
 import { compose, matrixPiece, viewPiece } from './pieces.ts';
 
@@ -11,7 +12,7 @@ import { compose, matrixPiece, viewPiece } from './pieces.ts';
 export const statistics: Kernel<Statistics> = {
   cost: ({ view, partials }) => ({
     flops: 4 * view.matrix.rows * view.channels,
-    bytes: 4 * view.channels * (view.matrix.rows + 2 * partials.tiles),
+    bytes: view.channels * (bytesEach(view) * view.matrix.rows + 4 * 2 * partials.tiles),
   }),
   tileRows: ({ view }) => tileRowsOf(view.matrix.rows, view.channels),
   dispatches: ({ view, partials }) => {

@@ -2,8 +2,9 @@ import type { Call } from '../../../../src/engine/compiled/calls.ts';
 import { encode, prepare, worksOf, type Place, type Work } from '../../../../src/engine/compiled/device/commands.ts';
 import { createPipelines, type Pipelines } from '../../../../src/engine/compiled/device/pipelines.ts';
 import type { Dispatch, Kernel, KernelTable } from '../../../../src/engine/compiled/kernels.ts';
-import { matrix, type Matrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
+import { bytesOf, matrix, type Matrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
 import { openNodeGpu } from '../../../../src/platform/node/gpu.ts';
+import { fromFloat16, toFloat16 } from '../../../../src/weights/float16.ts';
 
 export interface Bench {
   readonly device: GPUDevice;
@@ -35,7 +36,7 @@ export async function openBench(): Promise<Bench> {
 
 /**
  * Runs calls on memories filled with `contents` (others are NaN, so that what a kernel fails to write is seen), each in a buffer of its
- * own, and gives back what is in `wanted`. Throws on any error of the device.
+ * own, and gives back what is in `wanted`. What lies there as f16 is rounded on its way in. Throws on any error of the device.
  */
 export async function runCalls(
   bench: Bench,
@@ -73,14 +74,15 @@ async function runWorks(
   const placeOf = (memory: Memory): Place => {
     let place = places.get(memory);
     if (!place) {
-      const size = Math.max(16, memory.floats * 4);
+      const size = Math.max(16, Math.ceil(bytesOf(memory) / 16) * 16);
       const buffer = device.createBuffer({
         size,
         usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
       });
-      const data = contents.get(memory) ?? new Float32Array(size / 4).fill(Number.NaN);
+      const data = contents.get(memory) ?? new Float32Array(Math.ceil(memory.floats / 4) * 4).fill(Number.NaN);
       if (data.length < memory.floats) throw new Error(`${memory.name}: ${data.length} of ${memory.floats} floats.`);
-      device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>);
+      const stored = memory.element === 'f16' ? toFloat16(data) : data;
+      device.queue.writeBuffer(buffer, 0, stored as BufferSource);
       places.set(memory, (place = { buffer, offset: 0, size }));
     }
     return place;
@@ -98,7 +100,10 @@ async function runWorks(
   const results: Float32Array[] = [];
   for (const [i, reader] of readers.entries()) {
     await reader.mapAsync(GPUMapMode.READ);
-    results.push(new Float32Array(reader.getMappedRange().slice(0)).subarray(0, wanted[i]!.floats));
+    const copy = reader.getMappedRange().slice(0);
+    const { element, floats } = wanted[i]!;
+    const all = element === 'f16' ? fromFloat16(new Uint16Array(copy)) : new Float32Array(copy);
+    results.push(all.subarray(0, floats));
     reader.destroy();
   }
   for (const { buffer } of places.values()) buffer.destroy();

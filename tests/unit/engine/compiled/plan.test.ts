@@ -5,7 +5,7 @@ import { STEP_WORDS, type Call } from '../../../../src/engine/compiled/calls.ts'
 import { worksOf } from '../../../../src/engine/compiled/device/commands.ts';
 import { compiledBytes } from '../../../../src/engine/compiled/fit.ts';
 import type { DeviceTraits, KernelTable } from '../../../../src/engine/compiled/kernels.ts';
-import { kept, keptMatrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
+import { bytesOf, kept, keptMatrix, type Memory } from '../../../../src/engine/compiled/memory.ts';
 import { livesOf } from '../../../../src/engine/compiled/plan/arena.ts';
 import { compile, isSupported, type CompileOptions, type Plan } from '../../../../src/engine/compiled/plan/compile.ts';
 import { memoriesOf } from '../../../../src/engine/compiled/plan/memoriesOf.ts';
@@ -50,7 +50,7 @@ function planOf(graph: Graph, kernels: KernelTable, options: Partial<CompileOpti
 function overlaps({ calls, arena, input, reduced, output }: Plan): string[] {
   const lives = livesOf(calls, [input, reduced], [output.matrix]).map(({ memory, first, last }) => {
     const begin = arena.offsets.get(memory)!;
-    return { memory, first, last, begin, end: begin + memory.floats * 4 };
+    return { memory, first, last, begin, end: begin + bytesOf(memory) };
   });
   const found: string[] = [];
   for (const [i, a] of lives.entries()) {
@@ -121,23 +121,106 @@ interface Limits {
   readonly dispatches: number;
   readonly imageMB: number;
   readonly allMB: number;
+  /** The same with maps in float16. */
+  readonly halfImageMB: number;
+  readonly halfAllMB: number;
 }
 const limits: Readonly<Record<keyof typeof traits, readonly Limits[]>> = {
   'any GPU': [
-    { name: 'densenet121', recompute: false, dispatches: 873, imageMB: 30, allMB: 1020 },
-    { name: 'densenet121', recompute: true, dispatches: 931, imageMB: 17, allMB: 605 },
-    { name: 'resnet50', recompute: false, dispatches: 438, imageMB: 70, allMB: 2580 },
-    { name: 'resnet50', recompute: true, dispatches: 474, imageMB: 35, allMB: 1445 },
-    { name: 'mobilenet_v3_small', recompute: false, dispatches: 401, imageMB: 7, allMB: 245 },
-    { name: 'mobilenet_v3_small', recompute: true, dispatches: 418, imageMB: 5.5, allMB: 197 },
+    {
+      name: 'densenet121',
+      recompute: false,
+      dispatches: 873,
+      imageMB: 30,
+      allMB: 1020,
+      halfImageMB: 15,
+      halfAllMB: 585,
+    },
+    {
+      name: 'densenet121',
+      recompute: true,
+      dispatches: 931,
+      imageMB: 17,
+      allMB: 605,
+      halfImageMB: 8.5,
+      halfAllMB: 385,
+    },
+    {
+      name: 'resnet50',
+      recompute: false,
+      dispatches: 438,
+      imageMB: 70,
+      allMB: 2580,
+      halfImageMB: 35.5,
+      halfAllMB: 1500,
+    },
+    { name: 'resnet50', recompute: true, dispatches: 474, imageMB: 35, allMB: 1445, halfImageMB: 17.5, halfAllMB: 935 },
+    {
+      name: 'mobilenet_v3_small',
+      recompute: false,
+      dispatches: 401,
+      imageMB: 7,
+      allMB: 245,
+      halfImageMB: 4,
+      halfAllMB: 150,
+    },
+    {
+      name: 'mobilenet_v3_small',
+      recompute: true,
+      dispatches: 418,
+      imageMB: 5.5,
+      allMB: 197,
+      halfImageMB: 3.3,
+      halfAllMB: 128,
+    },
   ],
   'a software adapter': [
-    { name: 'densenet121', recompute: false, dispatches: 753, imageMB: 30, allMB: 1020 },
-    { name: 'densenet121', recompute: true, dispatches: 811, imageMB: 17, allMB: 605 },
-    { name: 'resnet50', recompute: false, dispatches: 389, imageMB: 70, allMB: 2580 },
-    { name: 'resnet50', recompute: true, dispatches: 425, imageMB: 35, allMB: 1445 },
-    { name: 'mobilenet_v3_small', recompute: false, dispatches: 407, imageMB: 7, allMB: 245 },
-    { name: 'mobilenet_v3_small', recompute: true, dispatches: 424, imageMB: 5.5, allMB: 197 },
+    {
+      name: 'densenet121',
+      recompute: false,
+      dispatches: 753,
+      imageMB: 30,
+      allMB: 1020,
+      halfImageMB: 15,
+      halfAllMB: 585,
+    },
+    {
+      name: 'densenet121',
+      recompute: true,
+      dispatches: 811,
+      imageMB: 17,
+      allMB: 605,
+      halfImageMB: 8.5,
+      halfAllMB: 385,
+    },
+    {
+      name: 'resnet50',
+      recompute: false,
+      dispatches: 389,
+      imageMB: 70,
+      allMB: 2580,
+      halfImageMB: 35.5,
+      halfAllMB: 1500,
+    },
+    { name: 'resnet50', recompute: true, dispatches: 425, imageMB: 35, allMB: 1445, halfImageMB: 17.5, halfAllMB: 935 },
+    {
+      name: 'mobilenet_v3_small',
+      recompute: false,
+      dispatches: 407,
+      imageMB: 7,
+      allMB: 245,
+      halfImageMB: 4,
+      halfAllMB: 150,
+    },
+    {
+      name: 'mobilenet_v3_small',
+      recompute: true,
+      dispatches: 424,
+      imageMB: 5.5,
+      allMB: 197,
+      halfImageMB: 3.3,
+      halfAllMB: 128,
+    },
   ],
 };
 
@@ -149,8 +232,8 @@ describe.each(devices)('a plan for %s', (which) => {
   it.each(architectureNames)('of %s has a place for everything, in little more than must be', (name) => {
     const graph = graphOf(name);
     for (const images of [1, 2, 32]) {
-      for (const recompute of [false, true]) {
-        const plan = planOf(graph, kernels, { images, recompute, imageSize: 224 });
+      for (const options of [{}, { recompute: true }, { precision: 'float16' }] as const) {
+        const plan = planOf(graph, kernels, { images, ...options, imageSize: 224 });
         expect(overlaps(plan)).toEqual([]);
         // Small batches have maps that are smaller than what is made beside them.
         expect(plan.arena.bytes / plan.leastBytes).toBeLessThan(images < 32 ? 1.15 : 1.03);
@@ -163,6 +246,8 @@ describe.each(devices)('a plan for %s', (which) => {
     for (const options of [
       {},
       { recompute: true },
+      { precision: 'float16' },
+      { recompute: true, precision: 'float16' },
       { trainable: 'head' },
       { mode: 'predict' },
       { mode: 'features' },
@@ -174,7 +259,8 @@ describe.each(devices)('a plan for %s', (which) => {
   });
 
   it.each(Object.entries(graphsByHand))('of %s holds to the same', (_, graph) => {
-    for (const options of [{}, { recompute: true }, { trainable: 'head' }, { mode: 'predict' }] as const) {
+    const half = { precision: 'float16' } as const;
+    for (const options of [{}, { recompute: true }, half, { trainable: 'head' }, { mode: 'predict' }] as const) {
       const plan = planOf(graph, kernels, { ...options, images: 3, imageSize: 13 });
       expect(overlaps(plan)).toEqual([]);
       expect(unwritten(plan)).toEqual([]);
@@ -190,10 +276,15 @@ describe.each(devices)('a plan for %s', (which) => {
         const plan = planOf(graph, kernels, { images, recompute, imageSize: 224 });
         expect(dispatches(plan, kernels) + REST).toBeLessThanOrEqual(most.dispatches);
       }
-      const bytes = (images: number): number =>
-        compiledBytes(graph, kernels, { images, imageSize: 224, trainable: 'all', optimiser: adam, recompute }).total;
-      expect((bytes(32) - bytes(2)) / 30 / 1e6).toBeLessThanOrEqual(most.imageMB);
-      expect(bytes(32) / 1e6).toBeLessThanOrEqual(most.allMB);
+      for (const [precision, imageMB, allMB] of [
+        ['float32', most.imageMB, most.allMB],
+        ['float16', most.halfImageMB, most.halfAllMB],
+      ] as const) {
+        const step = { imageSize: 224, trainable: 'all', optimiser: adam, recompute, precision } as const;
+        const bytes = (images: number): number => compiledBytes(graph, kernels, { images, ...step }).total;
+        expect((bytes(32) - bytes(2)) / 30 / 1e6).toBeLessThanOrEqual(imageMB);
+        expect(bytes(32) / 1e6).toBeLessThanOrEqual(allMB);
+      }
     },
   );
 
