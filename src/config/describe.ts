@@ -12,7 +12,7 @@ export interface SettingDescription {
   readonly kind: SettingKind;
   /** Of a `choice`, or of `weights`; else empty. */
   readonly choices: readonly string[];
-  /** Bounds of a number, or of each number of a pair. */
+  /** Bounds of a number, or of each number of a pair or of weights. */
   readonly minimum: number | null;
   readonly maximum: number | null;
   /** True where `minimum` itself is not allowed. */
@@ -112,7 +112,8 @@ function collect(schema: JsonSchema, path: string): SettingDescription[] {
   const nullable = schema.anyOf?.some((option) => option.type === 'null') ?? false;
   const options = schema.anyOf?.filter((option) => option.type !== 'null') ?? [schema];
   const inner = options.find((option) => option.additionalProperties) ?? options[0]!;
-  const bounds = inner.prefixItems?.[0] ?? inner;
+  const each = typeof inner.additionalProperties === 'object' ? inner.additionalProperties : undefined;
+  const bounds = inner.prefixItems?.[0] ?? each ?? inner;
   const kind = kindOf(inner);
   return [
     {

@@ -26,7 +26,7 @@ export function layerFromPairs(source: string, pairs: readonly (readonly [path: 
 }
 
 /** The value that a text stands for at this path; text that makes no sense stays text and fails validation. */
-function valueFromText(path: string, text: string): ConfigValue {
+export function valueFromText(path: string, text: string): ConfigValue {
   const setting = describeSetting(path);
   if (setting === null || setting.kind === 'text' || setting.kind === 'choice') return text;
   const yamlText = setting.kind === 'pair' && !text.trim().startsWith('[') ? `[${text}]` : text;

@@ -1,5 +1,6 @@
 import type { Dataset } from '../dataset/types.ts';
 import type { LossSettings } from '../engine/types.ts';
+import { balancedWeights } from './balancedWeights.ts';
 import { UnknownClassesError } from './errors.ts';
 import type { TrainingSettings } from './settings.ts';
 
@@ -23,16 +24,6 @@ export function lossOf(
   const unknown = Object.keys(chosen).filter((name) => !classes.includes(name));
   if (unknown.length > 0) throw new UnknownClassesError(unknown, classes);
   return { smoothing, classWeights: classes.map((name) => (Object.hasOwn(chosen, name) ? chosen[name]! : 1)) };
-}
-
-/**
- * n / (classes · count) of each class, as scikit-learn's compute_class_weight: the images of each weigh the same together, and an image one
- * on average. A class without images, which scikit-learn knows nothing of, is none of the classes and has weight 1: only smoothing sees it.
- */
-export function balancedWeights(counts: readonly number[]): number[] {
-  const n = counts.reduce((sum, count) => sum + count, 0);
-  const present = counts.filter((count) => count > 0).length;
-  return counts.map((count) => (count > 0 ? n / (present * count) : 1));
 }
 
 /** For the log of a run; null where its loss is plain cross-entropy. */

@@ -14,6 +14,7 @@ import type {
 } from './protocol.ts';
 
 export * from './protocol.ts';
+export { balancedWeights } from '../training/balancedWeights.ts';
 export { emptyRun, foldRun } from '../training/runState.ts';
 export type { Notice, RunState, RunStatus, StepPoint } from '../training/runState.ts';
 export type { EpochRecord } from '../training/types.ts';

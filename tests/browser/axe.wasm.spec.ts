@@ -124,6 +124,22 @@ const withRun: readonly State[] = [
     },
   },
   {
+    name: 'Train, the weights of classes, one of them refused',
+    reach: async (page) => {
+      await goTo(page, 'Train');
+      await page.locator('summary', { hasText: 'Loss' }).click();
+      await page.getByLabel('Class weights').selectOption('One by one');
+      const weight = page.locator('details', { hasText: 'Class weights' }).getByRole('textbox').last();
+      await weight.fill('-2');
+      await weight.press('Enter');
+      await expect(page.getByRole('alert').filter({ hasText: 'In use: 1.' })).toBeVisible();
+    },
+    leave: async (page) => {
+      await page.getByLabel('Class weights').selectOption('All alike');
+      await page.locator('summary', { hasText: 'Loss' }).click();
+    },
+  },
+  {
     name: 'Train, the head only, its number of views refused',
     reach: async (page) => {
       await goTo(page, 'Train');

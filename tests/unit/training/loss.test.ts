@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { balancedWeights } from '../../../src/training/balancedWeights.ts';
 import { readCheckpoint } from '../../../src/training/checkpoint.ts';
 import { UnknownClassesError } from '../../../src/training/errors.ts';
-import { balancedWeights, lossInWords, lossOf } from '../../../src/training/loss.ts';
+import { lossInWords, lossOf } from '../../../src/training/loss.ts';
 import { foldRun } from '../../../src/training/runState.ts';
 import type { RunStore } from '../../../src/training/types.ts';
 import fixture from '../../fixtures/class_weights.json' with { type: 'json' };
