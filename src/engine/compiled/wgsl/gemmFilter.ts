@@ -104,8 +104,8 @@ export function filterSharedBody(tile: SharedTile, pointwise: boolean): FilterBo
   }`;
   return {
     declarations: `
-var<workgroup> leftTile : array<vec4<f32>, ${units * depth}>;
-var<workgroup> rightTile : array<vec4<f32>, ${columns4 * depth}>;`,
+var<workgroup> leftTile : array<array<array<vec4<f32>, ${threadsY}>, ${tm4}>, ${depth}>;
+var<workgroup> rightTile : array<array<array<vec4<f32>, ${threadsX}>, ${tn4}>, ${depth}>;`,
     body: `${start(columns4)}
   let x = lane % ${threadsX};
   let y = lane / ${threadsX};
@@ -117,17 +117,29 @@ var<workgroup> rightTile : array<vec4<f32>, ${columns4 * depth}>;`,
   ${tile.ahead ? fetch('begin') : ''}
   for (var m = begin; m < end; m += ${depth}) {
     ${tile.ahead ? '' : fetch('m')}
-    ${repeat(leftLoads, (s) => `leftTile[lane + ${s * threads}] = l${s};`)}
-    ${repeat(rightLoads, (s) => `rightTile[lane + ${s * threads}] = r${s};`)}
+    ${repeat(
+      leftLoads,
+      (s) => `{ let unit = lane % ${units};
+    leftTile[${rowOf(s)}][unit / ${threadsY}][unit % ${threadsY}] = l${s}; }`,
+    )}
+    ${repeat(
+      rightLoads,
+      (s) => `{ let e = lane + ${s * threads};
+    let n4 = e % ${columns4};
+    rightTile[e / ${columns4}][n4 / ${threadsX}][n4 % ${threadsX}] = r${s}; }`,
+    )}
     workgroupBarrier();
     ${tile.ahead ? `if (m + ${depth} < end) ${fetch(`m + ${depth}`)}` : ''}
-    for (var q = 0; q < ${depth}; q++) {
-      ${repeat(tm4, (i) => `let a${i} = leftTile[q * ${units} + y + ${i * threadsY}];`)}
-      ${repeat(tn4, (j) => `let b${j} = rightTile[q * ${columns4} + x + ${j * threadsX}];`)}
+    ${repeat(
+      depth,
+      (q) => `{
+      ${repeat(tm4, (i) => `let a${i} = leftTile[${q}][${i}][y];`)}
+      ${repeat(tn4, (j) => `let b${j} = rightTile[${q}][${j}][x];`)}
       ${repeat(tile.threadRows, (i) =>
         repeat(tn4, (j) => `sum${i}_${j} = fma(vec4<f32>(a${i >> 2}[${i & 3}]), b${j}, sum${i}_${j});`),
       )}
-    }
+    }`,
+    )}
     workgroupBarrier();
   }
   ${repeat(

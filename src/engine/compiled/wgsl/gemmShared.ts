@@ -3,7 +3,8 @@ import type { Product } from './gemmProduct.ts';
 
 /**
  * Tiles of both operands in workgroup memory, `tile.depth` k at a time. Taps and channels are one flat index k, cut into chunks without
- * regard to where a tap ends, so that few channels waste nothing. `tile.ahead`: the next chunk is loaded while this one is multiplied. Thread (y, x) has rows y, y + threadsY, … and fours of columns x, x + threadsX, ….
+ * regard to where a tap ends, so that few channels waste nothing. Of each place in a tile all indices but one are constants: a device
+ * checks the others, and works them out, every time. `tile.ahead`: the next chunk is loaded while this one is multiplied. Thread (y, x) has rows y, y + threadsY, … and fours of columns x, x + threadsX, ….
  */
 export function sharedBody(
   product: Product,
@@ -14,8 +15,6 @@ export function sharedBody(
   const threadsY = tile.rows / tile.threadRows;
   const columns4 = tile.columns / 4;
   const depth4 = tile.depth / 4;
-  // Fours between rows of the left tile: an odd number, so that threads of different rows meet different banks; two rows do anyway.
-  const leftStride = threadsX >= 16 && depth4 <= 4 ? depth4 : depth4 + 1 - (depth4 % 2);
   const tm = tile.threadRows;
   const tn4 = tile.threadColumns / 4;
   const leftLoads = (tile.rows * depth4) / threads;
@@ -61,29 +60,32 @@ export function sharedBody(
   const store = `
     ${repeat(
       leftLoads,
-      (s) => `leftTile[(lane / ${depth4} + ${(s * threads) / depth4}) * ${leftStride} + lane % ${depth4}] = l${s};`,
+      (s) => `{ let row = lane / ${depth4} + ${(s * threads) / depth4};
+    leftTile[lane % ${depth4}][row / ${threadsY}][row % ${threadsY}] = l${s}; }`,
     )}
     ${repeat(rightLoads, (s) =>
       blockOf(
         s,
-        repeat(4, (i) => `rightTile[(bk * 4 + ${i}) * ${columns4} + bn] = r${s}[${i}];`),
+        repeat(4, (i) => `rightTile[bk * 4 + ${i}][bn / ${threadsX}][bn % ${threadsX}] = r${s}[${i}];`),
       ),
     )}`;
-  const multiply = `
-    for (var q = 0; q < ${depth4}; q++) {
-      ${repeat(tm, (i) => `let a${i} = leftTile[(y + ${i * threadsY}) * ${leftStride} + q];`)}
+  const multiply = repeat(
+    depth4,
+    (q) => `{
+      ${repeat(tm, (i) => `let a${i} = leftTile[${q}][${i}][y];`)}
       ${repeat(4, (k) =>
         repeat(
           tn4,
-          (j) => `{ let b = rightTile[(q * 4 + ${k}) * ${columns4} + x + ${j * threadsX}];
+          (j) => `{ let b = rightTile[${q * 4 + k}][${j}][x];
       ${repeat(tm, (i) => `c${i}_${j} = fma(vec4<f32>(a${i}[${k}]), b, c${i}_${j});`)} }`,
         ),
       )}
-    }`;
+    }`,
+  );
 
   const declarations = `
-var<workgroup> leftTile : array<vec4<f32>, ${tile.rows * leftStride}>;
-var<workgroup> rightTile : array<vec4<f32>, ${Math.max(tile.depth, product.sums === 'none' ? 0 : threadsY) * columns4}>;
+var<workgroup> leftTile : array<array<array<vec4<f32>, ${threadsY}>, ${tm}>, ${depth4}>;
+var<workgroup> rightTile : array<array<array<vec4<f32>, ${threadsX}>, ${tn4}>, ${Math.max(tile.depth, product.sums === 'none' ? 0 : threadsY)}>;
 ${product.skips ? `var<workgroup> rowTile : array<i32, ${tile.rows}>;` : ''}
 fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   ${product.pointwise ? 'let tap = 0; let k4 = flat;' : 'let tap = flat / u.k4; let k4 = flat - tap * u.k4;'}
@@ -171,12 +173,12 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   function sums(kind: 'moments' | 'gradient'): string {
     const gather = (name: string, into: string): string => `
   workgroupBarrier();
-  ${repeat(tn4, (j) => `rightTile[y * ${columns4} + x + ${j * threadsX}] = ${name}${j};`)}
+  ${repeat(tn4, (j) => `rightTile[y][${j}][x] = ${name}${j};`)}
   workgroupBarrier();
   ${repeat(
     tn4,
     (j) => `var ${into}${j} = vec4<f32>(0.0);
-  for (var i = 0; i < ${threadsY}; i++) { ${into}${j} += rightTile[i * ${columns4} + x + ${j * threadsX}]; }`,
+  for (var i = 0; i < ${threadsY}; i++) { ${into}${j} += rightTile[i][${j}][x]; }`,
   )}`;
     const write = (row: string, name: string): string =>
       repeat(tn4, (j) => `if (y == 0 && n${j} < u.n4) { sums[(${row}) * u.sumsStride + n${j}] = ${name}${j}; }`);
