@@ -22,14 +22,17 @@ export function changed(source: string, { name, file, text, replacement }: Mutat
 
 const wasm = 'tests/unit/engine/wasm.test.ts';
 const training = 'tests/unit/engine/training/mobilenet_v3_small.test.ts';
-const [gpuNumerics, gpuOptimisers, gpuUpdate, gpuConvolutions, gpuPictures] = [
+const [gpuNumerics, gpuOptimisers, gpuLosses, gpuUpdate, gpuConvolutions, gpuPictures] = [
   'tests/gpu/numerics.test.ts',
   'tests/gpu/optimisers.test.ts',
+  'tests/gpu/losses.test.ts',
   'tests/gpu/compiled/update.test.ts',
   'tests/gpu/compiled/conv.test.ts',
   'tests/gpu/compiled/augmentation.test.ts',
 ];
 const optimisers = 'tests/unit/engine/optimisers.test.ts';
+const losses = 'tests/unit/engine/losses.test.ts';
+const lossOfRun = 'tests/unit/training/loss.test.ts';
 const resumed = 'tests/unit/training/run.test.ts';
 const pictures = 'tests/unit/training/augmentation.test.ts';
 const draws = 'tests/unit/training/augmentationDraws.test.ts';
@@ -279,6 +282,63 @@ export const mutations: readonly Mutation[] = [
     test: optimisers,
     only: 'wasm',
   },
+  // Loss.
+  {
+    name: 'class weights: the mean is over images, not over weights',
+    file: 'src/engine/reference/loss.ts',
+    text: 'if (classWeights === null) return labels.length;',
+    replacement: 'if (classWeights === null || labels.length > 0) return labels.length;',
+    test: losses,
+    only: 'rows',
+  },
+  {
+    name: 'label smoothing: spread over the other classes alone',
+    file: 'src/engine/reference/loss.ts',
+    text: '(smoothing / classes) * (classWeights?.[c] ?? 1)',
+    replacement: '(smoothing / (classes - 1)) * (classWeights?.[c] ?? 1)',
+    test: losses,
+    only: 'rows',
+  },
+  {
+    name: 'label smoothing: all of a row has the weight of its label',
+    file: 'src/engine/reference/loss.ts',
+    text: 'sum += spread[c]! * (level - logit);',
+    replacement: 'sum += (smoothing / classes) * (classWeights?.[label] ?? 1) * (level - logit);',
+    test: losses,
+    only: 'rows',
+  },
+  {
+    name: 'class weights: a part is divided by its own weights, not by the batch’s',
+    file: 'src/engine/reference/network.ts',
+    text: 'differentiate(part, index, 1 / weight);',
+    replacement: 'differentiate(part, index, 1 / weightOf(part.labels, options.loss));',
+    test: losses,
+    only: 'wasm',
+  },
+  {
+    name: 'class weights: gradients are divided by the number of images',
+    file: 'src/engine/reference/network.ts',
+    text: 'differentiate(part, index, 1 / weight);',
+    replacement: 'differentiate(part, index, 1 / total);',
+    test: losses,
+    only: 'wasm',
+  },
+  {
+    name: 'class weights, the head alone: gradients are divided by the number of images',
+    file: 'src/engine/head.ts',
+    text: 'crossEntropy(logits, labels, classes, 1 / weight, options.loss)',
+    replacement: 'crossEntropy(logits, labels, classes, 1 / n, options.loss)',
+    test: losses,
+    only: 'wasm',
+  },
+  {
+    name: 'class weights, balanced: by all classes’ images, not by those of Train',
+    file: 'src/training/loss.ts',
+    text: 'for (const index of train) counts',
+    replacement: 'for (const index of images.keys()) counts',
+    test: lossOfRun,
+    only: 'balanced by',
+  },
   // Kernels for WebGPU.
   {
     name: 'WGSL, Adam: eps inside the square root',
@@ -326,6 +386,30 @@ export const mutations: readonly Mutation[] = [
     only: 'gradients are clipped',
   },
   {
+    name: 'WGSL, label smoothing: spread over the other classes alone',
+    file: 'src/engine/compiled/wgsl/crossEntropy.ts',
+    text: 'onAll: smoothing / classes',
+    replacement: 'onAll: smoothing / (classes - 1)',
+    project: 'gpu',
+    test: gpuLosses,
+  },
+  {
+    name: 'WGSL, label smoothing: all of a row has the weight of its label',
+    file: 'src/engine/compiled/wgsl/crossEntropy.ts',
+    text: '`classWeights[min(c.${i}, u.classes - 1)]`',
+    replacement: '`classWeights[label + 0 * c.${i}]`',
+    project: 'gpu',
+    test: gpuLosses,
+  },
+  {
+    name: 'class weights on WebGPU: gradients are divided by the number of images',
+    file: 'src/engine/compiled/network.ts',
+    text: 'words[STEP_WORDS.scale] = 1 / weight;',
+    replacement: 'words[STEP_WORDS.scale] = 1 / total;',
+    project: 'gpu',
+    test: gpuLosses,
+  },
+  {
     name: 'WGSL, BatchNorm: eps outside the square root',
     file: 'src/engine/compiled/wgsl/normTable.ts',
     text: 'inverseSqrt(variance + u.eps)',
@@ -346,8 +430,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'WGSL, BatchNorm: momentum as TensorFlow’s, what is kept',
     file: 'src/engine/compiled/wgsl/normTable.ts',
-    text: `(1.0 - u.momentum) * \${runningMeanAt} + u.momentum * mean`,
-    replacement: `u.momentum * \${runningMeanAt} + (1.0 - u.momentum) * mean`,
+    text: '(1.0 - u.momentum) * meanBefore + u.momentum * mean',
+    replacement: 'u.momentum * meanBefore + (1.0 - u.momentum) * mean',
     project: 'gpu',
     test: gpuNumerics,
     only: 'five Adam steps',

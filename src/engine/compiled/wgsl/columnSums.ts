@@ -3,7 +3,7 @@ import type { Dispatch, Kernel } from '../kernels.ts';
 import { bytesEach, whole, type Range, type View } from '../memory.ts';
 import { tileLoop, tileThreads } from './loops.ts';
 import { compose, matrixPiece, rangesPiece, viewPiece } from './pieces.ts';
-import { addition, SUM_GROUP, sumCode, sumWidth } from './workgroupSum.ts';
+import { addition, SUM_GROUP, sumCode, sumWidth, walk } from './workgroupSum.ts';
 
 /** More rows than this are added up tile by tile first. */
 const MOST_ROWS = 1024;
@@ -51,15 +51,20 @@ function ofRows(dy: View, rows: number, gradient: Range): Dispatch {
     pieces: [piece, ranges],
     integers: { rows, fours, width },
     workgroup: SUM_GROUP,
-    declarations: sumCode({ sum: 'vec4<f32>' }, addition('sum')),
+    declarations: `${sumCode({ sum: 'vec4<f32>' }, addition('sum'))}
+fn partAt(row : i32, c4 : i32) -> Part {
+  return Part(select(vec4<f32>(0.0), ${piece.at('min(row, u.rows - 1)')}, row < u.rows));
+}`,
     body: `
   let c4 = group * u.width + lane % u.width;
+  let writes = lane < u.width && c4 < u.fours;
   var part = Part(vec4<f32>(0.0));
-  if (c4 < u.fours) {
-    for (var row = lane / u.width; row < u.rows; row += ${SUM_GROUP} / u.width) { part.sum += ${piece.at()}; }
+  var before = vec4<f32>(0.0);
+  if (writes) { before = ${ranges.at('gradient', 'c4')}; }
+  if (c4 < u.fours) {${walk((row) => `partAt(${row}, c4)`, 'lane / u.width', `${SUM_GROUP} / u.width`, 'u.rows')}
   }
-  part = reduced(part, lane);
-  if (lane < u.width && c4 < u.fours) { ${ranges.at('gradient', 'c4')} += part.sum; }`,
+  part = reduced(part, lane, u.width);
+  if (writes) { ${ranges.at('gradient', 'c4')} = before + part.sum; }`,
     workgroups: Math.ceil(fours / width),
   });
 }

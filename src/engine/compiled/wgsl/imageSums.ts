@@ -3,7 +3,7 @@ import type { Dispatch, Kernel } from '../kernels.ts';
 import { bytesEach, type Source, type View } from '../memory.ts';
 import { columnSource } from './columns.ts';
 import { compose, viewPiece } from './pieces.ts';
-import { addition, SUM_GROUP, sumCode, sumWidth } from './workgroupSum.ts';
+import { addition, SUM_GROUP, sumCode, sumWidth, walk } from './workgroupSum.ts';
 
 /** Sums over the pixels of an image: a workgroup an image and a few channels. */
 function imageSums(
@@ -24,21 +24,21 @@ function imageSums(
     integers: { images, pixels, fours, width, groupsOfImage },
     floats: { outFactor: factor },
     workgroup: SUM_GROUP,
-    declarations: `${reader.code}${sumCode({ sum: 'vec4<f32>' }, addition('sum'))}`,
+    declarations: `${reader.code}${sumCode({ sum: 'vec4<f32>' }, addition('sum'))}
+fn partAt(column : sourceColumn, image : i32, pixel : i32, c4 : i32) -> Part {
+  let row = image * u.pixels + min(pixel, u.pixels - 1);
+  let value = source_columnAt(column, row, c4)${slope ? ` * ${slope.at()}` : ''};
+  return Part(select(vec4<f32>(0.0), value, pixel < u.pixels));
+}`,
     body: `
   let image = group / u.groupsOfImage;
   let c4 = (group % u.groupsOfImage) * u.width + lane % u.width;
   let inside = image < u.images && c4 < u.fours;
   var part = Part(vec4<f32>(0.0));
   if (inside) {
-    let column = source_column(c4);
-    for (var pixel = lane / u.width; pixel < u.pixels; pixel += ${SUM_GROUP} / u.width) {
-      let row = image * u.pixels + pixel;
-      let value = source_columnAt(column, row, c4);
-      part.sum ${slope ? `= fma(${slope.at()}, value, part.sum)` : '+= value'};
-    }
+    let column = source_column(c4);${walk((pixel) => `partAt(column, image, ${pixel}, c4)`, 'lane / u.width', `${SUM_GROUP} / u.width`, 'u.pixels')}
   }
-  part = reduced(part, lane);
+  part = reduced(part, lane, u.width);
   if (lane < u.width && inside) { ${result.set('part.sum * u.outFactor', 'image')} }`,
     workgroups: images * groupsOfImage,
   });

@@ -3,7 +3,7 @@ import type { Kernel } from '../kernels.ts';
 import { bytesEach, NORM_ROWS } from '../memory.ts';
 import { rowLoop, rowThreads } from './loops.ts';
 import { compose, matrixPiece, rangesPiece, viewPiece } from './pieces.ts';
-import { addition, SUM_GROUP, sumCode, sumWidth } from './workgroupSum.ts';
+import { addition, SUM_GROUP, sumCode, sumWidth, walk } from './workgroupSum.ts';
 
 /** A workgroup adds up the tiles of a few channels. */
 export const normBackward: Kernel<NormBackward> = {
@@ -15,6 +15,7 @@ export const normBackward: Kernel<NormBackward> = {
     const fours = norm.channels / 4;
     const width = sumWidth(sums.tiles, fours, 1);
     const ranges = rangesPiece({}, { gammaGradient, betaGradient });
+    const entry = (row: keyof typeof NORM_ROWS): string => `norm[${NORM_ROWS[row]} * u.normStride + c4]`;
     const coefficient = (row: number): string => `coefficients[${row} * u.coefficientsStride + c4]`;
     return [
       compose(`normBackward-${ranges.key}`, {
@@ -27,25 +28,39 @@ export const normBackward: Kernel<NormBackward> = {
         integers: { fours, width, tiles: sums.tiles },
         floats: { inverseRows: 1 / rows },
         workgroup: SUM_GROUP,
-        declarations: sumCode({ dz: 'vec4<f32>', dzHat: 'vec4<f32>' }, addition('dz', 'dzHat')),
+        declarations: `${sumCode({ dz: 'vec4<f32>', dzHat: 'vec4<f32>' }, addition('dz', 'dzHat'))}
+fn partAt(tile : i32, c4 : i32) -> Part {
+  let at = 2 * min(tile, u.tiles - 1) * u.sumsStride + c4;
+  let there = vec4<bool>(tile < u.tiles);
+  return Part(select(vec4<f32>(0.0), sums[at], there), select(vec4<f32>(0.0), sums[at + u.sumsStride], there));
+}`,
         body: `
   let c4 = group * u.width + lane % u.width;
+  let writes = lane < u.width && c4 < u.fours;
   var part = Part(vec4<f32>(0.0), vec4<f32>(0.0));
-  if (c4 < u.fours) {
-    for (var tile = lane / u.width; tile < u.tiles; tile += ${SUM_GROUP} / u.width) {
-      let at = 2 * tile * u.sumsStride + c4;
-      part = merged(part, Part(sums[at], sums[at + u.sumsStride]));
-    }
+  // Loaded before the sums are there, which takes as long.
+  var gammaBefore = vec4<f32>(0.0);
+  var betaBefore = vec4<f32>(0.0);
+  var a = vec4<f32>(0.0);
+  var inverse = vec4<f32>(0.0);
+  var mean = vec4<f32>(0.0);
+  if (writes) {
+    gammaBefore = ${ranges.at('gammaGradient', 'c4')};
+    betaBefore = ${ranges.at('betaGradient', 'c4')};
+    a = ${entry('scale')};
+    inverse = ${entry('inverse')};
+    mean = ${entry('mean')};
   }
-  part = reduced(part, lane);
-  if (lane >= u.width || c4 >= u.fours) { return; }
-  ${ranges.at('gammaGradient', 'c4')} += part.dzHat;
-  ${ranges.at('betaGradient', 'c4')} += part.dz;
-  let a = norm[${NORM_ROWS.scale} * u.normStride + c4];
-  let b = -a * norm[${NORM_ROWS.inverse} * u.normStride + c4] * part.dzHat * u.inverseRows;
+  if (c4 < u.fours) {${walk((tile) => `partAt(${tile}, c4)`, 'lane / u.width', `${SUM_GROUP} / u.width`, 'u.tiles')}
+  }
+  part = reduced(part, lane, u.width);
+  if (!writes) { return; }
+  ${ranges.at('gammaGradient', 'c4')} = gammaBefore + part.dzHat;
+  ${ranges.at('betaGradient', 'c4')} = betaBefore + part.dz;
+  let b = -a * inverse * part.dzHat * u.inverseRows;
   ${coefficient(0)} = a;
   ${coefficient(1)} = b;
-  ${coefficient(2)} = -a * part.dz * u.inverseRows - b * norm[${NORM_ROWS.mean} * u.normStride + c4];`,
+  ${coefficient(2)} = -a * part.dz * u.inverseRows - b * mean;`,
         workgroups: Math.ceil(fours / width),
       }),
     ];

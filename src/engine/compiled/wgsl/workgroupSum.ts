@@ -25,27 +25,43 @@ fn merged(a : Part, b : Part) -> Part { ${merge} }`;
 }
 
 /**
- * `partCode`, and `reduced(part, lane)`: in lanes 0 … u.width − 1 the parts of all lanes of the
- * same column, merged in a fixed order. All lanes must call it.
+ * `partCode`, and `reduced(part, lane, width)`: in lanes 0 … width − 1 (a power of 2) the parts of all lanes of the same column, merged in
+ * a fixed order. All lanes must call it.
  */
 export function sumCode(fields: Readonly<Record<string, string>>, merge: string): string {
   return `${partCode(fields, merge)}
-fn reduced(part : Part, lane : i32) -> Part {
+fn reduced(part : Part, lane : i32, width : i32) -> Part {
   var sum = part;
   parts[lane] = part;
   workgroupBarrier();
   // In two steps: barriers cost more than a few additions.
-  let middle = max(16, u.width);
+  let middle = max(16, width);
   if (lane < middle) {
     for (var other = lane + middle; other < ${SUM_GROUP}; other += middle) { sum = merged(sum, parts[other]); }
     parts[lane] = sum;
   }
   workgroupBarrier();
-  if (lane < u.width) {
-    for (var other = lane + u.width; other < middle; other += u.width) { sum = merged(sum, parts[other]); }
+  if (lane < width) {
+    for (var other = lane + width; other < middle; other += width) { sum = merged(sum, parts[other]); }
   }
   return sum;
 }`;
+}
+
+/**
+ * A lane's walk down its column: merges `at(row)` of the rows `own`, `own + lanes`, … below `count` into `part`. `at` is asked for some rows
+ * from `count` on, too, and must give what changes nothing there. Four loads are under way at a time, in no branch: each alone would wait
+ * for the one before, a thousand cycles of a GPU.
+ */
+export function walk(at: (row: string) => string, own: string, lanes: string, count: string): string {
+  return `
+    for (var row = ${own}; row < ${count}; row += 4 * (${lanes})) {
+      let part0 = ${at('row')};
+      let part1 = ${at(`row + (${lanes})`)};
+      let part2 = ${at(`row + 2 * (${lanes})`)};
+      let part3 = ${at(`row + 3 * (${lanes})`)};
+      part = merged(part, merged(merged(part0, part1), merged(part2, part3)));
+    }`;
 }
 
 /** Merges parts by adding field to field. */
