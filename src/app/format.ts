@@ -29,6 +29,13 @@ export function bytes(n: number): string {
   return `${unit === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)}${nbsp}${units[unit] ?? ''}`;
 }
 
+/** Operations a second → `23 GFLOP/s`, `5.1 TFLOP/s`. */
+export function flops(rate: number): string {
+  const tera = rate >= 999.5e9;
+  const value = rate / (tera ? 1e12 : 1e9);
+  return `${value >= 99.5 ? value.toFixed(0) : value.toPrecision(2)}${nbsp}${tera ? 'T' : 'G'}FLOP/s`;
+}
+
 /** Seconds → `40 ms`, `8 s`, `3 min 20 s`, `2 h 5 min` */
 export function duration(seconds: number): string {
   if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))}${nbsp}ms`;

@@ -8,7 +8,8 @@ import { projectRoot } from './root.ts';
 import { count, megabytes } from './words.ts';
 
 export const command: Command = {
-  summary: 'Removes the decoded images, and the features of frozen backbones, that are kept for the next time.',
+  summary:
+    'Removes the decoded images, the features of frozen backbones and the measured speeds that are kept for the next time.',
   usage: `npm run clear-cache [-- --weights]
 
   --weights              downloaded ImageNet weights too
@@ -21,6 +22,7 @@ With --no-cache, train and evaluate keep none.`,
     const places = cachePlaces(projectRoot());
     await clear(places, 'datasets', 'decoded images');
     await clear(places, 'features', 'features of images', false);
+    await clear(places, 'speeds', 'measured speeds', false);
     if (values.weights) await clear(places, 'weights', 'downloaded weights');
     return 0;
   },

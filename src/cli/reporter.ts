@@ -1,3 +1,4 @@
+import { deviceInWords } from '../engine/fasterDevice.ts';
 import type { RunEvent } from '../training/events.ts';
 import type { DatasetEvent } from '../workers/protocol.ts';
 import { originInWords } from '../training/originInWords.ts';
@@ -87,7 +88,7 @@ export function reporter(out: Terminal, options: { readonly verbose: boolean }) 
           );
           return;
         case 'deviceReady':
-          once(`Device: ${event.adapter.label}.`);
+          once(`Device: ${deviceInWords(event.adapter)}.`);
           if (event.adapter.notice !== null) once(event.adapter.notice);
           return;
         case 'weightsReady':
@@ -118,6 +119,8 @@ export function reporter(out: Terminal, options: { readonly verbose: boolean }) 
             );
           }
           return;
+        case 'forecast':
+          return out.line(`An epoch takes about ${duration(event.secondsPerEpoch)}.`);
         case 'step':
           return step(event);
         case 'evaluating': {

@@ -7,7 +7,7 @@ import { imageSource } from '../dataset/imageSource.ts';
 import type { DataSettings } from '../dataset/settings.ts';
 import type { Dataset, DatasetStore } from '../dataset/types.ts';
 import { openEngine, probe } from '../engine/device.ts';
-import type { DeviceSetting, EngineEnvironment } from '../engine/types.ts';
+import type { Backend, DeviceSetting, EngineEnvironment } from '../engine/types.ts';
 import type { DemoFolder } from '../export/demo/demoPage.ts';
 import { nodeEngineEnvironment } from '../platform/node/engineEnvironment.ts';
 import { nodeFolder } from '../platform/node/folder.ts';
@@ -29,6 +29,7 @@ import { trainerCommands } from '../workers/trainerCommands.ts';
 import { versionCommands } from '../workers/versionCommands.ts';
 import { NoPretrainedWeightsError } from './errors.ts';
 import { projectRoot } from './root.ts';
+import { speeds } from './speeds.ts';
 import { besideBase, cliWeightCache, fetchOrRead } from './weights.ts';
 
 /** Uncropped pixels kept in memory between epochs. */
@@ -51,7 +52,8 @@ export interface SessionOptions {
 export function openSession(options: SessionOptions) {
   const { datasets, runs, weights: cache = cliWeightCache(), features = null } = options;
   const decoder = checkedDecoder(imageDecoder());
-  const open = async (setting: DeviceSetting) => openEngine(setting, await environmentFor(setting));
+  const open = async (setting: DeviceSetting, began: Backend | null = null) =>
+    openEngine(setting, await environmentFor(setting), { began });
   const weights = { cache, base: besideBase(), fetch: fetchOrRead, now: Date.now };
   const weightFiles = weightsCommands(cache);
   const { importWeights } = weightFiles;
@@ -98,7 +100,7 @@ export function openSession(options: SessionOptions) {
         decoder,
         sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
         openEngine: open,
-        probe: async (setting) => probe(setting, await environmentFor(setting)),
+        probe: async (setting, anew) => probe(setting, await environmentFor(setting), { anew }),
         firstWeights: (wanted, progress, signal) =>
           inOurWords(wanted.config.model.architecture, firstWeights(wanted, weights, progress, signal)),
         membersOf: (weightsId) => membersOfImported(weightsId, cache),
@@ -133,5 +135,6 @@ async function inOurWords<T>(architecture: ArchitectureName, asked: Promise<T>):
 /** Dawn takes a while to start, and without hardware `auto` would refuse what it finds. */
 async function environmentFor(setting: DeviceSetting): Promise<EngineEnvironment> {
   const auto = setting === 'auto' || setting === 'cuda';
-  return nodeEngineEnvironment({ gpu: setting === 'webgpu' || (auto && mayHaveGpu()) });
+  const environment = await nodeEngineEnvironment({ gpu: setting === 'webgpu' || (auto && mayHaveGpu()) });
+  return { ...environment, speeds: speeds() };
 }

@@ -25,6 +25,21 @@ export interface AdapterReport {
   readonly features: readonly string[];
   /** Why this one was taken, in a sentence for the user; null where it is what was asked for. */
   readonly notice: string | null;
+  /** What a short measurement has found where there was something to choose; absent elsewhere, and in reports of older pages. */
+  readonly speeds?: Speeds;
+}
+
+/** Operations a second (FLOP/s, a multiply-add being two) of one and the same training step on the two candidates; 0: it failed there. */
+export interface Speeds {
+  readonly webgpu: number;
+  readonly wasm: number;
+}
+
+/** Keeps measured speeds for the next time: nothing is lost with them but two seconds. */
+export interface SpeedStore {
+  read(key: string): Promise<Speeds | undefined>;
+  /** Null: who asks has no time to measure; what others measured counts. */
+  readonly write: ((key: string, speeds: Speeds) => Promise<void>) | null;
 }
 
 /** torch.optim.Adam: weight decay is a part of the gradient; torch.optim.AdamW: it shrinks the weights beside it. */
@@ -212,6 +227,8 @@ export interface EngineEnvironment {
   readonly wasmPaths: WasmPaths;
   /** URL of the script of one thread of the threaded binary; without it wasm has one thread. */
   readonly wasmThreadScript?: string;
+  /** For `auto`, where there is a real GPU: which of the two is faster here. Absent: it isn't asked, and the GPU is taken. */
+  readonly speeds?: SpeedStore;
 }
 
 export interface WasmPaths {

@@ -1,7 +1,7 @@
 import { sizesOf } from '../dataset/split.ts';
 import type { Dataset, ImageSource, Split } from '../dataset/types.ts';
 import { DeviceLostError } from '../engine/errors.ts';
-import type { Engine, LossSettings, Network, NetworkOptions } from '../engine/types.ts';
+import type { Backend, Engine, LossSettings, Network, NetworkOptions } from '../engine/types.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import { batchNormEpsOf, withBatchNormEps } from '../graph/batchNormEps.ts';
@@ -27,6 +27,8 @@ export interface Attempt extends Omit<RunInputs, 'emit' | 'record' | 'cropsFor'>
   readonly split: Readonly<Record<Split, readonly number[]>>;
   readonly loss: LossSettings;
   readonly stepsPerEpoch: number;
+  /** The device that the run began on; null: it begins. */
+  readonly began: Backend | null;
   /** Where to go on from; null: from the first weights. */
   readonly from: Checkpoint | null;
   /** Images that go through at once, and whether less of them is kept, where either was settled before; null: as memory allows. */
@@ -46,7 +48,7 @@ export interface Attempt extends Omit<RunInputs, 'emit' | 'record' | 'cropsFor'>
  */
 export async function attemptRun(attempt: Attempt): Promise<'completed' | 'stopped'> {
   attempt.emit({ type: 'progress', what: 'device', done: 0, total: null });
-  const engine = await attempt.openEngine();
+  const engine = await attempt.openEngine(attempt.began);
   let over = false;
   // What still trickles in from a device that is gone must not reach the log.
   const emit: Emit = (event) => {

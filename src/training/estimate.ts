@@ -1,14 +1,16 @@
 import { architectureNames, type ArchitectureName } from '../architectures/settings.ts';
 import { GpuMemoryError } from '../engine/errors.ts';
 import { createHead } from '../engine/head.ts';
-import type { Engine, LabelledBatch } from '../engine/types.ts';
+import type { Engine, TrainingBatch } from '../engine/types.ts';
 import { countsOf } from '../graph/counts.ts';
 import { headOf } from '../graph/head.ts';
 import type { Graph, Weights } from '../graph/types.ts';
 import { networkOptions } from './attempt.ts';
+import { augmentationDraw, drawAugmentation } from './augmentation.ts';
 import { splitBatch } from './batches.ts';
 import type { Control } from './control.ts';
 import type { TrainingOption } from './events.ts';
+import { median } from './median.ts';
 import { bytesOf, fits, planFit, type Fit, type Wanted } from './memory.ts';
 import { cachedViews } from './settings.ts';
 import type { RunConfig } from './types.ts';
@@ -21,6 +23,8 @@ export interface EstimateInputs {
   graphFor(architecture: ArchitectureName): Graph;
   /** Any weights: how long a step takes doesn't depend on them. */
   weightsFor(graph: Graph): Promise<Weights> | Weights;
+  /** Seconds that a training image took in earlier runs of such a configuration on this device; null: there were none. */
+  secondsPerImage(config: RunConfig): Promise<number | null>;
   readonly control: Control;
   readonly progress: (done: number, total: number) => void;
 }
@@ -40,13 +44,15 @@ interface Pace {
 
 /** Measuring ends after this, s; what is left is scaled from what was measured. */
 const BUDGET = 15;
+/** Short side of what augmentation crops from, in sides of the network's input: as import makes it. */
+const CACHED_SIDE = 1.15;
 /** For each way, s; a way whose first step takes longer is timed by that one. */
 const PER_WAY = 3;
 
 /**
  * How long each sensible way to train would take here: all layers and head only of the chosen backbone, and all layers of every
  * smaller one. Steps are timed on random pixels; ways that the time doesn't reach are scaled by multiply-adds from the nearest
- * timed one (`measured: false`). Ends early, with what it has, when `control` says stop.
+ * timed one (`basis: 'scaled'`); of what an earlier run on this device has told nothing is timed. Ends early, with what it has, when `control` says stop.
  */
 export async function estimate(inputs: EstimateInputs): Promise<TrainingOption[]> {
   const { config, control } = inputs;
@@ -62,13 +68,18 @@ export async function estimate(inputs: EstimateInputs): Promise<TrainingOption[]
     ...smaller.map((architecture) => ({ architecture, layers: 'all' as const })),
   ];
   const started = performance.now();
-  const timed: { way: Way; fit: Fit; pace: Pace }[] = [];
+  const timed: { way: Way; fit: Fit; pace: Pace; earlier: boolean }[] = [];
   for (const way of ways) {
+    const known = await inputs.secondsPerImage(configOf(way, config));
+    if (known !== null) {
+      timed.push({ way, fit: fitOf(way, inputs), pace: { network: known, head: null }, earlier: true });
+      continue;
+    }
     if (timed.length > 0 && performance.now() - started > BUDGET * 1000) break;
     if ((await control.gate()) === 'stop') break;
     inputs.progress(timed.length, ways.length);
     const fit = fitOf(way, inputs);
-    timed.push({ way, fit, pace: await paceOf(way, fit, inputs) });
+    timed.push({ way, fit, pace: await paceOf(way, fit, inputs), earlier: false });
   }
   return ways.flatMap((way) => {
     const own = timed.find((one) => one.way === way);
@@ -76,7 +87,8 @@ export async function estimate(inputs: EstimateInputs): Promise<TrainingOption[]
     if (near === undefined) return [];
     const network = own ? own.pace.network : (near.pace.network * cost(way)) / cost(near.way);
     const head = own ? own.pace.head : passesOf(way, config) > 0 ? secondsOfHead(way, inputs) : null;
-    return [option(way, own?.fit ?? fitOf(way, inputs), { network, head }, own !== undefined, inputs)];
+    const basis = own === undefined ? 'scaled' : own.earlier ? 'run' : 'timed';
+    return [option(way, own?.fit ?? fitOf(way, inputs), { network, head }, basis, inputs)];
   });
 }
 
@@ -111,43 +123,55 @@ function secondsOfHead(way: Way, { config, graphFor, classes }: EstimateInputs):
 async function paceOf(way: Way, { part, recompute }: Fit, all: EstimateInputs): Promise<Pace> {
   const { config, engine, control, ...inputs } = all;
   const graph = inputs.graphFor(way.architecture);
-  const { img_size: size, batch_size: batchSize } = config.data;
+  const { batch_size: batchSize } = config.data;
   const settings = { ...config, training: { ...config.training, layers: way.layers } };
   const options = { ...networkOptions(graph, settings, part), recompute };
   const network = await engine.build(graph, await inputs.weightsFor(graph), options);
   const once = passesOf(way, config) > 0;
   try {
     const time = async (n: number): Promise<number> => {
-      const parts = splitBatch(noise(n, size, inputs.classes), part);
+      const parts = splitBatch(noise(n, inputs.classes, config), part);
       const from = performance.now();
       if (once) for (const one of parts) await network.features(one);
       else await network.trainStep(parts, 1e-5);
       return (performance.now() - from) / 1000 / n;
     };
-    // The first steps compile and warm up: bigger and bigger ones follow for as long as there is time, and the quickest counts.
+    // The first steps compile and warm up: bigger and bigger ones follow for as long as there is time.
     let best = Infinity;
+    /** Of the steps of this size, but for its first, which compiles. */
+    let same: number[] = [];
     let spent = 0;
     let n = Math.min(batchSize, 2);
-    for (let step = 0; step < 8 && (spent < PER_WAY || step === 0); step++) {
+    let before = 0;
+    for (let step = 0; step < 10 && (spent < PER_WAY || step === 0); step++) {
       const perImage = await time(n).catch((error: unknown) => {
         // More at once than the device has room for: a run goes through in parts, at the pace of the batches that it had room for.
         if (error instanceof GpuMemoryError && best < Infinity) return null;
         throw error;
       });
       if (perImage === null) break;
+      same = n === before ? [...same, perImage] : [];
+      before = n;
       best = Math.min(best, perImage);
       spent += perImage * n;
       // No step that would take longer than all the time for this way.
       n = Math.max(1, Math.min(batchSize, 2 * n, Math.floor(PER_WAY / best)));
       if ((await control.gate()) === 'stop') break;
     }
-    return { network: best, head: once ? secondsOfHead(way, all) : null };
+    // What else the computer does takes its share of a run, too: the quickest step is none to go by where there are more.
+    return { network: same.length > 0 ? median(same) : best, head: once ? secondsOfHead(way, all) : null };
   } finally {
     network.dispose();
   }
 }
 
-function option(way: Way, fit: Fit, pace: Pace, measured: boolean, inputs: EstimateInputs): TrainingOption {
+function option(
+  way: Way,
+  fit: Fit,
+  pace: Pace,
+  basis: TrainingOption['basis'],
+  inputs: EstimateInputs,
+): TrainingOption {
   const { config, counts, engine } = inputs;
   const { architecture, layers } = way;
   const { batch_size: batchSize } = config.data;
@@ -165,11 +189,16 @@ function option(way: Way, fit: Fit, pace: Pace, measured: boolean, inputs: Estim
     batchSize,
     batchnormBatch: Math.min(batchSize, fit.part),
     secondsPerStep: (pace.head ?? pace.network) * batchSize,
+    secondsPerEpoch: perEpoch,
     totalSeconds: seen,
     peakBytes: bytes.total,
     fits: fits(engine.adapter, bytes),
-    measured,
+    basis,
   };
+}
+
+function configOf({ architecture, layers }: Way, config: RunConfig): RunConfig {
+  return { ...config, model: { ...config.model, architecture }, training: { ...config.training, layers } };
 }
 
 function wantedOf({ architecture, layers }: Way, { config, graphFor }: EstimateInputs): Wanted {
@@ -187,7 +216,24 @@ function fitOf(way: Way, inputs: EstimateInputs): Fit {
   return planFit(inputs.engine, wantedOf(way, inputs), inputs.config.training.batchnorm_batch);
 }
 
-function noise(n: number, size: number, classes: number): LabelledBatch {
-  const images = Float32Array.from({ length: n * size * size * 3 }, (_, i) => Math.sin(i * 12.9898));
-  return { images, labels: Int32Array.from({ length: n }, (_, i) => i % classes), n, size };
+/** A batch as a run would make it: with its augmentation, which a small network spends much of its time on. */
+function noise(n: number, classes: number, { data, training }: RunConfig): TrainingBatch {
+  const size = data.img_size;
+  const labels = Int32Array.from({ length: n }, (_, i) => i % classes);
+  const { augmentation } = training;
+  if (!augmentation.enabled) {
+    const images = Float32Array.from({ length: n * size * size * 3 }, (_, i) => ((i * 7919) % 255) / 128 - 1);
+    return { images, labels, n, size };
+  }
+  const side = Math.ceil(CACHED_SIDE * size);
+  const picture = {
+    width: side,
+    height: side,
+    data: Uint8Array.from({ length: side * side * 3 }, (_, i) => (i * 7919) % 255),
+  };
+  const pictures = Array.from(labels, (_, i) => {
+    const draw = augmentationDraw(training.seed, 1, i);
+    return [picture, drawAugmentation(picture, size, augmentation, draw)] as const;
+  });
+  return { pictures, labels, n, size, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] };
 }

@@ -30,12 +30,14 @@ export interface TrainingOption {
   /** Images that BatchNorm sees at once; equals batchSize where the batch fits whole. */
   readonly batchnormBatch: number;
   readonly secondsPerStep: number;
+  /** Validation included; what a frozen backbone is asked for once is not. */
+  readonly secondsPerEpoch: number;
   /** Whole run, validation included, with its epochs. */
   readonly totalSeconds: number;
   readonly peakBytes: number;
   readonly fits: boolean;
-  /** True if timed here; false if scaled from a timed one by FLOPs. */
-  readonly measured: boolean;
+  /** Steps were timed, an earlier run on this device was like it, or it is scaled by FLOPs from one of which either is so. */
+  readonly basis: 'timed' | 'run' | 'scaled';
 }
 
 /** Where the time of one training step went, as the device has told. Small enough for the log. */
@@ -98,6 +100,8 @@ export type RunEvent = { readonly at: number } & (
     }
   /** `step`: counted from the beginning or the resuming; `times` null: neither this device nor this way to train can tell. */
   | { readonly type: 'stepProfiled'; readonly step: number; readonly times: StepTimes | null }
+  /** How long an epoch takes by the run's first steps, validation included; once it can be told and the first epoch isn't over. */
+  | { readonly type: 'forecast'; readonly secondsPerEpoch: number }
   | { readonly type: 'evaluating'; readonly split: Split; readonly done: number; readonly total: number }
   | {
       readonly type: 'epochEnded';

@@ -1,6 +1,6 @@
 import type { Dataset, ImageSource } from '../dataset/types.ts';
 import type { ChannelStatistics } from '../engine/normalise.ts';
-import type { Engine } from '../engine/types.ts';
+import type { Backend, Engine } from '../engine/types.ts';
 import type { Graph, Weights } from '../graph/types.ts';
 import type { Control } from './control.ts';
 import type { RunEvent, WeightsOrigin } from './events.ts';
@@ -38,7 +38,8 @@ export interface RunInputs {
   readonly graph: Graph;
   /** The architecture's normalisation. */
   readonly statistics: ChannelStatistics;
-  openEngine(): Promise<Engine>;
+  /** `began`: the device that an earlier part of the run was trained on; null: there is none. */
+  openEngine(began: Backend | null): Promise<Engine>;
   /** Pretrained, from a file, or random; with a new head. Called for a run that has no checkpoint; `signal`: stopped. */
   firstWeights(progress: WeightsProgress, signal: AbortSignal): Promise<FirstWeights>;
   readonly store: RunStore;

@@ -75,6 +75,7 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
     const loss = lossOf(config.training, dataset, split.train);
     const stepsPerEpoch = batchRanges(split.train.length, config.data.batch_size).length;
     const known = foldRun(await store.events(record.id));
+    let began = known.adapter?.backend ?? null;
     if (known.runId === null) {
       log.emit({
         type: 'runStarted',
@@ -112,10 +113,14 @@ export async function runTraining(inputs: RunInputs): Promise<RunRecord> {
           split,
           loss,
           stepsPerEpoch,
+          began,
           from,
           settled,
           planned: (fit, lesser) => Object.assign(tried, { fit, lesser }),
-          emit: log.emit,
+          emit: (event) => {
+            if (event.type === 'deviceReady') began = event.adapter.backend;
+            log.emit(event);
+          },
           // Whoever flushes at the end hears of a log that can't be stored: no checkpoint is to be lost for it.
           logged: () => log.flush().catch(() => undefined),
           record: () => record,

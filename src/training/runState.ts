@@ -60,6 +60,8 @@ export interface RunState {
   readonly secondsPerStep: number | null;
   readonly imagesPerSecond: number | null;
   readonly etaSeconds: number | null;
+  /** What an epoch takes, by the run's first steps on this device; null until it can be told. */
+  readonly secondsPerEpoch: number | null;
   readonly evaluating: { readonly split: Split; readonly done: number; readonly total: number } | null;
   readonly bestEpoch: number | null;
   readonly latestCheckpoint: number | null;
@@ -95,6 +97,7 @@ export const emptyRun: RunState = {
   secondsPerStep: null,
   imagesPerSecond: null,
   etaSeconds: null,
+  secondsPerEpoch: null,
   evaluating: null,
   bestEpoch: null,
   latestCheckpoint: null,
@@ -139,6 +142,9 @@ function apply(state: Draft, event: RunEvent): void {
       state.parameters = event.parameters;
       state.epochs = event.epochs;
       state.stepsPerEpoch = event.stepsPerEpoch;
+      return;
+    case 'forecast':
+      state.secondsPerEpoch = event.secondsPerEpoch;
       return;
     case 'deviceReady':
       state.adapter = event.adapter;

@@ -15,6 +15,7 @@ import type {
 
 export * from './protocol.ts';
 export { balancedWeights } from '../training/balancedWeights.ts';
+export { deviceInWords, speedInWords } from '../engine/fasterDevice.ts';
 export { emptyRun, foldRun } from '../training/runState.ts';
 export type { Notice, RunState, RunStatus, StepPoint } from '../training/runState.ts';
 export type { EpochRecord } from '../training/types.ts';

@@ -7,6 +7,7 @@ import { idbFolder } from '../platform/browser/idbFolder.ts';
 import { imageDecoder } from '../platform/browser/imageDecoder.ts';
 import { pickedFolder } from '../platform/browser/pickedFolder.ts';
 import { runStore } from '../platform/browser/runStore.ts';
+import { speedStore } from '../platform/browser/speedStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
 import { demoCommands } from './demoCommands.ts';
 import { createEndpoint } from './endpoint.ts';
@@ -20,7 +21,8 @@ import { versionCommands } from './versionCommands.ts';
 const datasets = datasetStore();
 const runs = runStore();
 const weights = weightsCommands(weightStore());
-const environment = browserEngineEnvironment();
+/** The trainer measures; beside it nobody is to. */
+const environment = { ...browserEngineEnvironment(), speeds: { ...speedStore(), write: null } };
 
 const { importWeights } = weights;
 

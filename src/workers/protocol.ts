@@ -196,8 +196,11 @@ export interface RunSummary {
 }
 
 export interface TrainerCommands extends CommandMap {
-  /** Looks at this computer: what `training.device` would take. Starts nothing that stays. */
-  probe: { payload: { device: Config['training']['device'] }; result: AdapterReport };
+  /**
+   * Looks at this computer: what `training.device` would take. Starts nothing that stays; with `auto` and a real GPU the first time, and
+   * whenever it is to be looked at `anew`, it measures for two seconds.
+   */
+  probe: { payload: { device: Config['training']['device']; anew?: boolean }; result: AdapterReport };
   /** Times a step or two of each sensible way to train. Cancelled by `stop`. */
   estimate: { payload: { config: Config; datasetId: string; weightsId: string | null }; result: TrainingOption[] };
   /**

@@ -7,6 +7,7 @@ import { featureStore } from '../platform/browser/featureStore.ts';
 import { imageDecoder } from '../platform/browser/imageDecoder.ts';
 import { isHeld, TRAINER_LOCK, whileHolding } from '../platform/browser/locks.ts';
 import { runStore } from '../platform/browser/runStore.ts';
+import { speedStore } from '../platform/browser/speedStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
 import { membersOfImported } from '../weights/imported.ts';
 import { createEndpoint } from './endpoint.ts';
@@ -20,7 +21,7 @@ import { trainerCommands } from './trainerCommands.ts';
 const CACHE_BYTES = 512 * 2 ** 20;
 
 const datasets = datasetStore();
-const environment = browserEngineEnvironment();
+const environment = { ...browserEngineEnvironment(), speeds: speedStore() };
 const weights = {
   cache: weightStore(),
   base: pageAddress(),
@@ -37,8 +38,8 @@ const { endpoint, emit } = createEndpoint<TrainerCommands, TrainerEvent>(
       features: featureStore(),
       decoder: checkedDecoder(imageDecoder()),
       sourceOf: (dataset) => imageSource(datasets, dataset, { cacheBytes: CACHE_BYTES }),
-      openEngine: (setting) => openEngine(setting, environment),
-      probe: (setting) => probe(setting, environment),
+      openEngine: (setting, began) => openEngine(setting, environment, { began: began ?? null }),
+      probe: (setting, anew) => probe(setting, environment, { anew }),
       firstWeights: (wanted, progress, signal) => firstWeights(wanted, weights, progress, signal),
       membersOf: (weightsId) => membersOfImported(weightsId, weights.cache),
       exclusively: (work) => whileHolding(TRAINER_LOCK, work),

@@ -7,7 +7,7 @@ import { findDataset } from '../dataset/identity.ts';
 import { membersOf, splitWith, withAncestors } from '../dataset/members.ts';
 import { sizesOf } from '../dataset/split.ts';
 import type { Dataset, DatasetStore, ImageDecoder, ImageSource, Members } from '../dataset/types.ts';
-import type { AdapterReport, DeviceSetting, Engine } from '../engine/types.ts';
+import type { AdapterReport, Backend, DeviceSetting, Engine } from '../engine/types.ts';
 import type { Graph } from '../graph/types.ts';
 import { createControl, type Control } from '../training/control.ts';
 import {
@@ -16,6 +16,7 @@ import {
   NoCheckpointError,
   TrainingElsewhereError,
 } from '../training/errors.ts';
+import { secondsPerImage } from '../training/earlierRuns.ts';
 import { estimate } from '../training/estimate.ts';
 import type { RunEvent } from '../training/events.ts';
 import type { FirstWeights, WeightsProgress } from '../training/inputs.ts';
@@ -35,8 +36,10 @@ export interface TrainerPlatform {
   readonly decoder: ImageDecoder;
   /** Uncropped caches. */
   sourceOf(dataset: Dataset): ImageSource;
-  openEngine(setting: DeviceSetting): Promise<Engine>;
-  probe(setting: DeviceSetting): Promise<AdapterReport>;
+  /** `began`: the device that a run began on, and goes on on with `auto`. */
+  openEngine(setting: DeviceSetting, began?: Backend | null): Promise<Engine>;
+  /** `anew`: what was measured before doesn't count. */
+  probe(setting: DeviceSetting, anew: boolean): Promise<AdapterReport>;
   /** Pretrained, imported or random, as the configuration says, with a new head. */
   firstWeights(
     wanted: {
@@ -109,7 +112,7 @@ export function trainerCommands(
       cropsFor: (often) => evaluationSource(datasets, dataset, platform.decoder, config.data, undefined, often),
       graph,
       statistics: architectures[architecture],
-      openEngine: () => platform.openEngine(config.training.device),
+      openEngine: (began) => platform.openEngine(config.training.device, began),
       firstWeights: async (progress, signal) =>
         (first ??= await platform.firstWeights(
           { config, graph, weightsId: record.weightsId, labels: dataset.classes },
@@ -139,7 +142,7 @@ export function trainerCommands(
   };
 
   return {
-    probe: ({ device }) => platform.probe(device),
+    probe: ({ device, anew = false }) => platform.probe(device, anew),
     estimate: ({ config, datasetId, weightsId }) =>
       busyWith(null, async (control) => {
         const dataset = await datasetOf(datasetId);
@@ -161,6 +164,7 @@ export function trainerCommands(
             engine,
             graphFor: (name) => buildGraph(name, classes),
             weightsFor: (graph) => initialWeights(graph, architectures[graph.architecture as ArchitectureName], 0),
+            secondsPerImage: (like) => secondsPerImage(runs, engine.adapter, like),
             control,
             progress,
           });

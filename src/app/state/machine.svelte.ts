@@ -27,11 +27,12 @@ export const machine = {
   get hasWebGpu(): boolean {
     return 'gpu' in navigator;
   },
-  async probe(device = config.effective.training.device): Promise<void> {
+  /** `anew`: what was measured before doesn't count. */
+  async probe(device = config.effective.training.device, anew = false): Promise<void> {
     asked = device;
     if (probing) return;
     probing = true;
-    const outcome = await request('trainer', 'probe', { device });
+    const outcome = await request('trainer', 'probe', { device, anew });
     report = outcome.ok ? outcome.value : null;
     failure = outcome.ok ? null : outcome.error;
     probing = false;

@@ -37,6 +37,14 @@ export function metrics(options: MetricsOptions): Handler {
   let loss = 0;
   let started = 0;
   let told = -Infinity;
+  let hasForecast = false;
+  const forecast = (step: number): void => {
+    const seconds = hasForecast ? null : pace.epoch(stepsPerEpoch);
+    // Where epochs take milliseconds, and once one is over, there is nothing to forecast.
+    if (seconds === null || options.tellEvery > 0 || step === stepsPerEpoch) return;
+    hasForecast = true;
+    emit({ type: 'forecast', secondsPerEpoch: seconds });
+  };
   return {
     epochStarted: (epoch) => {
       truth = [];
@@ -55,6 +63,7 @@ export function metrics(options: MetricsOptions): Handler {
       }
       loss += result.loss * batch.n;
       pace.step(seconds, batch.n);
+      forecast(step);
       if (performance.now() - told < options.tellEvery) return;
       told = performance.now();
       emit({
@@ -70,6 +79,7 @@ export function metrics(options: MetricsOptions): Handler {
       });
     },
     epochEnded: async (epoch) => {
+      hasForecast = true;
       const confusion = confusionMatrix(truth, predicted, classes.length);
       const perClass = classMetrics(confusion, classes);
       const train: EpochMetrics = {

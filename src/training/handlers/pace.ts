@@ -5,6 +5,8 @@ export interface Pace {
   validation(seconds: number): void;
   readonly secondsPerStep: number;
   readonly imagesPerSecond: number;
+  /** Of so many steps and one validation; null until three steps were timed. */
+  epoch(steps: number): number | null;
   /** To the end of the run, which reads the Test split once; null until three steps were timed. */
   eta(stepsLeft: number, validationsLeft: number): number | null;
 }
@@ -27,6 +29,8 @@ export function createPace(images: {
   let first: number | null = null;
   let latest: number | null = null;
   const mean = (): number => recent.reduce((sum, one) => sum + one.seconds, 0) / Math.max(1, recent.length);
+  /** An image's forward pass. */
+  const guess = (): number => mean() / images.batch / 3;
   return {
     step: (seconds, images) => {
       seen += 1;
@@ -46,12 +50,12 @@ export function createPace(images: {
       const seconds = recent.reduce((sum, one) => sum + one.seconds, 0);
       return seconds > 0 ? images / seconds : 0;
     },
+    epoch: (steps) => (seen < 4 ? null : steps * mean() + (latest ?? guess() * images.val)),
     eta: (stepsLeft, validationsLeft) => {
       const { secondsUnread } = images;
       if (seen < 4 || (secondsUnread === null && images.test > 0)) return null;
-      const guess = mean() / images.batch / 3;
-      const test = images.test * (secondsUnread ?? (first === null ? guess : first / images.val));
-      return stepsLeft * mean() + validationsLeft * (latest ?? images.val * guess) + test;
+      const test = images.test * (secondsUnread ?? (first === null ? guess() : first / images.val));
+      return stepsLeft * mean() + validationsLeft * (latest ?? images.val * guess()) + test;
     },
   };
 }

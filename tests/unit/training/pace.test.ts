@@ -11,3 +11,14 @@ it('takes an image of Test for one that was never decoded, as in the first valid
   expect(pace.eta(2, 3)).toBeCloseTo(2 * 3 + 3 * 1 + 20 * 4);
   expect(pace.eta(0, 0)).toBeCloseTo(80);
 });
+
+it('forecasts an epoch from its first steps, the first of all left out, and the validation from them or as it was', () => {
+  const pace = createPace({ val: 10, test: 20, batch: 5 });
+  pace.step(60, 5);
+  for (let i = 0; i < 2; i++) pace.step(3, 5);
+  expect(pace.epoch(40)).toBeNull();
+  pace.step(3, 5);
+  expect(pace.epoch(40)).toBeCloseTo(40 * 3 + 10 * 0.2);
+  pace.validation(7);
+  expect(pace.epoch(40)).toBeCloseTo(40 * 3 + 7);
+});

@@ -3,7 +3,7 @@ import { initialWeights } from '../../../src/architectures/initialise.ts';
 import type { ArchitectureName } from '../../../src/architectures/settings.ts';
 import { evaluationCrop } from '../../../src/dataset/geometry.ts';
 import type { Dataset, ImageEntry, RgbImage } from '../../../src/dataset/types.ts';
-import type { Engine, Network } from '../../../src/engine/types.ts';
+import type { Backend, Engine, Network } from '../../../src/engine/types.ts';
 import { graphBuilder } from '../../../src/graph/builder.ts';
 import type { Graph } from '../../../src/graph/types.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
@@ -164,7 +164,7 @@ export interface SmallRun {
   readonly architecture?: ArchitectureName;
   readonly graph?: Graph;
   /** In the place of an ordinary one of `change.device`. */
-  readonly engine?: () => Promise<Engine>;
+  readonly engine?: (began: Backend | null) => Promise<Engine>;
   readonly control?: Control;
   readonly profile?: boolean;
   readonly data?: Dataset;
@@ -192,8 +192,8 @@ export async function smallRun(options: SmallRun = {}) {
     options.graph ?? (options.architecture === undefined ? smallGraph() : buildGraph(architecture, CLASSES));
   const events: RunEvent[] = [];
   let error: unknown = null;
-  const wrapped = async (): Promise<Engine> => {
-    const engine = await (options.engine?.() ?? openInNode(settings.training.device));
+  const wrapped = async (began: Backend | null): Promise<Engine> => {
+    const engine = await (options.engine?.(began) ?? openInNode(settings.training.device));
     const { step, backbone, predict } = options;
     return {
       ...engine,

@@ -153,8 +153,25 @@ describe('an estimate', () => {
   it('times all layers and the head, and says that a frozen backbone is quicker', async () => {
     const options = await trainer.estimate({ config, datasetId: dataset.id, weightsId: null });
     expect(options.map(({ architecture, layers }) => `${architecture}/${layers}`)).toEqual(['tiny/all', 'tiny/head']);
-    expect(options.every(({ measured, fits }) => measured && fits)).toBe(true);
+    expect(options.every(({ fits }) => fits)).toBe(true);
+    // The run of above was of all layers.
+    expect(options.map(({ basis }) => basis)).toEqual(['run', 'timed']);
     expect(options[1]!.secondsPerStep).toBeLessThan(options[0]!.secondsPerStep);
+  });
+
+  it('tells how long an epoch takes: as the run of above took, where the settings are its own, else by steps', async () => {
+    const { history } = foldRun(await trainer.events({ runId }));
+    const of = async (batch_size: number) => {
+      const data = { ...config.data, batch_size };
+      return (await trainer.estimate({ config: { ...config, data }, datasetId: dataset.id, weightsId: null }))[0]!;
+    };
+    const [like, other] = [await of(config.data.batch_size), await of(4)];
+    expect(like).toMatchObject({ basis: 'run', layers: 'all' });
+    expect(like.secondsPerEpoch).toBeCloseTo(history[1]!.seconds, 6);
+    expect(like.totalSeconds).toBeGreaterThan(2 * like.secondsPerEpoch);
+    expect(other.basis).toBe('timed');
+    const steps = Math.ceil(history[0]!.train.n / 4);
+    expect(other.secondsPerEpoch).toBeGreaterThan(0.8 * steps * other.secondsPerStep);
   });
 
   it('knows that a cached backbone is asked once for each view, however many epochs there are', async () => {

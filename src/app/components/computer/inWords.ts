@@ -1,5 +1,5 @@
 import type { AdapterReport } from '../../../workers/protocol.ts';
-import { bytes, whole } from '../../format.ts';
+import { bytes, flops, whole } from '../../format.ts';
 
 export interface Row {
   readonly name: string;
@@ -48,6 +48,20 @@ const features = [
 export function featureRows(report: AdapterReport): Row[] {
   if (report.backend !== 'webgpu') return [];
   return features.map(({ name, means }) => ({ name, means, value: report.features.includes(name) ? 'yes' : 'no' }));
+}
+
+/** What the measurement has found. */
+export function speedRows({ speeds }: AdapterReport): Row[] {
+  if (speeds === undefined) return [];
+  const row = (name: string, means: string, rate: number): Row => ({
+    name,
+    means,
+    value: rate > 0 ? flops(rate) : 'failed',
+  });
+  return [
+    row('WebGPU', 'A short training step on the graphics processor', speeds.webgpu),
+    row('WebAssembly', 'The same step on the processor', speeds.wasm),
+  ];
 }
 
 /** Why no real GPU is used, as far as the page can tell, and what to do; first reason first. */
