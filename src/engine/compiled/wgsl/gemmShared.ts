@@ -16,14 +16,18 @@ export function sharedBody(
   const columns4 = tile.columns / 4;
   const depth4 = tile.depth / 4;
   const tm = tile.threadRows;
+  const tm4 = tm / 4;
   const tn4 = tile.threadColumns / 4;
-  const leftLoads = (tile.rows * depth4) / threads;
-  const blocks = columns4 * depth4;
-  const rightLoads = Math.ceil(blocks / threads);
-  if (!Number.isInteger(leftLoads) || threads % depth4 !== 0)
-    throw new Error('Threads do not share out the left tile.');
+  // Both tiles come in blocks of 4 × 4. Where threads are enough for all of them, some load the left one and some the right one.
+  const leftBlocks = (tile.rows / 4) * depth4;
+  const rightBlocks = columns4 * depth4;
+  const leftSlots = Math.ceil(leftBlocks / threads);
+  const rightSlots = Math.ceil(rightBlocks / threads);
+  const rightFrom = leftBlocks + rightBlocks <= threads ? leftBlocks : 0;
+  if (threads % depth4 !== 0) throw new Error('Threads do not share out the left tile.');
   const each = (text: (i: number, j: number) => string): string => repeat(tm, (i) => repeat(tn4, (j) => text(i, j)));
-
+  /** Row in the tile of a thread's i-th row. */
+  const rowIn = (i: number): string => `((y + ${(i >> 2) * threadsY}) * 4 + ${i & 3})`;
   // Rows of a tile that lies across phases are looked at tap by tap: what comes next is known too late.
   const ahead = tile.ahead && !product.skips;
   // Neighbouring threads read neighbouring memory.
@@ -31,10 +35,14 @@ export function sharedBody(
     product.rightAlong === 'n'
       ? `let bk = e / ${columns4}; let bn = e % ${columns4};`
       : `let bk = e % ${depth4}; let bn = e / ${depth4};`;
-  const blockOf = (s: number, text: string): string => {
-    const code = `let e = lane + ${s * threads}; ${block} ${text}`;
-    return blocks % threads === 0 ? `{ ${code} }` : `if (lane + ${s * threads} < ${blocks}) { ${code} }`;
+  const guarded = (lane: string, blocks: number, slot: number, text: string): string => {
+    const all = (slot + 1) * threads <= blocks && lane === 'lane';
+    const inside = lane === 'lane' ? `e < ${blocks}` : `e >= 0 && e < ${blocks}`;
+    return `{ let e = ${lane} + ${slot * threads}; ${all ? text : `if (${inside}) { ${text} }`} }`;
   };
+  const ofLeft = (slot: number, text: string): string => guarded('lane', leftBlocks, slot, text);
+  const ofRight = (slot: number, text: string): string =>
+    guarded(rightFrom > 0 ? `lane - ${rightFrom}` : 'lane', rightBlocks, slot, text);
   /** From memory into this thread's `l…` and `r…`; then its k is the next chunk's. */
   const fetch = (chunk: string): string => `{
       ${
@@ -45,12 +53,19 @@ export function sharedBody(
       let tap = vec2<i32>(tapY, flatTap - tapY * u.kernel);`
       }
       let t = leftTable(min(c4, u.k4 - 1));
-      ${repeat(
-        leftLoads,
-        (s) => `l${s} = left(select(-1, ${product.pointwise ? `p${s}.w` : `tapRow(p${s}, tap)`}, inside), c4, t);`,
+      ${repeat(leftSlots, (s) =>
+        ofLeft(
+          s,
+          `l${s} = mat4x4<f32>(${[0, 1, 2, 3]
+            .map(
+              (i) =>
+                `left(select(-1, ${product.pointwise ? `p${s}_${i}.w` : `tapRow(p${s}_${i}, tap)`}, inside), c4, t)`,
+            )
+            .join(', ')});`,
+        ),
       )}
-      ${repeat(rightLoads, (s) =>
-        blockOf(s, `r${s} = rightOrNothing((${chunk}) * ${depth4} + bk, tileN * ${columns4} + bn);`),
+      ${repeat(rightSlots, (s) =>
+        ofRight(s, `${block} r${s} = rightOrNothing((${chunk}) * ${depth4} + bk, tileN * ${columns4} + bn);`),
       )}
     }`;
   const advance = product.pointwise
@@ -58,34 +73,33 @@ export function sharedBody(
     : `flatTap += stepTap; c4 += stepC4;
     if (c4 >= u.k4) { c4 -= u.k4; flatTap++; }`;
   const store = `
-    ${repeat(
-      leftLoads,
-      (s) => `{ let row = lane / ${depth4} + ${(s * threads) / depth4};
-    leftTile[lane % ${depth4}][row / ${threadsY}][row % ${threadsY}] = l${s}; }`,
-    )}
-    ${repeat(rightLoads, (s) =>
-      blockOf(
+    ${repeat(leftSlots, (s) =>
+      ofLeft(
         s,
-        repeat(4, (i) => `rightTile[bk * 4 + ${i}][bn / ${threadsX}][bn % ${threadsX}] = r${s}[${i}];`),
+        `let bk = e % ${depth4}; let bm = e / ${depth4};
+      let across = transpose(l${s});
+      ${repeat(4, (i) => `leftTile[bm / ${threadsY}][bk * 4 + ${i}][bm % ${threadsY}] = across[${i}];`)}`,
+      ),
+    )}
+    ${repeat(rightSlots, (s) =>
+      ofRight(
+        s,
+        `${block}
+      ${repeat(4, (i) => `rightTile[bn / ${threadsX}][bk * 4 + ${i}][bn % ${threadsX}] = r${s}[${i}];`)}`,
       ),
     )}`;
   const multiply = repeat(
-    depth4,
-    (q) => `{
-      ${repeat(tm, (i) => `let a${i} = leftTile[${q}][${i}][y];`)}
-      ${repeat(4, (k) =>
-        repeat(
-          tn4,
-          (j) => `{ let b = rightTile[${q * 4 + k}][${j}][x];
-      ${repeat(tm, (i) => `c${i}_${j} = fma(vec4<f32>(a${i}[${k}]), b, c${i}_${j});`)} }`,
-        ),
-      )}
+    tile.depth,
+    (k) => `{
+      ${repeat(tm4, (i) => `let a${i} = leftTile[${i}][${k}][y];`)}
+      ${repeat(tn4, (j) => `let b${j} = rightTile[${j}][${k}][x];`)}
+      ${each((i, j) => `c${i}_${j} = fma(vec4<f32>(a${i >> 2}[${i & 3}]), b${j}, c${i}_${j});`)}
     }`,
   );
 
   const declarations = `
-var<workgroup> leftTile : array<array<array<vec4<f32>, ${threadsY}>, ${tm}>, ${depth4}>;
-var<workgroup> rightTile : array<array<array<vec4<f32>, ${threadsX}>, ${tn4}>, ${Math.max(tile.depth, product.sums === 'none' ? 0 : threadsY)}>;
+var<workgroup> leftTile : array<array<array<vec4<f32>, ${threadsY + 1}>, ${tile.depth}>, ${tm4}>;
+var<workgroup> rightTile : array<array<array<vec4<f32>, ${threadsX + 1}>, ${product.sums === 'none' ? tile.depth : Math.max(tile.depth, threadsY)}>, ${tn4}>;
 ${product.skips ? `var<workgroup> rowTile : array<i32, ${tile.rows}>;` : ''}
 fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   ${product.pointwise ? 'let tap = 0; let k4 = flat;' : 'let tap = flat / u.k4; let k4 = flat - tap * u.k4;'}
@@ -100,7 +114,9 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   let tileN = group - tileM * tilesN;
   let x = lane % ${threadsX};
   let y = lane / ${threadsX};
-  ${repeat(leftLoads, (s) => `let p${s} = place(tileM * ${tile.rows} + lane / ${depth4} + ${(s * threads) / depth4});`)}
+  ${repeat(leftSlots, (s) =>
+    repeat(4, (i) => `let p${s}_${i} = place(tileM * ${tile.rows} + (lane + ${s * threads}) / ${depth4} * 4 + ${i});`),
+  )}
   ${each((i, j) => `var c${i}_${j} = vec4<f32>(0.0);`)}
   let depth = u.k4 * u.kernel * u.kernel;
   ${
@@ -109,7 +125,12 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   let last = place(min(tileM * ${tile.rows} + ${tile.rows - 1}, u.rows - 1));
   // Where rows don't come in order: for the end, when no thread knows its own any more.
   if (lane % ${depth4} == 0) {
-    ${repeat(leftLoads, (s) => `rowTile[lane / ${depth4} + ${(s * threads) / depth4}] = p${s}.w;`)}
+    ${repeat(leftSlots, (s) =>
+      ofLeft(
+        s,
+        repeat(4, (i) => `rowTile[e / ${depth4} * 4 + ${i}] = p${s}_${i}.w;`),
+      ),
+    )}
   }
   workgroupBarrier();`
       : ''
@@ -123,8 +144,8 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   let stepTap = ${depth4} / u.k4;
   let stepC4 = ${depth4} - stepTap * u.k4;`
   }
-  ${repeat(leftLoads, (i) => `var l${i} : vec4<f32>;`)}
-  ${repeat(rightLoads, (i) => `var r${i} : mat4x4<f32>;`)}
+  ${repeat(leftSlots, (i) => `var l${i} : mat4x4<f32>;`)}
+  ${repeat(rightSlots, (i) => `var r${i} : mat4x4<f32>;`)}
   ${ahead ? fetch('0') : ''}
   for (var chunk = 0; chunk * ${depth4} < depth; chunk++) {
     ${
@@ -158,8 +179,8 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
     let e = endTable(${n4});
     ${repeat(
       tm,
-      (i) => `if (y + ${i * threadsY} < count) {
-      let done = finish(${product.skips ? `rowTile[y + ${i * threadsY}]` : `tileM * ${tile.rows} + y + ${i * threadsY}`}, ${n4}, c${i}_${j}, e);
+      (i) => `if (${rowIn(i)} < count) {
+      let done = finish(${product.skips ? `rowTile[${rowIn(i)}]` : `tileM * ${tile.rows} + ${rowIn(i)}`}, ${n4}, c${i}_${j}, e);
       ${product.sums === 'moments' ? `c${i}_${j} = done.value; s${j} += done.value;` : ''}
       ${product.sums === 'gradient' ? `s${j} += done.value; t${j} = fma(done.value, done.other, t${j});` : ''}
     }`,
@@ -173,12 +194,12 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
   function sums(kind: 'moments' | 'gradient'): string {
     const gather = (name: string, into: string): string => `
   workgroupBarrier();
-  ${repeat(tn4, (j) => `rightTile[y][${j}][x] = ${name}${j};`)}
+  ${repeat(tn4, (j) => `rightTile[${j}][y][x] = ${name}${j};`)}
   workgroupBarrier();
   ${repeat(
     tn4,
     (j) => `var ${into}${j} = vec4<f32>(0.0);
-  for (var i = 0; i < ${threadsY}; i++) { ${into}${j} += rightTile[i][${j}][x]; }`,
+  for (var i = 0; i < ${threadsY}; i++) { ${into}${j} += rightTile[${j}][i][x]; }`,
   )}`;
     const write = (row: string, name: string): string =>
       repeat(tn4, (j) => `if (y == 0 && n${j} < u.n4) { sums[(${row}) * u.sumsStride + n${j}] = ${name}${j}; }`);
@@ -191,7 +212,7 @@ fn rightOrNothing(flat : i32, n4 : i32) -> mat4x4<f32> {
     return `${gather('s', 'total')}
   ${repeat(tn4, (j) => `total${j} = total${j} / f32(count);`)}
   ${write('2 * tileM', 'total')}
-  ${each((i, j) => `if (y + ${i * threadsY} < count) { let d = c${i}_${j} - total${j}; t${j} = fma(d, d, t${j}); }`)}
+  ${each((i, j) => `if (${rowIn(i)} < count) { let d = c${i}_${j} - total${j}; t${j} = fma(d, d, t${j}); }`)}
   ${gather('t', 'squares')}
   ${write('2 * tileM + 1', 'squares')}`;
   }
