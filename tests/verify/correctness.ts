@@ -43,6 +43,7 @@ rmSync(folder, { recursive: true });
 /** In this order; by the test that judges. */
 const parts: readonly [string, RegExp][] = [
   ['Optimisers', /optimisers/],
+  ['Losses', /losses/],
   ['Preprocessing', /preprocessing|samePixels/],
   ['Augmentation', /ugmentation/],
   ['Pretrained files', /weights\//],
