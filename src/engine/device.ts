@@ -161,7 +161,7 @@ async function openChosen(choice: Choice, environment: EngineEnvironment): Promi
     }
     const report = describe(choice, environment);
     const device = { ...(await openWebGpu(choice.adapter)), inPlace: null };
-    return createEngine(report, device, compiledNetworks(device.device!, report));
+    return createEngine(report, device, compiledNetworks(device.device!, report, environment.cuts));
   } catch (error) {
     throw new BackendUnavailableError(describe(choice, environment).label, error);
   }

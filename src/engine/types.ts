@@ -42,6 +42,21 @@ export interface SpeedStore {
   readonly write: ((key: string, speeds: Speeds) => Promise<void>) | null;
 }
 
+/** How the products of a training step are cut into workgroups on a device, as measured there (compiled/tuning). It decides in which order sums are made: to the bit. */
+export interface Cuts {
+  /** For which they were chosen: the adapter with its driver, as far as it tells. */
+  readonly device: string;
+  /** By class of shapes the name of a cut; null, as where there is none: the default. */
+  readonly chosen: Readonly<Record<string, string | null>>;
+}
+
+/** Keeps chosen cuts for the next time: nothing is lost with them but the seconds of their measurement. */
+export interface CutStore {
+  /** As it was written; who reads it believes nothing. */
+  read(key: string): Promise<unknown>;
+  write(key: string, chosen: Cuts['chosen']): Promise<void>;
+}
+
 /** torch.optim.Adam: weight decay is a part of the gradient; torch.optim.AdamW: it shrinks the weights beside it. */
 export interface AdamSettings {
   readonly kind: 'adam' | 'adamw';
@@ -91,6 +106,8 @@ export interface NetworkOptions {
   readonly seed: number;
   /** Keep less for the backward pass and make it again, where the runtime can: less memory, more time, the same numbers. */
   readonly recompute?: boolean;
+  /** Of `Engine.tune`; null and absent: the defaults. The reference runtime takes no notice of it. */
+  readonly cuts?: Cuts | null;
   /** Absent: float32. float16 only where `hasFloat16` (adapter.ts) says so; the reference runtime takes no notice of it. */
   readonly precision?: Precision;
 }
@@ -181,7 +198,10 @@ export interface EngineMemory {
 }
 
 /** A training step of `images` square images of `imageSize` pixels at once. */
-export interface StepShape extends Pick<NetworkOptions, 'trainable' | 'optimiser' | 'recompute' | 'precision'> {
+export interface StepShape extends Pick<
+  NetworkOptions,
+  'trainable' | 'optimiser' | 'recompute' | 'precision' | 'cuts'
+> {
   readonly images: number;
   readonly imageSize: number;
 }
@@ -205,6 +225,21 @@ export interface Engine {
    * ten times a second. Where nothing is compiled, or in no time, it hears nothing.
    */
   onPreparing(tell: (ready: number, asked: number) => void): void;
+  /**
+   * The quickest cuts for a training step here: those of `recorded` where it is of this device, else as measured before, else by a measurement
+   * of about two seconds and what compiling takes, of which `tell` hears. Before any network is built. Null: there is nothing to choose here
+   * (another runtime, a software adapter). What fails in it is left out; throws `DeviceLostError` and `GpuError` alone.
+   */
+  tune?(
+    graph: Graph,
+    step: StepShape,
+    options: {
+      readonly recorded: Cuts | null;
+      /** Aborted: what was not measured by then stays as it is. */
+      readonly signal: AbortSignal;
+      readonly tell: (done: number, total: number) => void;
+    },
+  ): Promise<Cuts | null>;
   memory(): EngineMemory;
   /** Resolves with a reason once the device is gone; never rejects. */
   readonly lost: Promise<string>;
@@ -229,6 +264,8 @@ export interface EngineEnvironment {
   readonly wasmThreadScript?: string;
   /** For `auto`, where there is a real GPU: which of the two is faster here. Absent: it isn't asked, and the GPU is taken. */
   readonly speeds?: SpeedStore;
+  /** Absent: chosen cuts are kept for as long as the process lives. */
+  readonly cuts?: CutStore;
 }
 
 export interface WasmPaths {

@@ -2,19 +2,21 @@
  * A training step of the compiled engine against stock tfjs, and of four_convolutions against jax-js, on the same adapter, in turn,
  * medians; with the figures that don't depend on the machine.
  *
- *     npm run bench -- engine [--steps 3] [--size 224] [--json] [--alone] [NETWORK:BATCH …]
+ *     npm run bench -- engine [--steps 3] [--size 224] [--json] [--alone] [--tune] [NETWORK:BATCH …]
  *
  * By default densenet121:2, resnet50:2, mobilenet_v3_small:8 and four_convolutions:8 (64 px). First the best product of two 1024 × 1024
  * matrices that the engine's kernels do here. `--alone` leaves the others out. `bytes_per_image`: what one image more costs; `peak_bytes`:
  * all buffers of the network; `peak_bytes_32`: the same of a batch of 32, from its plan; `objects`: GPU objects made in a step, encoders
- * apart. `jax_loss_difference`: how far jax-js's first three losses are from ours; `jax_failure`: why there is no `jax_ms`, where it should be.
+ * apart. `--tune` has the cuts of products chosen first, as a run does on a GPU: `tune_ms`, what it took; `cuts`, what was chosen where it is
+ * not the default. `jax_loss_difference`: how far jax-js's first three losses are from ours; `jax_failure`: why there is no `jax_ms`, where it should be.
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { openEngine } from '../../src/engine/device.ts';
-import { compiledBytes } from '../../src/engine/compiled/fit.ts';
 import { wgslKernels } from '../../src/engine/compiled/wgsl/kernels.ts';
 import { traitsOf } from '../../src/engine/compiled/engine.ts';
+import type { Cuts } from '../../src/engine/types.ts';
+import type { Graph } from '../../src/graph/types.ts';
 import { parametersOf } from '../../src/graph/parameters.ts';
 import { countsOf } from '../../src/graph/counts.ts';
 import { nodeEngineEnvironment } from '../../src/platform/node/engineEnvironment.ts';
@@ -31,6 +33,7 @@ const { values: options, positionals } = parseArgs({
     size: { type: 'string', default: '224' },
     json: { type: 'boolean', default: false },
     alone: { type: 'boolean', default: false },
+    tune: { type: 'boolean', default: false },
   },
 });
 const cases =
@@ -60,7 +63,9 @@ async function compared(net: string, n: number, size: number) {
   );
   const labels = Int32Array.from({ length: n }, (_, i) => i % CLASSES);
   const batch = { images: imagesOf(n, size), labels, n, size };
+  const { cuts, tune_ms } = await tunedFor(graph, n, size);
   const network = await engine.build(graph, weights, {
+    cuts,
     trainable: 'all',
     optimiser: OPTIMISER,
     clipNorm: null,
@@ -97,7 +102,7 @@ async function compared(net: string, n: number, size: number) {
   jax?.close();
   const { jax_ms, jax_loss_difference, jax_failure } = jax?.result(losses) ?? ABSENT;
   const bytes = (images: number) =>
-    compiledBytes(graph, kernels, { images, imageSize: size, trainable: 'all', optimiser: OPTIMISER }).total;
+    engine.stepBytes(graph, { images, imageSize: size, trainable: 'all', optimiser: OPTIMISER, cuts }).total;
   const milliseconds = median(ours);
   const operations = 6 * countsOf(graph, size).macs * n;
   const row = {
@@ -117,6 +122,7 @@ async function compared(net: string, n: number, size: number) {
     peak_bytes_32: bytes(32),
     gflops: round(operations / milliseconds / 1e6),
     gemm_gflops: round(gemm),
+    ...(options.tune && { tune_ms, cuts: otherThanDefault(cuts) }),
   };
   network.dispose();
   if (!options.json) {
@@ -133,6 +139,33 @@ async function compared(net: string, n: number, size: number) {
     );
   }
   return row;
+}
+
+/** What a run would choose before its first step; prints it. */
+async function tunedFor(graph: Graph, images: number, imageSize: number) {
+  if (!options.tune) return { cuts: null, tune_ms: null };
+  const from = performance.now();
+  const step = { images, imageSize, trainable: 'all', optimiser: OPTIMISER } as const;
+  let measuredFrom: number | null = null;
+  const tell = (): void => void (measuredFrom ??= performance.now());
+  const signal = new AbortController().signal;
+  const cuts = (await engine.tune?.(graph, step, { recorded: null, signal, tell })) ?? null;
+  const now = performance.now();
+  if (!options.json) {
+    const others = Object.entries(otherThanDefault(cuts));
+    console.log(
+      cuts === null
+        ? 'There is nothing to choose on a software adapter.'
+        : `${graph.architecture}: cuts chosen in ${round(now - from)} ms, of which measuring ${round(now - (measuredFrom ?? now))}; ` +
+            `${others.length} of ${Object.keys(cuts.chosen).length} classes are not cut by default`,
+    );
+    for (const [key, name] of others) console.log(`  ${key}: ${name}`);
+  }
+  return { cuts, tune_ms: round(now - from) };
+}
+
+function otherThanDefault(cuts: Cuts | null): Record<string, string | null> {
+  return Object.fromEntries(Object.entries(cuts?.chosen ?? {}).filter(([, name]) => name !== null));
 }
 
 function beside(other: string, milliseconds: number | null, ours: number): string {

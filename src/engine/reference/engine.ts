@@ -13,7 +13,10 @@ export interface OpenDevice extends OpenBackend {
 /** Another runtime on the same device. Both throw for a graph that it can't run. */
 export interface OtherRuntime extends Pick<Engine, 'stepBytes' | 'onPreparing'> {
   build(host: Host, graph: Graph, weights: Weights, options: NetworkOptions): Promise<Network>;
+  tune(host: Host, ...step: Parameters<Tune>): ReturnType<Tune>;
 }
+
+type Tune = NonNullable<Engine['tune']>;
 
 /** An engine on an open device: of networks on the other runtime where there is one, else on tfjs's ops. */
 export function createEngine(adapter: AdapterReport, device: OpenDevice, other: OtherRuntime | null = null): Engine {
@@ -33,6 +36,7 @@ export function createEngine(adapter: AdapterReport, device: OpenDevice, other: 
       }),
     stepBytes: (graph, step) => (other === null ? referenceStepBytes(graph, step) : other.stepBytes(graph, step)),
     onPreparing: (tell) => other?.onPreparing(tell),
+    ...(other && { tune: (graph, step, options) => other.tune(host, graph, step, options) }),
     memory: () => host.memory(),
     async dispose() {
       for (const network of networks) network.dispose();

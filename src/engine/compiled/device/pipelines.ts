@@ -4,8 +4,10 @@ import type { Program } from '../kernels.ts';
 export interface Pipelines {
   /** @throws GPUPipelineError (or GPUValidationError's message) that names the program. */
   get(program: Program): Promise<GPUComputePipeline>;
-  /** How many were made so far. */
+  /** How many were made so far and not forgotten. */
   readonly made: number;
+  /** Of programs that aren't to be run again: the device may free them. */
+  forget(programs: Iterable<Program>): void;
   /** From now on `tell` hears how many are compiled of those asked for so far: at most ten times a second, and not of what takes less. */
   onProgress(tell: (ready: number, asked: number) => void): void;
 }
@@ -14,7 +16,10 @@ export interface Pipelines {
 const TELL_EVERY = 100;
 
 export function createPipelines(device: GPUDevice): Pipelines {
-  const known = new Map<string, { readonly code: string; readonly pipeline: Promise<GPUComputePipeline> }>();
+  const known = new Map<
+    string,
+    { readonly code: string; readonly pipeline: Promise<GPUComputePipeline>; isReady: boolean }
+  >();
   let tell: (ready: number, asked: number) => void = () => {};
   let ready = 0;
   let [told, quiet] = [0, true];
@@ -47,9 +52,21 @@ export function createPipelines(device: GPUDevice): Pipelines {
           throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
         });
       if (ready === known.size) begin();
-      known.set(name, { code, pipeline });
-      pipeline.then(end, end);
+      const made = { code, pipeline, isReady: false };
+      known.set(name, made);
+      const ended = (): void => {
+        made.isReady = true;
+        // Who was forgotten meanwhile isn't counted.
+        if (known.get(name) === made) end();
+      };
+      pipeline.then(ended, ended);
       return pipeline;
+    },
+    forget(programs) {
+      for (const { name } of programs) {
+        if (known.get(name)?.isReady) ready--;
+        known.delete(name);
+      }
     },
     onProgress(listener) {
       tell = listener;

@@ -4,12 +4,11 @@ import { convInputGradientKernel } from './convInputGradient.ts';
 import { convKernel } from './conv.ts';
 import { depthwiseInputGradientKernel, depthwiseKernel, depthwiseTile } from './depthwise.ts';
 import { depthwiseFilterGradientKernel } from './depthwiseFilterGradient.ts';
-import { tilingOf } from './gemmTiles.ts';
+import { tilingOf, type Tiling } from './gemmTiles.ts';
 import { normKernels } from './normKernels.ts';
 
 /** All kernels in WGSL, as they suit a device. */
-export function wgslKernels(traits: DeviceTraits): KernelTable {
-  const tiling = tilingOf(traits);
+export function wgslKernels(traits: DeviceTraits, tiling: Tiling = tilingOf(traits)): KernelTable {
   const depthwise = depthwiseTile(traits);
   return {
     ...normKernels,
