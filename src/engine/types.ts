@@ -173,6 +173,11 @@ export interface Network {
    * NaN is returned and makes no update. Long work gives the event loop a turn several times a second, so that commands are heard in a step's middle.
    */
   trainStep(parts: readonly TrainingBatch[], learningRate: number): Promise<StepResult>;
+  /**
+   * The processor's part of a step is done while the device works on the one before: ask for the next one before you wait for a result. What
+   * is further ahead waits. The numbers are those of one after the other, also where a step made no update. Absent: nothing is gained by it.
+   */
+  readonly ahead?: boolean;
   /** The same step to the bit, each dispatch timed by the device. Absent where the runtime or the device can't tell. */
   profile?(parts: readonly TrainingBatch[], learningRate: number): Promise<StepProfile>;
   /** Logits `[n, classes]`, eval mode. */

@@ -292,10 +292,13 @@ export interface CrossEntropy extends CallBase<'crossEntropy'> {
 
 /** What changes from step to step, as words of one `kept` memory that the processor writes before each step. */
 export const STEP_WORDS = {
+  /**
+   * 0, or 1 once a loss was not finite: then nothing is updated. Bits. It stays until the processor has seen it: a step that was handed over
+   * meanwhile must update nothing either. The other words are written for each step.
+   */
+  bad: 0,
   /** 1 / sum over the whole batch of the labels' class weights, float: 1 / images where all are alike. */
-  scale: 0,
-  /** 0, or 1 once a loss was not finite: then nothing is updated. Bits. */
-  bad: 1,
+  scale: 1,
   /** Of the optimiser, floats, in the order of its `wgsl.floats`. */
   optimiser: 4,
   words: 64,

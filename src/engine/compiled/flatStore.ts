@@ -25,13 +25,11 @@ export function createFlatStore(device: GPUDevice, buffers: Buffers, layout: Fla
     const encoder = device.createCommandEncoder();
     let offset = 0;
     for (const { buffer, size } of places) {
-      encoder.copyBufferToBuffer(buffer, 0, reader, offset, size);
+      encoder.copyBufferToBuffer(buffer, 0, reader.buffer, offset, size);
       offset += size;
     }
     device.queue.submit([encoder.finish()]);
-    await reader.mapAsync(GPUMapMode.READ, 0, total);
-    const copy = reader.getMappedRange(0, total).slice(0);
-    reader.unmap();
+    const copy = await reader.read(total);
     const result = new Map<Memory, Float32Array>();
     offset = 0;
     places.forEach(({ size }, i) => {

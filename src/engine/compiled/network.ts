@@ -1,5 +1,4 @@
 import type { Graph, Weights } from '../../graph/types.ts';
-import { random, STREAMS } from '../../random.ts';
 import { crossEntropy, weightOf } from '../reference/loss.ts';
 import { createOptimiser } from '../reference/optimisers/index.ts';
 import type {
@@ -15,6 +14,7 @@ import { STEP_WORDS } from './calls.ts';
 import { createBuffers } from './device/buffers.ts';
 import { prepare, type Command, type Commands, type encode } from './device/commands.ts';
 import { createImages } from './device/images.ts';
+import { createMasks } from './device/masks.ts';
 import type { Pipelines } from './device/pipelines.ts';
 import { createPlans, type PreparedPlan } from './device/plans.ts';
 import { canProfile, createProfiler } from './device/profile.ts';
@@ -23,6 +23,7 @@ import { createFlatStore } from './flatStore.ts';
 import type { KernelTable } from './kernels.ts';
 import { bytesOf, kept, type Memory } from './memory.ts';
 import { flatLayout } from './plan/parameters.ts';
+import { createTurns } from './turns.ts';
 import { updateWorks } from './updateWorks.ts';
 
 /** What a network asks of whoever owns the device. */
@@ -36,6 +37,13 @@ export interface CompiledHost {
   guard<T>(work: () => Promise<T>): Promise<T>;
   /** Bytes that a network holds now. */
   holds(network: object, bytes: number): void;
+}
+
+/** What is known of a step once it was read. */
+interface Outcome {
+  /** A loss was not finite: nothing was updated. */
+  readonly bad: boolean;
+  readonly result: StepResult;
 }
 
 /** Operations a second before anything was measured: only for the first step's cutting into submits. */
@@ -72,7 +80,7 @@ export async function createCompiledNetwork(
     classWeights,
   });
   const images = createImages(device, pipelines, buffers);
-  const nodeIndex = new Map(graph.nodes.map((node, index) => [node.name, index]));
+  const drawMasks = createMasks(device, buffers, graph, options.seed);
   const { trained, frozen, running, pending, gradients } = layout;
   await buffers.keep([trained, frozen, running, pending]);
   store.write(weights);
@@ -93,20 +101,11 @@ export async function createCompiledNetwork(
     return update.list;
   };
 
+  const turns = createTurns((work) => host.guard(work));
   let disposed = false;
-  let queue: Promise<unknown> = Promise.resolve();
   /** Tables of eval mode are of older weights. */
   let stale = true;
   const submits = new Map<string, ReturnType<typeof createSubmits>>();
-
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const run = queue.then(() => {
-      if (disposed) throw new Error('The network has been disposed of.');
-      return host.guard(work);
-    });
-    queue = run.catch(() => {});
-    return run;
-  };
   const report = (): void => host.holds(result, disposed ? 0 : buffers.bytes);
 
   const submitsOf = (key: string, flops: number) => {
@@ -138,13 +137,6 @@ export async function createCompiledNetwork(
     }
     return values;
   };
-  const mapped = async (reader: GPUBuffer, bytes: number): Promise<ArrayBuffer> => {
-    await reader.mapAsync(GPUMapMode.READ, 0, bytes);
-    const copy = reader.getMappedRange(0, bytes).slice(0);
-    reader.unmap();
-    return copy;
-  };
-
   const run = async (mode: 'predict' | 'features', batch: ImageBatch | TrainingBatch): Promise<Float32Array> => {
     if (batch.n === 0) return new Float32Array(0);
     const prepared = await plans.get(mode, batch.n, batch.size);
@@ -154,19 +146,28 @@ export async function createCompiledNetwork(
     const reader = await buffers.reader(bytes);
     const own = submitsOf(`${mode} ${batch.n}`, prepared.flops);
     const begun = performance.now();
-    own.run(commands, undefined, (encoder) => copyOutput(prepared, encoder, reader, 0));
+    own.run(commands, undefined, (encoder) => copyOutput(prepared, encoder, reader.buffer, 0));
     report();
-    const copied = await mapped(reader, bytes);
+    const copied = await reader.read(bytes);
     own.measured(performance.now() - begun);
     return outputOf(prepared, new Float32Array(copied));
   };
 
+  /** Of the steps whose result is known. */
   let updates = 0;
-  const trainStep = async (
+  /** The device ignores steps until it is told that a bad one has been seen. */
+  let sawBad = false;
+  /** When the last step was read. */
+  let read = -Infinity;
+  /** As `Step.handOver`. */
+  const handOver = async (
     parts: readonly TrainingBatch[],
     learningRate: number,
+    unread: number,
     record?: typeof encode,
-  ): Promise<StepResult> => {
+  ): Promise<() => Promise<Outcome>> => {
+    const made = updates + unread;
+    const seesBad = sawBad && unread === 0;
     const total = parts.reduce((sum, part) => sum + part.n, 0);
     if (total === 0) throw new Error('A step needs at least one image.');
     // Before anything runs: half a step would leave running statistics half moved.
@@ -176,8 +177,10 @@ export async function createCompiledNetwork(
     const words = new Float32Array(STEP_WORDS.words);
     const weight = parts.reduce((sum, { labels }) => sum + weightOf(labels, options.loss), 0);
     words[STEP_WORDS.scale] = 1 / weight;
-    words.set(optimiser.at(learningRate, updates + 1).floats, STEP_WORDS.optimiser);
-    device.queue.writeBuffer(buffers.keptPlace(step).buffer, 0, words);
+    words.set(optimiser.at(learningRate, made + 1).floats, STEP_WORDS.optimiser);
+    const first = seesBad ? 0 : STEP_WORDS.bad + 1;
+    if (seesBad) sawBad = false;
+    device.queue.writeBuffer(buffers.keptPlace(step).buffer, 4 * first, words, first);
 
     const stepBytes = 4 * STEP_WORDS.words;
     const prepared: PreparedPlan[] = [];
@@ -197,7 +200,7 @@ export async function createCompiledNetwork(
     for (const [index, part] of parts.entries()) {
       const one = prepared[index]!;
       device.queue.writeBuffer(buffers.keptPlace(one.plan.labels).buffer, 0, Int32Array.from(part.labels));
-      drawMasks(one, index);
+      drawMasks(one.plan, made, index);
       const isLast = index === parts.length - 1;
       const uploaded = await images.upload(part, one.plan);
       const commands = [...onceIfStale(one), ...uploaded, ...one.commands.list, ...(isLast ? last : [])];
@@ -207,82 +210,93 @@ export async function createCompiledNetwork(
           if (index === 0) encoder.clearBuffer(buffers.keptPlace(layout.gradients).buffer);
         },
         (encoder) => {
-          copyOutput(one, encoder, reader, offsets[index]!);
-          if (isLast) encoder.copyBufferToBuffer(buffers.keptPlace(step).buffer, 0, reader, 0, stepBytes);
+          copyOutput(one, encoder, reader.buffer, offsets[index]!);
+          if (isLast) encoder.copyBufferToBuffer(buffers.keptPlace(step).buffer, 0, reader.buffer, 0, stepBytes);
         },
         record,
       );
     }
     report();
-    const copy = await mapped(reader, bytes);
-    own.measured((performance.now() - begun) / parts.length);
-    const logits = new Float32Array(total * graph.classes);
-    let sum = 0;
-    let rows = 0;
-    for (const [index, part] of parts.entries()) {
-      const one = outputOf(prepared[index]!, new Float32Array(copy, offsets[index]!));
-      logits.set(one, rows * graph.classes);
-      rows += part.n;
-      sum += crossEntropy(one, part.labels, graph.classes, 1, options.loss).sum;
-    }
-    const bad = new Uint32Array(copy, 0, STEP_WORDS.words)[STEP_WORDS.bad] !== 0;
-    if (bad || !Number.isFinite(sum)) return { loss: Number.NaN, logits };
-    updates++;
     if (!headOnly) stale = true;
-    return { loss: sum / weight, logits };
+    // Asked for at once: it waits for what was submitted before.
+    const reading = reader.read(bytes);
+    reading.catch(() => {});
+    return async () => {
+      const copy = await reading;
+      const now = performance.now();
+      // Until the step before was read, the device was busy with that.
+      own.measured((now - Math.max(begun, read)) / parts.length);
+      read = now;
+      const logits = new Float32Array(total * graph.classes);
+      let sum = 0;
+      let rows = 0;
+      for (const [index, part] of parts.entries()) {
+        const one = outputOf(prepared[index]!, new Float32Array(copy, offsets[index]!));
+        logits.set(one, rows * graph.classes);
+        rows += part.n;
+        sum += crossEntropy(one, part.labels, graph.classes, 1, options.loss).sum;
+      }
+      const bad = new Uint32Array(copy, 0, STEP_WORDS.words)[STEP_WORDS.bad] !== 0;
+      return { bad, result: { loss: bad ? Number.NaN : sum / weight, logits } };
+    };
+  };
+
+  const takeNote = ({ bad }: Outcome): 'good' | 'bad' => {
+    if (bad) sawBad = true;
+    else updates++;
+    return bad ? 'bad' : 'good';
   };
 
   const profile = async (parts: readonly TrainingBatch[], learningRate: number): Promise<StepProfile> => {
     const profiler = createProfiler(device);
     try {
       const begun = performance.now();
-      const made = await trainStep(parts, learningRate, profiler.record);
+      const made = await (await handOver(parts, learningRate, 0, profiler.record))();
+      takeNote(made);
       const milliseconds = performance.now() - begun;
-      return { ...made, rows: await profiler.rows(), milliseconds };
+      return { ...made.result, rows: await profiler.rows(), milliseconds };
     } finally {
       profiler.dispose();
     }
   };
 
-  const drawMasks = ({ plan }: PreparedPlan, part: number): void => {
-    for (const { node, matrix, channels } of plan.masks) {
-      const { uniform } = random(options.seed, STREAMS.dropout, updates, part * 4096 + nodeIndex.get(node.name)!);
-      const factor = 1 / (1 - node.p);
-      const values = new Float32Array(matrix.floats);
-      // Padding draws nothing: the reference runtime has none.
-      for (let row = 0; row < plan.images; row++) {
-        for (let c = 0; c < channels; c++) values[row * matrix.channels + c] = uniform() < node.p ? 0 : factor;
-      }
-      device.queue.writeBuffer(buffers.keptPlace(matrix).buffer, 0, values);
-    }
-  };
-
   const result: Network = {
     graph,
-    trainStep: (parts, learningRate) => inTurn(() => trainStep(parts, learningRate)),
-    ...(canProfile(device) ? { profile: (parts, learningRate) => inTurn(() => profile(parts, learningRate)) } : {}),
-    predict: (batch) => inTurn(() => run('predict', batch)),
-    features: (batch) => inTurn(() => run('features', batch)),
-    readWeights: () => inTurn(() => store.read().finally(report)),
+    ahead: true,
+    trainStep: async (parts, learningRate) => {
+      const { result: made } = await turns.step({
+        // What has yet to be made finds the memory of the steps before it free.
+        mayGoAhead: () => update !== null && parts.every(({ n, size }) => plans.has('train', n, size)),
+        handOver: (unread) => handOver(parts, learningRate, unread),
+        takeNote,
+      });
+      return made;
+    },
+    ...(canProfile(device)
+      ? { profile: (parts, learningRate) => turns.alone(() => profile(parts, learningRate)) }
+      : {}),
+    predict: (batch) => turns.alone(() => run('predict', batch)),
+    features: (batch) => turns.alone(() => run('features', batch)),
+    readWeights: () => turns.alone(() => store.read().finally(report)),
     writeWeights: (next) =>
-      inTurn(async () => {
+      turns.alone(async () => {
         store.write(next);
         stale = true;
       }),
     readOptimiser: () =>
-      inTurn(async (): Promise<OptimiserState> => ({
+      turns.alone(async (): Promise<OptimiserState> => ({
         step: updates,
         moments: await store.readSlots(slots).finally(report),
       })),
     writeOptimiser: (state) =>
-      inTurn(async () => {
+      turns.alone(async () => {
         store.writeSlots(slots, state.moments);
         updates = state.step;
       }),
     dispose() {
       if (disposed) return;
       disposed = true;
-      void queue.then(() => {
+      turns.close(() => {
         plans.dispose();
         update?.dispose();
         buffers.dispose();

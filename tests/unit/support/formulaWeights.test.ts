@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { architectures } from '../../../src/architectures/index.ts';
 import type { ArchitectureName } from '../../../src/architectures/settings.ts';
-import { fnv1a32, philox4x32, random } from '../../../src/random.ts';
+import { fillWords, fnv1a32, philox4x32, random } from '../../../src/random.ts';
 import samples from '../../fixtures/formula.json' with { type: 'json' };
 import { formulaImages, formulaTensor, initialTensor } from './formulaWeights.ts';
 
@@ -33,6 +33,23 @@ describe('Philox4x32-10', () => {
       [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8].map((word) => word / 2 ** 32),
     );
   });
+
+  it.each([0, 5, 42, 2 ** 40 + 7])(
+    'fills a list with the draws of a stream, in whole blocks or not (seed %i)',
+    (seed) => {
+      for (const length of [0, 3, 8, 21]) {
+        const words = new Uint32Array(length);
+        fillWords(words, seed, [2 ** 32 - 1, 7, 9]);
+        // Block by block, as the counter says.
+        const byHand = Array.from({ length: Math.ceil(length / 4) }, (_, i) =>
+          philox4x32([i, 2 ** 32 - 1, 7, 9], [seed % 2 ** 32, Math.floor(seed / 2 ** 32)]),
+        ).flat();
+        expect([...words]).toEqual(byHand.slice(0, length));
+        const { uniform } = random(seed, 2 ** 32 - 1, 7, 9);
+        expect([...words].map((word) => word / 2 ** 32)).toEqual(Array.from(words, uniform));
+      }
+    },
+  );
 });
 
 it('FNV-1a gives the published hashes', () => {

@@ -30,19 +30,27 @@ export interface Buffers {
    */
   reserve(bytes: number): Promise<void>;
   /**
-   * A buffer that the processor can read, of at least so many bytes; one at a time.
+   * Room for at least so many bytes that nobody is reading from; to be read from before another one is asked for.
    * @throws GpuMemoryError
    */
-  reader(bytes: number): Promise<GPUBuffer>;
+  reader(bytes: number): Promise<Reader>;
   /** Bytes in all of them. */
   readonly bytes: number;
   dispose(): void;
 }
 
+/** A buffer that the processor can read. */
+export interface Reader {
+  readonly buffer: GPUBuffer;
+  /** A copy of bytes 0 … `bytes` − 1, once the device is done with all that was submitted before. */
+  read(bytes: number): Promise<ArrayBuffer>;
+}
+
 export function createBuffers(device: GPUDevice): Buffers {
   const keptBuffers = new Map<Memory, GPUBuffer>();
   let arenaBuffer: GPUBuffer | null = null;
-  let readBuffer: GPUBuffer | null = null;
+  /** As many as are read from at the same time. */
+  const readers: (Reader & { isRead: boolean })[] = [];
   const create = (label: string, size: number, usage: number): GPUBuffer => device.createBuffer({ label, size, usage });
   const granted = async (label: string, size: number, usage: number): Promise<GPUBuffer> => {
     device.pushErrorScope('out-of-memory');
@@ -57,6 +65,12 @@ export function createBuffers(device: GPUDevice): Buffers {
   };
   const sizeOf = (memory: Memory): number => Math.max(16, Math.ceil(bytesOf(memory) / 16) * 16);
   const storage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+
+  const all = (): GPUBuffer[] => [
+    ...keptBuffers.values(),
+    ...(arenaBuffer ? [arenaBuffer] : []),
+    ...readers.map(({ buffer }) => buffer),
+  ];
 
   const buffers: Buffers = {
     async keep(memories) {
@@ -91,21 +105,42 @@ export function createBuffers(device: GPUDevice): Buffers {
       arenaBuffer = await granted('arena', Math.max(256, bytes), storage());
     },
     async reader(bytes) {
-      if (readBuffer === null || readBuffer.size < bytes) {
-        readBuffer?.destroy();
-        readBuffer = null;
-        const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-        readBuffer = await granted('reader', Math.max(256, bytes), usage);
+      const free = readers.filter(({ isRead }) => !isRead).sort((a, b) => a.buffer.size - b.buffer.size);
+      const enough = free.find(({ buffer: { size } }) => size >= bytes);
+      if (enough) return enough;
+      const tooSmall = free.at(-1);
+      if (tooSmall) {
+        tooSmall.buffer.destroy();
+        readers.splice(readers.indexOf(tooSmall), 1);
       }
-      return readBuffer;
+      const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+      const buffer = await granted('reader', Math.max(256, bytes), usage);
+      const reader = {
+        buffer,
+        isRead: false,
+        async read(length: number) {
+          reader.isRead = true;
+          try {
+            await buffer.mapAsync(GPUMapMode.READ, 0, length);
+            const copy = buffer.getMappedRange(0, length).slice(0);
+            buffer.unmap();
+            return copy;
+          } finally {
+            reader.isRead = false;
+          }
+        },
+      };
+      readers.push(reader);
+      return reader;
     },
     get bytes() {
-      return [...keptBuffers.values(), arenaBuffer, readBuffer].reduce((sum, buffer) => sum + (buffer?.size ?? 0), 0);
+      return all().reduce((sum, { size }) => sum + size, 0);
     },
     dispose() {
-      for (const buffer of [...keptBuffers.values(), arenaBuffer, readBuffer]) buffer?.destroy();
+      for (const buffer of all()) buffer.destroy();
       keptBuffers.clear();
-      arenaBuffer = readBuffer = null;
+      readers.length = 0;
+      arenaBuffer = null;
     },
   };
   return buffers;

@@ -31,6 +31,8 @@ export interface PlanSettings extends Pick<
 export interface Plans {
   /** @throws GpuMemoryError where the device has no room for it. */
   get(mode: Plan['mode'], images: number, imageSize: number): Promise<PreparedPlan>;
+  /** Whether `get` has nothing to make. */
+  has(mode: Plan['mode'], images: number, imageSize: number): boolean;
   dispose(): void;
 }
 
@@ -76,9 +78,12 @@ export function createPlans(device: GPUDevice, pipelines: Pipelines, buffers: Bu
     return { plan, commands, once, flops };
   };
 
+  const keyOf = (mode: Plan['mode'], images: number, imageSize: number): string => `${mode} ${images} ${imageSize}`;
+
   return {
+    has: (...which) => known.has(keyOf(...which)),
     async get(mode, images, imageSize) {
-      const key = `${mode} ${images} ${imageSize}`;
+      const key = keyOf(mode, images, imageSize);
       const there = known.get(key) ?? (await build(mode, images, imageSize));
       // Last in the map: used last.
       known.delete(key);
