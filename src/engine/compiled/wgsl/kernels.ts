@@ -7,6 +7,15 @@ import { depthwiseFilterGradientKernel } from './depthwiseFilterGradient.ts';
 import { tilingOf, type Tiling } from './gemmTiles.ts';
 import { normKernels } from './normKernels.ts';
 
+/** The products of matrices, cut so. */
+export function productKernels(tiling: Tiling): Pick<KernelTable, 'conv' | 'convInputGradient' | 'convFilterGradient'> {
+  return {
+    conv: convKernel(tiling),
+    convInputGradient: convInputGradientKernel(tiling),
+    convFilterGradient: convFilterGradientKernel(tiling),
+  };
+}
+
 /** All kernels in WGSL, as they suit a device. */
 export function wgslKernels(traits: DeviceTraits, tiling: Tiling = tilingOf(traits)): KernelTable {
   const depthwise = depthwiseTile(traits);
@@ -15,8 +24,6 @@ export function wgslKernels(traits: DeviceTraits, tiling: Tiling = tilingOf(trai
     depthwise: depthwiseKernel(depthwise),
     depthwiseInputGradient: depthwiseInputGradientKernel(depthwise),
     depthwiseFilterGradient: depthwiseFilterGradientKernel(depthwise),
-    conv: convKernel(tiling),
-    convInputGradient: convInputGradientKernel(tiling),
-    convFilterGradient: convFilterGradientKernel(tiling),
+    ...productKernels(tiling),
   };
 }
