@@ -31,9 +31,9 @@ const tilings: readonly { readonly name: string; readonly tiling: Tiling; readon
   { name: 'lanes', tiling: always(tiles.lanes16, 1) },
   { name: 'lanes of 8, slices', tiling: always(tiles.lanes8, 64), only: [3, 9] },
   { name: 'small', tiling: always(tiles.small, 64), only: [4] },
-  { name: 'tall', tiling: always(tiles.tall, 1), only: [] },
-  { name: 'large', tiling: always(tiles.large, 64), only: [] },
-  ...sharedTiles.map((tile) => ({ name: tileKey(tile), tiling: always(tile, 64), only: [] })),
+  ...sharedTiles
+    .filter((tile) => tile !== tiles.small)
+    .map((tile) => ({ name: tileKey(tile), tiling: always(tile, 64), only: [] })),
 ];
 
 function tableOf(tiling: Tiling): Pick<KernelTable, 'conv' | 'convInputGradient' | 'convFilterGradient'> {

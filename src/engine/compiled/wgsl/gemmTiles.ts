@@ -36,41 +36,53 @@ export interface SharedTile {
 /** Threads of a `lanes` workgroup: no subgroup may be smaller. */
 export const LANES = 8;
 
-const shared = (rows: number, columns: number, threadRows: number, threadColumns: number, depth = 16): SharedTile => ({
-  kind: 'shared',
-  rows,
-  columns,
-  threadRows,
-  threadColumns,
-  depth,
-  ahead: false,
-});
-const ahead = (tile: SharedTile): SharedTile => ({ ...tile, ahead: true });
+interface Options {
+  readonly depth?: number;
+  readonly ahead?: boolean;
+}
+const shared = (
+  rows: number,
+  columns: number,
+  threadRows: number,
+  threadColumns: number,
+  { depth = 16, ahead = false }: Options = {},
+): SharedTile => ({ kind: 'shared', rows, columns, threadRows, threadColumns, depth, ahead });
+const ahead = true;
 
 export const tiles = {
   lanes16: { kind: 'lanes', rows: 16, columns: 32 },
   lanes8: { kind: 'lanes', rows: 8, columns: 32 },
-  small: shared(32, 32, 4, 4),
-  tall: shared(64, 32, 8, 4),
-  large: shared(64, 64, 8, 8),
+  small: shared(32, 32, 4, 4, { depth: 32 }),
+  smallAhead: shared(32, 32, 4, 4, { depth: 32, ahead }),
+  tall: shared(64, 32, 4, 4, { ahead }),
+  wide: shared(32, 64, 4, 4, { ahead }),
+  tower: shared(128, 32, 8, 4, { ahead }),
+  large: shared(64, 64, 8, 4),
+  largeAhead: shared(64, 64, 8, 4, { ahead }),
+  larger: shared(128, 64, 8, 8),
+  broad: shared(64, 128, 8, 8),
 } as const satisfies Record<string, Tile>;
 
-/** What a tuner tries: all keep to 256 threads and 16 KiB of workgroup memory. */
-export const sharedTiles: readonly SharedTile[] = [
-  shared(32, 32, 4, 4),
-  shared(32, 32, 4, 4, 32),
-  shared(32, 64, 4, 4),
-  shared(64, 32, 4, 4),
-  shared(64, 32, 8, 4),
-  shared(64, 64, 4, 4),
-  shared(64, 64, 8, 4),
-  shared(64, 64, 8, 8),
-  shared(128, 32, 8, 4),
-  shared(128, 64, 8, 4),
-  shared(128, 64, 8, 8),
-  shared(64, 128, 8, 8),
-  shared(128, 128, 8, 8, 8),
-].flatMap((tile) => [tile, ahead(tile)]);
+/** What a tuner tries, beside the usual; all keep to 256 threads and 16 KiB of workgroup memory. */
+export const productTiles: readonly SharedTile[] = [
+  tiles.small,
+  tiles.smallAhead,
+  tiles.tall,
+  tiles.wide,
+  tiles.large,
+  tiles.largeAhead,
+  tiles.larger,
+  tiles.broad,
+];
+export const filterTiles: readonly SharedTile[] = [
+  tiles.smallAhead,
+  tiles.tower,
+  tiles.large,
+  tiles.largeAhead,
+  shared(64, 32, 8, 4, { ahead }),
+  shared(64, 128, 8, 8, { ahead }),
+];
+export const sharedTiles: readonly SharedTile[] = [...new Set([...productTiles, ...filterTiles])];
 
 /** What a convolution or its input gradient is as a product: `rows` × `depth` by `depth` × `columns`. */
 export interface ProductShape {
@@ -94,7 +106,9 @@ export interface FilterCut {
 }
 
 /** Workgroups below which a GPU has idle cores: then smaller tiles. */
-const BUSY = 128;
+const BUSY = 200;
+/** Operations below which a filter's gradient is one of few and small: then smaller tiles as well. */
+const FEW = 1e9;
 
 /** How products are cut on a device; a tuner may put its own in their place. */
 export interface Tiling {
@@ -108,14 +122,17 @@ export function tilingOf(traits: DeviceTraits): Tiling {
     const fewRows = (rows: number): Tile => (rows <= 8 ? tiles.lanes8 : tiles.lanes16);
     return { product: ({ rows }) => fewRows(rows), filter: ({ rows }) => ({ tile: fewRows(rows), enough: 8 }) };
   }
+  // Of all products of three networks at batch 32 on an H200 (docs/benchmarks.md), this takes within a tenth of each one's best.
   return {
     product({ rows, columns }) {
-      const wide = columns <= 32 ? 32 : 64;
-      const groups = Math.ceil(rows / 64) * Math.ceil(columns / wide);
-      if (groups < BUSY || rows <= 32) return tiles.small;
-      return wide === 32 ? tiles.tall : tiles.large;
+      const isBusy = (tile: SharedTile): boolean => groupsOf(tile, rows, columns) >= BUSY;
+      if (columns > 32 && isBusy(tiles.largeAhead)) return tiles.largeAhead;
+      return isBusy(tiles.tall) ? tiles.tall : tiles.small;
     },
-    filter: ({ rows, columns }) => ({ tile: rows <= 32 || columns <= 32 ? tiles.small : tiles.large, enough: 512 }),
+    filter({ rows, columns, depth }) {
+      const isFew = rows <= 32 || 2 * rows * columns * depth < FEW;
+      return { tile: isFew ? tiles.smallAhead : columns <= 32 ? tiles.tower : tiles.large, enough: 512 };
+    },
   };
 }
 
