@@ -8,6 +8,7 @@ import { batchNormEpsOf, withBatchNormEps } from '../graph/batchNormEps.ts';
 import type { Graph } from '../graph/types.ts';
 import { partMomentum } from './batches.ts';
 import { cachedHead } from './cachedHead.ts';
+import type { Control } from './control.ts';
 import { trainEpochs } from './epochs.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import type { Emit } from './emit.ts';
@@ -82,8 +83,8 @@ async function trainAndTest(
   if (control.stopping && from === null) throw new StoppedBeforeFirstStepError();
   if (control.suspending) return 'stopped';
   /** Between steps and between batches of a pass: commands are heard. There is no time for what a suspension cuts off. */
-  const gate = async (): Promise<'go' | 'stop'> => {
-    const answer = await control.gate();
+  const gate: Control['gate'] = async (beforePause) => {
+    const answer = await control.gate(beforePause);
     // The head alone would train on without the device, beside the attempt that takes up the run.
     if (attempt.isOver()) throw new DeviceLostError('this attempt is over');
     if (control.suspending) throw new Suspended();

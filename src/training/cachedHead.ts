@@ -116,6 +116,7 @@ export async function cachedHead(
         yield { features: features.of(some), labels: Int32Array.from(labelsOf(some)), n: some.length };
       }
     },
+    ahead: false,
     step: ({ features, labels }) => Promise.resolve(head.step(features, labels, training.learning_rate)),
     trained: () => Promise.resolve(head.readWeights()),
     snapshot: () =>

@@ -17,9 +17,9 @@ export interface Control {
   readonly signal: AbortSignal;
   /**
    * Gives the event loop a turn, so that commands are heard, and waits while paused. `onPause` and `onContinue` are told
-   * when a pause begins and ends.
+   * when a pause begins and ends; `beforePause` is awaited before it begins.
    */
-  gate(): Promise<'go' | 'stop'>;
+  gate(beforePause?: () => Promise<void>): Promise<'go' | 'stop'>;
   onPause: () => void;
   onContinue: () => void;
 }
@@ -60,8 +60,9 @@ export function createControl(): Control {
       suspending = true;
       control.stop();
     },
-    gate: async () => {
+    gate: async (beforePause) => {
       await turn();
+      if (paused) await beforePause?.();
       if (paused) {
         control.onPause();
         await new Promise<void>((resolve) => (wake = resolve));

@@ -1,4 +1,5 @@
 import type { Attempt } from './attempt.ts';
+import type { Control } from './control.ts';
 import { checkpoints } from './handlers/checkpoint.ts';
 import { metrics, type Progress } from './handlers/metrics.ts';
 import { nanGuard } from './handlers/nanGuard.ts';
@@ -12,7 +13,7 @@ import type { Way } from './way.ts';
 export async function trainEpochs<Batch extends Labelled>(
   way: Way<Batch>,
   firstEpoch: number,
-  gate: () => Promise<'go' | 'stop'>,
+  gate: Control['gate'],
   attempt: Attempt & { readonly isOver: () => boolean },
   describe: Pick<Checkpoint, 'architecture' | 'batchNormEps' | 'origin' | 'batchnormBatch' | 'counts'>,
 ): Promise<'completed' | 'stopped' | null> {
@@ -45,6 +46,7 @@ export async function trainEpochs<Batch extends Labelled>(
     gate,
     batches: (epoch) => way.batches(epoch),
     step: (batch) => way.step(batch),
+    ahead: way.ahead,
     handlers: [
       nanGuard(
         () => way.trained(),

@@ -8,6 +8,8 @@ export interface Way<Batch extends Labelled> {
   batches(epoch: number): AsyncIterable<Batch>;
   /** Forward, loss, backward, update. */
   step(batch: Batch): Promise<StepResult>;
+  /** As `Network.ahead`. */
+  readonly ahead: boolean;
   /** What changes as it is trained. */
   trained(): Promise<Weights>;
   /** All that a checkpoint keeps of the network. */

@@ -20,6 +20,7 @@ export function wholeNetwork(
     : (parts, learningRate) => network.trainStep(parts, learningRate);
   return {
     quick: false,
+    ahead: network.ahead ?? false,
     batches: (epoch) =>
       trainingBatches(images, dataset.images, split.train, epoch, {
         seed: training.seed,
