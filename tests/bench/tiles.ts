@@ -62,7 +62,7 @@ const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.
 const ARENA = 1 << 30;
 const arena = device.createBuffer({ size: ARENA, usage: USAGE });
 /** One a kept memory of a call: some are read, some written. */
-const kept = Array.from({ length: 3 }, () => device.createBuffer({ size: 64 << 20, usage: USAGE }));
+const kept = Array.from({ length: 3 }, () => device.createBuffer({ size: 128 << 20, usage: USAGE }));
 for (const buffer of [arena, ...kept]) {
   const noise = Float32Array.from({ length: 1 << 20 }, (_, i) => ((i * 7919) % 1013) / 1013 - 0.5);
   for (let at = 0; at < buffer.size; at += noise.byteLength) device.queue.writeBuffer(buffer, at, noise);
@@ -206,6 +206,11 @@ function fitted(call: Products, kernels: Pick<KernelTable, Products['kind']>): P
       kernels.convInputGradient.tileRows!(call),
     );
     return { ...call, epilogue: { ...call.epilogue, sums } };
+  }
+  // Added up at once: other cuts make other slices.
+  if (call.kind === 'convFilterGradient') {
+    const { slices: _, ...itself } = call;
+    return itself;
   }
   return call;
 }

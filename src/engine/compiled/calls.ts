@@ -13,6 +13,7 @@ export type Call =
   | Depthwise
   | DepthwiseInputGradient
   | DepthwiseFilterGradient
+  | SliceSums
   | ColumnSums
   | Statistics
   | NormTableOfBatch
@@ -99,6 +100,8 @@ export interface ConvFilterGradient extends CallBase<'convFilterGradient'>, Geom
   readonly source: Source;
   readonly dy: View;
   readonly gradient: Range;
+  /** Where a later `sliceSums` finds its sums over parts of the rows; absent: they are added to `gradient` at once. */
+  readonly slices?: Slices;
 }
 
 /** Weights `[kernel, kernel, channels]`. */
@@ -120,6 +123,24 @@ export interface DepthwiseFilterGradient extends CallBase<'depthwiseFilterGradie
   readonly source: Source;
   readonly dy: View;
   readonly gradient: Range;
+  readonly slices?: Slices;
+}
+
+/** `[slices, floats of the filter]` from float `first` on, a multiple of 4; as many as the kernel says (`KernelTraits.slices`). */
+export interface Slices {
+  readonly memory: Memory;
+  readonly first: number;
+}
+
+/** gradient[i] += Σ over `count` slices of slices[first + slice · floats + i], of each of some filters. Their gradients are in one memory. */
+export interface SliceSums extends CallBase<'sliceSums'> {
+  readonly slices: Memory;
+  readonly filters: readonly {
+    readonly first: number;
+    readonly count: number;
+    readonly floats: number;
+    readonly gradient: Range;
+  }[];
 }
 
 /** gradient[c] += Σ of a column: of a bias. */

@@ -40,6 +40,8 @@ export interface KernelTraits<C extends Call> {
   scratch?(call: C): number;
   /** Rows of one tile of the sums that this kernel makes beside its output; absent: it can't make them. */
   tileRows?(call: C): number;
+  /** Parts in which it makes the gradient of a filter; more than 1 may be left to `sliceSums`, else its scratch is of all of them. */
+  slices?(call: C): number;
 }
 
 export interface Kernel<C extends Call> extends KernelTraits<C> {

@@ -465,9 +465,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'WGSL, convolution: the filter’s gradient lacks what was there',
-    file: 'src/engine/compiled/wgsl/convFilterGradient.ts',
-    text: 'gradient[u.first + index] += sum;',
-    replacement: 'gradient[u.first + index] = sum;',
+    file: 'src/engine/compiled/wgsl/sliceSums.ts',
+    text: 'gradients[into + four] = before + part.sum;',
+    replacement: 'gradients[into + four] = part.sum;',
     project: 'gpu',
     test: gpuConvolutions,
     only: 'filter gradient',

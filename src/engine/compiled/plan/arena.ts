@@ -41,11 +41,18 @@ export function livesOf(
 }
 
 /**
- * A place for each memory such that those that live at the same time don't overlap. The largest first, each in the lowest gap where it
- * fits: for networks within a few per cent of the least that any plan can have, the most that lives at once.
+ * A place for each memory such that those that live at the same time don't overlap. The largest first, or those of most bytes times calls,
+ * each in the lowest gap where it fits: for networks within a few per cent of the least that any plan can have, the most that lives at once.
  */
 export function placed(lives: readonly Life[]): Arena {
-  const order = [...lives].sort((a, b) => bytesOf(b.memory) - bytesOf(a.memory) || a.first - b.first);
+  const arenas = [
+    ({ memory }: Life) => bytesOf(memory),
+    ({ memory, first, last }: Life) => bytesOf(memory) * (last - first + 1),
+  ].map((size) => placedInOrder([...lives].sort((a, b) => size(b) - size(a) || a.first - b.first)));
+  return arenas.reduce((best, arena) => (arena.bytes < best.bytes ? arena : best));
+}
+
+function placedInOrder(order: readonly Life[]): Arena {
   const set: { first: number; last: number; begin: number; end: number }[] = [];
   const offsets = new Map<Memory, number>();
   let bytes = 0;
@@ -66,6 +73,15 @@ export function placed(lives: readonly Life[]): Arena {
     bytes = Math.max(bytes, end);
   }
   return { bytes, offsets };
+}
+
+/** Bytes that live during each of the calls. */
+export function aliveBytes(lives: readonly Life[], calls: number): number[] {
+  const alive = new Array<number>(calls).fill(0);
+  for (const { memory, first, last } of lives) {
+    for (let i = Math.max(0, first); i <= Math.min(last, calls - 1); i++) alive[i]! += bytesOf(memory);
+  }
+  return alive;
 }
 
 /** The most bytes that live at once: what no placement can go below. */

@@ -5,12 +5,13 @@ import type { KernelTraits, TraitsTable } from '../kernels.ts';
 import type { Precision } from '../../types.ts';
 import type { Call } from '../calls.ts';
 import { kept, matrix, padded, type Element, type Matrix, type Memory, type View } from '../memory.ts';
-import { leastBytes, livesOf, placed, type Arena } from './arena.ts';
+import { aliveBytes, leastBytes, livesOf, placed, type Arena, type Life } from './arena.ts';
 import { backward } from './backward.ts';
 import { createDraft } from './draft.ts';
 import { forward, type Mask } from './forward.ts';
 import { recomputed } from './recompute.ts';
 import type { FlatLayout } from './parameters.ts';
+import { summedTogether } from './slices.ts';
 import type { PlannedCall } from './types.ts';
 
 export interface CompileOptions {
@@ -125,8 +126,8 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
         : graph.nodes.filter((node) => parametersOfNode(node).some((spec) => spec.trainable)).map(({ name }) => name);
     backward(graph, draft, pass, { images, layout, trained: new Set(trained), elementOf, dy });
   }
-  const calls = options.recompute ? recomputed(draft.calls, backwardFrom) : draft.calls;
-  const lives = livesOf(calls, [input, reduced], [output.matrix]);
+  const all = options.recompute ? recomputed(draft.calls, backwardFrom) : draft.calls;
+  const { calls, lives, arena } = arranged(all, traits, [input, reduced], [output.matrix]);
   return {
     images,
     imageSize,
@@ -140,9 +141,35 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
     masks: pass.masks,
     output,
     outputChannels: shapes.get(last)!.at(-1)!,
-    arena: placed(lives),
+    arena,
     leastBytes: leastBytes(lives),
   };
+}
+
+/** Of the most that lives at once: room for what waits so that several can be served together. Where it is tight, less fits in. */
+const ROOMS = [1, 0.98, 0.96, 0.93, 0.9, 0.8];
+/** What such waiting may cost in the arena. */
+const WORTH = 1.02;
+
+/** Everything has a place, and slices of filters are added up together as far as that takes no more memory. */
+function arranged(
+  calls: readonly PlannedCall[],
+  traits: TraitsTable,
+  before: readonly Memory[],
+  after: readonly Memory[],
+): { calls: readonly PlannedCall[]; lives: readonly Life[]; arena: Arena } {
+  const placedOf = (these: readonly PlannedCall[]) => {
+    const lives = livesOf(these, before, after);
+    return { calls: these, lives, arena: placed(lives) };
+  };
+  const apart = placedOf(calls);
+  const alive = aliveBytes(apart.lives, calls.length);
+  const most = leastBytes(apart.lives);
+  for (const share of ROOMS) {
+    const together = placedOf(summedTogether(calls, traits, alive, share * most));
+    if (together.arena.bytes <= WORTH * apart.arena.bytes) return together;
+  }
+  return apart;
 }
 
 /** Whether this engine has kernels for all of a graph. */

@@ -3,7 +3,7 @@ import { inferShapes } from '../../../graph/shapes.ts';
 import type { Call } from '../calls.ts';
 import { bytesEach, bytesOf, type View } from '../memory.ts';
 import type { TraitsTable } from '../kernels.ts';
-import { livesOf } from './arena.ts';
+import { aliveBytes, livesOf } from './arena.ts';
 import { costsOf, type Plan } from './compile.ts';
 
 /** What a plan does for one node of the graph. */
@@ -46,10 +46,7 @@ export interface PlanDescription {
 export function describePlan(graph: Graph, plan: Plan, traits: TraitsTable): PlanDescription {
   const { calls, backwardFrom, images, input, reduced, output } = plan;
   const lives = livesOf(calls, [input, reduced], [output.matrix]);
-  const alive = calls.map(() => 0);
-  for (const { memory, first, last } of lives) {
-    for (let i = Math.max(0, first); i <= Math.min(last, calls.length - 1); i++) alive[i]! += bytesOf(memory);
-  }
+  const alive = aliveBytes(lives, calls.length);
   const costs = costsOf(calls, traits);
   const shapes = inferShapes(graph, plan.imageSize);
   const layers = graph.nodes.map(({ name }): PlannedLayer => {
@@ -103,6 +100,8 @@ export function writtenBytes(call: Call): number {
       return 4 * call.kernel ** 2 * call.source.view.channels * call.dy.channels;
     case 'depthwiseFilterGradient':
       return 4 * call.kernel ** 2 * call.dy.channels;
+    case 'sliceSums':
+      return 4 * call.filters.reduce((sum, { floats }) => sum + floats, 0);
     case 'columnSums':
       return 4 * call.dy.channels;
     case 'statistics':

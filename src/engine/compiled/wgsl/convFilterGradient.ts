@@ -6,6 +6,7 @@ import { leftOfSource } from './gemmProduct.ts';
 import { groupsOf, threadsOf, tileKey, type Tile, type Tiling } from './gemmTiles.ts';
 import { viewPiece, type ViewPiece } from './pieces.ts';
 import { arena, shader } from './shader.ts';
+import { sliceSums } from './sliceSums.ts';
 import { sourceCode, type SourceCode } from './source.ts';
 import { outputRows } from './windows.ts';
 
@@ -16,21 +17,25 @@ const LEAST_SLICE_ROWS = 128;
 
 /**
  * The filter's gradient as a product whose rows are (ky, kx, input channel) and whose k runs over output pixels. Where there are too few
- * tiles, pixels are cut into slices whose products lie in scratch memory until a second dispatch adds them up, slice by slice.
+ * tiles, pixels are cut into slices whose products are added up later (sliceSums.ts), or at once from scratch memory.
  */
 export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient> {
   return {
     cost: (call) => {
       const cost = productCost(call, call.source.view, call.dy);
       const weights = filterFloats(call);
-      return { flops: cost.flops, bytes: cost.bytes + 4 * (weights + (plan(call).slices > 1 ? 2 * scratch(call) : 0)) };
+      const { slices } = plan(call);
+      const moved = call.slices ? (slices - 1) * weights : weights + (slices > 1 ? 2 * slices * weights : 0);
+      return { flops: cost.flops, bytes: cost.bytes + 4 * moved };
     },
+    slices: (call) => plan(call).slices,
     scratch,
     dispatches(call, scratchMatrix) {
       const { tile, slices, sliceRows, groups } = plan(call);
       const { source, dy, gradient } = call;
-      const into = slices > 1 ? scratchMatrix : gradient.memory;
-      if (!into) throw new Error(`${call.node}: a filter gradient in slices needs scratch memory.`);
+      const own = scratchMatrix && { memory: scratchMatrix, first: 0 };
+      const into = slices > 1 ? (call.slices ?? own) : { memory: gradient.memory, first: gradient.offset };
+      if (!into) throw new Error(`${call.node}: a filter gradient in slices needs memory for them.`);
       const input = sourceCode('source', source, call.height * call.width);
       const depth = filterDepth(tile);
       const pixels = call.outHeight * call.outWidth;
@@ -38,7 +43,7 @@ export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient>
       const slope = viewPiece('dy', dy);
       const product: Dispatch = {
         program: productOf(tile, isPointwise(call, tile), slices > 1, input, leftOfSource('source', source), slope),
-        memories: [...input.memories, ...slope.memories, into],
+        memories: [...input.memories, ...slope.memories, into.memory],
         integers: [
           ...[
             groups,
@@ -53,21 +58,13 @@ export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient>
           ...geometryIntegers(call),
           ...[Math.floor(depth / pixels), Math.floor(inImage / call.outWidth), inImage % call.outWidth],
           ...input.values,
-          ...[...slope.values, slices > 1 ? 0 : gradient.offset / 4],
+          ...[...slope.values, into.first / 4],
         ],
         workgroups: groups,
       };
-      if (slices === 1) return [product];
-      const fours = filterFloats(call) / 4;
-      return [
-        product,
-        {
-          program: reduction,
-          memories: [into, gradient.memory],
-          integers: [fours, slices, gradient.offset / 4],
-          workgroups: Math.ceil(fours / 64),
-        },
-      ];
+      if (slices === 1 || call.slices) return [product];
+      const filter = { first: 0, count: slices, floats: filterFloats(call), gradient };
+      return [product, sliceSums(into.memory, [filter], false)];
     },
   };
 
@@ -86,7 +83,7 @@ export function convFilterGradientKernel(tiling: Tiling): Kernel<FilterGradient>
 
   function scratch(call: FilterGradient): number {
     const { slices } = plan(call);
-    return slices > 1 ? slices * filterFloats(call) : 0;
+    return slices > 1 && !call.slices ? slices * filterFloats(call) : 0;
   }
 }
 
@@ -121,7 +118,7 @@ fn dyAt(row : i32, n4 : i32) -> vec4<f32> { return ${dy.at('row', 'n4')}; }
 ${pixelCode}
 fn put(slice : i32, row : i32, n4 : i32, sum : vec4<f32>) {
   let at = row * u.n4 + n4;
-  ${sliced ? 'into[slice * u.kernel * u.kernel * u.c4 * 4 * u.n4 + at] = sum;' : 'into[u.intoFirst + at] += sum;'}
+  ${sliced ? 'into[u.intoFirst + slice * u.kernel * u.kernel * u.c4 * 4 * u.n4 + at] = sum;' : 'into[u.intoFirst + at] += sum;'}
 }
 ${body.declarations}`,
     body: body.body,
@@ -147,13 +144,3 @@ fn tapRow(p : vec3<i32>, tap : vec2<i32>) -> i32 {
   let inside = all(at >= vec2<i32>(0)) && at.x < u.height && at.y < u.width;
   return select(-1, (p.x * u.height + at.x) * u.width + at.y, inside);
 }`;
-
-const reduction = shader('convFilterGradient-sum', {
-  storage: [arena('slices'), arena('gradient')],
-  integers: ['fours', 'count', 'first'],
-  body: `
-  if (index >= u.fours) { return; }
-  var sum = vec4<f32>(0.0);
-  for (var s = 0; s < u.count; s++) { sum += slices[s * u.fours + index]; }
-  gradient[u.first + index] += sum;`,
-});

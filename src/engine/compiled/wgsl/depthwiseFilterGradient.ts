@@ -1,10 +1,11 @@
 import type { CallOf } from '../calls.ts';
-import type { Kernel, Program } from '../kernels.ts';
+import type { Dispatch, Kernel, Program } from '../kernels.ts';
 import { windowCost, type DepthwiseTile } from './depthwise.ts';
 import { upTo } from './depthwiseWindow.ts';
 import { heldSource } from './heldSource.ts';
 import { viewPiece, type ViewPiece } from './pieces.ts';
 import { arena, shader } from './shader.ts';
+import { sliceSums } from './sliceSums.ts';
 import { sourceCode } from './source.ts';
 
 const WORKGROUP = 64;
@@ -12,16 +13,12 @@ const WORKGROUP = 64;
 const THREADS = 32768;
 const MOST_SLICES = 1024;
 
-/** The reduction: fours of sums, and parts of the slices, a workgroup. */
-const SUMS = 16;
-const PARTS = 16;
-
 type FilterGradient = CallOf<'depthwiseFilterGradient'>;
 
 /**
  * Output rows are cut into slices; a thread adds up one row of taps of one four of channels over a slice, sliding along x, so that each
- * value is loaded (and its activation made) once for all taps of the row. Slices go to scratch, `[slices, kernel², channels]`, and are
- * added up in a fixed order.
+ * value is loaded (and its activation made) once for all taps of the row. Slices are `[kernel², channels]`, and added up later (sliceSums.ts),
+ * or at once from scratch memory.
  */
 export function depthwiseFilterGradientKernel({
   filterColumns: columns,
@@ -29,11 +26,13 @@ export function depthwiseFilterGradientKernel({
   return {
     cost(call) {
       const { flops, bytes } = windowCost(call, call.source.view, call.dy, call.source);
-      return { flops, bytes: bytes + 2 * 4 * scratchFloats(call) };
+      return { flops, bytes: bytes + 4 * (call.slices ? 1 : 2) * sliceFloats(call) };
     },
-    scratch: scratchFloats,
+    slices: (call) => slicesOf(call).slices,
+    scratch: (call) => (call.slices ? 0 : sliceFloats(call)),
     dispatches(call, scratch) {
-      if (!scratch) throw new Error(`${call.node}: depthwiseFilterGradient needs scratch memory.`);
+      const into = call.slices ?? (scratch && { memory: scratch, first: 0 });
+      if (!into) throw new Error(`${call.node}: the slices of a filter gradient need memory.`);
       const { kernel, stride, source, dy, gradient } = call;
       const { slices, each } = slicesOf(call);
       const fours = dy.channels / 4;
@@ -50,22 +49,17 @@ export function depthwiseFilterGradientKernel({
         width: call.width,
         outHeight: call.outHeight,
         outWidth: call.outWidth,
+        slicesFirst: into.first / 4,
       };
-      const sums = kernel * kernel * fours;
-      return [
-        {
-          program: slicesProgram(call, Object.keys(integers)),
-          memories: [...code.memories, ...slope.memories, scratch],
-          integers: [...Object.values(integers), ...slope.values, ...code.values],
-          workgroups: Math.ceil(threads / WORKGROUP),
-        },
-        {
-          program: reduction,
-          memories: [scratch, gradient.memory],
-          integers: [sums, slices, gradient.offset / 4],
-          workgroups: Math.ceil(sums / SUMS),
-        },
-      ];
+      const product: Dispatch = {
+        program: slicesProgram(call, Object.keys(integers)),
+        memories: [...code.memories, ...slope.memories, into.memory],
+        integers: [...Object.values(integers), ...slope.values, ...code.values],
+        workgroups: Math.ceil(threads / WORKGROUP),
+      };
+      if (call.slices) return [product];
+      const filter = { first: 0, count: slices, floats: 4 * kernel * kernel * fours, gradient };
+      return [product, sliceSums(into.memory, [filter], false)];
 
       function slicesProgram(ofCall: FilterGradient, names: readonly string[]): Program {
         return shader(`depthwiseFilterGradient-${columns}-${kernel}-${stride}-${code.key}`, {
@@ -133,28 +127,9 @@ function slicesBody({ kernel, stride, source }: FilterGradient, columns: number,
         .join(' ')}
     }
   }
-  let at = (slice * ${kernel * kernel} + ky * ${kernel}) * u.fours + c4;
+  let at = u.slicesFirst + (slice * ${kernel * kernel} + ky * ${kernel}) * u.fours + c4;
   ${taps.map((kx) => `slices[at + ${kx} * u.fours] = sum${kx};`).join('\n  ')}`;
 }
-
-const reduction = shader('depthwiseFilterGradient-reduction', {
-  storage: [arena('slices'), arena('gradient')],
-  integers: ['sums', 'slices', 'first'],
-  workgroup: SUMS * PARTS,
-  declarations: `var<workgroup> parts : array<vec4<f32>, ${SUMS * PARTS}>;`,
-  body: `
-  let sum = group * ${SUMS} + lane % ${SUMS};
-  var total = vec4<f32>(0.0);
-  if (sum < u.sums) {
-    for (var slice = lane / ${SUMS}; slice < u.slices; slice += ${PARTS}) { total += slices[slice * u.sums + sum]; }
-  }
-  parts[lane] = total;
-  workgroupBarrier();
-  if (lane < ${SUMS} && sum < u.sums) {
-    for (var part = 1; part < ${PARTS}; part++) { total += parts[part * ${SUMS} + lane]; }
-    gradient[u.first + sum] += total;
-  }`,
-});
 
 function slicesOf({ images, outHeight, kernel, dy }: FilterGradient): { slices: number; each: number } {
   const rows = images * outHeight;
@@ -163,6 +138,6 @@ function slicesOf({ images, outHeight, kernel, dy }: FilterGradient): { slices: 
   return { slices: Math.ceil(rows / each), each };
 }
 
-function scratchFloats(call: FilterGradient): number {
+function sliceFloats(call: FilterGradient): number {
   return slicesOf(call).slices * call.kernel ** 2 * call.dy.channels;
 }

@@ -6,6 +6,7 @@ import { depthwiseInputGradientKernel, depthwiseKernel, depthwiseTile } from './
 import { depthwiseFilterGradientKernel } from './depthwiseFilterGradient.ts';
 import { tilingOf, type Tiling } from './gemmTiles.ts';
 import { normKernels } from './normKernels.ts';
+import { sliceSumsKernel } from './sliceSums.ts';
 
 /** The products of matrices, cut so. */
 export function productKernels(tiling: Tiling): Pick<KernelTable, 'conv' | 'convInputGradient' | 'convFilterGradient'> {
@@ -25,5 +26,6 @@ export function wgslKernels(traits: DeviceTraits, tiling: Tiling = tilingOf(trai
     depthwiseInputGradient: depthwiseInputGradientKernel(depthwise),
     depthwiseFilterGradient: depthwiseFilterGradientKernel(depthwise),
     ...productKernels(tiling),
+    sliceSums: sliceSumsKernel(traits),
   };
 }
