@@ -113,6 +113,9 @@ export function reporter(out: Terminal, options: { readonly verbose: boolean }) 
           } else if (event.what === 'kernels') {
             progress('Preparing kernels', event.done, event.total, `${event.done} of ${event.total}`);
             plainly(`Preparing kernels: ${event.done} of ${event.total}`);
+          } else if (event.what === 'cuts') {
+            progress('Choosing kernels', event.done, event.total, `${event.done} of ${event.total}`);
+            plainly(`Choosing kernels: ${event.done} of ${event.total}`);
           } else {
             out.status(
               { device: 'Opening the device …', weights: 'Weights …', 'first step': 'First step …' }[event.what],

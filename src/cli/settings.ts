@@ -66,7 +66,7 @@ export async function settingsOf(flags: SettingFlags, under: ConfigLayer | null 
 
 /** What belongs to the place where a model was trained, not to the model. */
 const ofThePlace =
-  /^(output\.(version|dir|models_dir|ios_dir)|data\.(source|raw_dir|train_dir|test_dir|kaggle_dataset|num_workers)|training\.(device|verbose))$/;
+  /^(output\.(version|dir|models_dir|ios_dir)|data\.(source|raw_dir|train_dir|test_dir|kaggle_dataset|num_workers)|training\.(device|tune|verbose))$/;
 
 /** The configuration inside a checkpoint or an exported weights file, as a layer; settings that this version doesn't know are left out. */
 export function layerOfModel(name: string, config: ConfigTree): ConfigLayer {

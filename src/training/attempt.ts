@@ -19,6 +19,7 @@ import type { RunInputs } from './inputs.ts';
 import { cachedViews, MIN_PART } from './settings.ts';
 import { Suspended, unlessSuspended } from './suspended.ts';
 import type { Labelled } from './trainer.ts';
+import { cutsOfRun } from './tuning.ts';
 import type { Checkpoint, RunConfig, RunRecord } from './types.ts';
 import type { Way } from './way.ts';
 import { wholeNetwork } from './wholeNetwork.ts';
@@ -106,7 +107,11 @@ async function trainAndTest(
       emit({ type: 'batchSplit', batchnormBatch, reason });
     }
   }
-  const options = { ...networkOptions(graph, config, batchnormBatch), loss: attempt.loss, recompute: fit.recompute };
+  // What a frozen backbone is asked once isn't worth a choice.
+  const cuts = cached ? null : await cutsOfRun(engine, wanted, fit, from, attempt);
+  if (control.stopping && from === null) throw new StoppedBeforeFirstStepError();
+  const { loss } = attempt;
+  const options = { ...networkOptions(graph, config, batchnormBatch), loss, recompute: fit.recompute, cuts };
   const network = await engine.build(graph, first.weights, options);
   let optimiser: Checkpoint['optimiser'] | null = null;
   if (from !== null) {
@@ -128,6 +133,7 @@ async function trainAndTest(
       batchNormEps: batchNormEpsOf(graph),
       origin: 'origin' in first ? first.origin : { kind: 'checkpoint', epoch: 0 },
       batchnormBatch,
+      ...(cuts && { cuts }),
       counts: sizesOf(split),
     });
   const throughNetwork = async (): Promise<'completed' | 'stopped' | null> => {

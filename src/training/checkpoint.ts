@@ -75,6 +75,7 @@ const schema = z.object({
   batchNormEps: batchNormEpsSchema.nullish(),
   origin: z.looseObject({ kind: z.enum(['random', 'pretrained', 'file', 'checkpoint']) }),
   batchnormBatch: z.int().positive(),
+  cuts: z.object({ device: z.string(), chosen: z.record(z.string(), z.string().nullable()) }).optional(),
   history: z.array(
     z.object({
       epoch: z.int().positive(),

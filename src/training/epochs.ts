@@ -15,7 +15,7 @@ export async function trainEpochs<Batch extends Labelled>(
   firstEpoch: number,
   gate: Control['gate'],
   attempt: Attempt & { readonly isOver: () => boolean },
-  describe: Pick<Checkpoint, 'architecture' | 'batchNormEps' | 'origin' | 'batchnormBatch' | 'counts'>,
+  describe: Pick<Checkpoint, 'architecture' | 'batchNormEps' | 'origin' | 'batchnormBatch' | 'cuts' | 'counts'>,
 ): Promise<'completed' | 'stopped' | null> {
   const { emit, logged, from, split, store, stepsPerEpoch, record, saved } = attempt;
   const { training, data } = record().config;

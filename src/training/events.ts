@@ -76,8 +76,8 @@ export type RunEvent = { readonly at: number } & (
   | { readonly type: 'weightsReady'; readonly origin: WeightsOrigin; readonly warnings: readonly string[] }
   | {
       readonly type: 'progress';
-      readonly what: 'device' | 'weights' | 'features' | 'first step' | 'kernels';
-      /** Bytes of weights; images whose features are known; kernels that are compiled, of those asked for so far. */
+      readonly what: 'device' | 'weights' | 'features' | 'first step' | 'kernels' | 'cuts';
+      /** Bytes of weights; images whose features are known; kernels that are compiled, of those asked for so far; classes of products whose cuts were measured. */
       readonly done: number;
       readonly total: number | null;
       /** Until all of it is there, null until it can be told; and what a download waits for, null while bytes come. */

@@ -1,4 +1,4 @@
-import type { AdapterReport, Engine, StepBytes } from '../engine/types.ts';
+import type { AdapterReport, Cuts, Engine, StepBytes, StepShape } from '../engine/types.ts';
 import type { Graph } from '../graph/types.ts';
 import { optimiserOf, type OptimiserChoice } from './optimiser.ts';
 import { MIN_PART, type TrainingSettings } from './settings.ts';
@@ -32,19 +32,20 @@ export interface Wanted {
 
 type Memories = Pick<Engine, 'adapter' | 'stepBytes'>;
 
-/** What a step takes. */
-export function bytesOf(
-  engine: Memories,
-  { graph, size, batchSize, training }: Wanted,
-  { part, recompute }: Fit,
-): StepBytes {
-  return engine.stepBytes(graph, {
+/** The step that goes through the device. */
+export function stepOf({ size, batchSize, training }: Wanted, { part, recompute }: Fit): StepShape {
+  return {
     images: Math.min(part, batchSize),
     imageSize: size,
     trainable: training.layers,
     optimiser: optimiserOf(training),
     recompute,
-  });
+  };
+}
+
+/** What a step takes. */
+export function bytesOf(engine: Memories, wanted: Wanted, fit: Fit, cuts: Cuts | null = null): StepBytes {
+  return engine.stepBytes(wanted.graph, { ...stepOf(wanted, fit), cuts });
 }
 
 /** Whether a step that takes so much fits into the budget and the adapter's limits. */

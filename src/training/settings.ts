@@ -41,6 +41,7 @@ export const trainingSettings = z
     learning_rate: z.number().positive().max(10),
     device: z.enum(['auto', 'cuda', 'webgpu', 'wasm', 'webgl', 'cpu']),
     verbose: z.boolean(),
+    tune: z.boolean(),
     layers: z.enum(['all', 'head']),
     cached_views: z.int().min(0).max(1000),
     optimizer: z.enum(['adam', 'adamw', 'sgd']),
@@ -90,6 +91,7 @@ export function cachedViews(
 
 /** What runs did that were stored before these settings came. */
 const before = {
+  tune: false,
   weight_decay: 0,
   momentum: 0.9,
   nesterov: false,

@@ -2,6 +2,7 @@ import type { ModelSettings } from '../architectures/settings.ts';
 import type { DataSettings } from '../dataset/settings.ts';
 import type { Members, Split } from '../dataset/types.ts';
 import type { OutputSettings } from '../export/settings.ts';
+import type { Cuts } from '../engine/types.ts';
 import type { Weights } from '../graph/types.ts';
 import type { EpochMetrics, RunEvent, WeightsOrigin } from './events.ts';
 import type { TrainingSettings } from './settings.ts';
@@ -125,6 +126,8 @@ export interface Checkpoint {
   readonly origin: WeightsOrigin;
   /** Images that BatchNorm saw at once. */
   readonly batchnormBatch: number;
+  /** Of its steps' products; absent: the defaults. */
+  readonly cuts?: Cuts;
   readonly history: readonly EpochRecord[];
   readonly bestEpoch: number | null;
   /** As in `RunRecord`. */

@@ -37,7 +37,10 @@ export function checkpoints(options: {
   /** Those that are trained on, indices into the data set. */
   readonly images: readonly number[];
   /** Everything but what the network and the progress know. */
-  readonly describe: Pick<Checkpoint, 'architecture' | 'batchNormEps' | 'origin' | 'batchnormBatch' | 'counts'>;
+  readonly describe: Pick<
+    Checkpoint,
+    'architecture' | 'batchNormEps' | 'origin' | 'batchnormBatch' | 'cuts' | 'counts'
+  >;
 }): CheckpointKeeper {
   let newest: Checkpoint | null = null;
   /** Not written, and another epoch than the newest. */

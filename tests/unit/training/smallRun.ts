@@ -101,6 +101,7 @@ export const config: RunConfig = {
     learning_rate: 0.03,
     device: 'wasm',
     verbose: false,
+    tune: false,
     layers: 'all',
     cached_views: 0,
     optimizer: 'adam',

@@ -1,4 +1,6 @@
 import {
+  filterTiles,
+  productTiles,
   sharedTiles,
   tileKey,
   tiles,
@@ -29,7 +31,8 @@ const MOST_WASTE = 1.5;
 const names = new Map<string, Tile>([...sharedTiles, ...Object.values(tiles)].map((tile) => [tileKey(tile), tile]));
 
 /** What is tried for a shape beside the default. */
-export function candidatesOf(shape: Shape, tried: readonly Tile[] = sharedTiles): CutName[] {
+export function candidatesOf(shape: Shape, given?: readonly Tile[]): CutName[] {
+  const tried = given ?? (shape.kind === 'convFilterGradient' ? filterTiles : productTiles);
   const cover = (tile: Tile): number =>
     Math.ceil(shape.rows / tile.rows) * tile.rows * Math.ceil(shape.columns / tile.columns) * tile.columns;
   const least = Math.min(...tried.map(cover));

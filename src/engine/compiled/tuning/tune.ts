@@ -3,7 +3,7 @@ import type { StepShape } from '../../types.ts';
 import type { Pipelines } from '../device/pipelines.ts';
 import type { DeviceTraits, Program } from '../kernels.ts';
 import { trainingPlan } from '../plan/training.ts';
-import { sharedTiles, tilingOf, type Tile } from '../wgsl/gemmTiles.ts';
+import { tilingOf, type Tile } from '../wgsl/gemmTiles.ts';
 import { productKernels, wgslKernels } from '../wgsl/kernels.ts';
 import { alone, createBench, type Alone, type Bench } from './alone.ts';
 import { candidatesOf, tilingBy, type Chosen, type CutName } from './cuts.ts';
@@ -16,7 +16,7 @@ export type TunedStep = Pick<StepShape, 'images' | 'imageSize' | 'trainable' | '
 export interface Tuning extends Partial<Measuring> {
   /** What was chosen on this device before: no class of it is measured again. */
   readonly known?: Chosen;
-  /** Tiles to choose from beside the default's. */
+  /** Tiles to choose from beside the default's; absent: those that gemmTiles.ts lists. */
   readonly tried?: readonly Tile[];
 }
 
@@ -44,7 +44,7 @@ export async function tuned(
   traits: DeviceTraits,
   graph: Graph,
   step: TunedStep,
-  { known = {}, tried = sharedTiles, ...given }: Tuning = {},
+  { known = {}, tried, ...given }: Tuning = {},
 ): Promise<Record<string, CutName | null>> {
   const measuring: Measuring = {
     budget: BUDGET,
@@ -69,7 +69,7 @@ export async function tuned(
 }
 
 /** With its candidates: the default and all that do something else than those before them. */
-function contested(one: Contest, traits: DeviceTraits, tried: readonly Tile[]): Contested {
+function contested(one: Contest, traits: DeviceTraits, tried: readonly Tile[] | undefined): Contested {
   const seen = new Set<string>();
   const candidates: Candidate[] = [];
   for (const name of [null, ...candidatesOf(one.shape, tried)]) {
