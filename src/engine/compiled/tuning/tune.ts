@@ -105,11 +105,16 @@ async function contest(
         compiled.flatMap(({ candidates }) => candidates.map((one) => one.alone)),
       );
       for (const one of compiled) made.push(await prepared(bench, one));
-      return measured(
+      // Where the default was refused its network will say why.
+      const able = made.filter(({ candidates }) => candidates[0]?.name === null);
+      const found = await measured(
         device,
-        made.filter(({ candidates }) => candidates.length > 1 && candidates[0]!.name === null),
+        able.filter(({ candidates }) => candidates.length > 1),
         measuring,
       );
+      // All others were refused.
+      for (const { key } of able.filter(({ candidates }) => candidates.length === 1)) found.set(key, null);
+      return found;
     });
     if (failed) return none;
     forgetOthers(pipelines, compiled, value);
