@@ -29,7 +29,7 @@ import { trainerCommands } from '../workers/trainerCommands.ts';
 import { versionCommands } from '../workers/versionCommands.ts';
 import { NoPretrainedWeightsError } from './errors.ts';
 import { projectRoot } from './root.ts';
-import { speeds } from './speeds.ts';
+import { cuts, speeds } from './speeds.ts';
 import { besideBase, cliWeightCache, fetchOrRead } from './weights.ts';
 
 /** Uncropped pixels kept in memory between epochs. */
@@ -136,5 +136,5 @@ async function inOurWords<T>(architecture: ArchitectureName, asked: Promise<T>):
 async function environmentFor(setting: DeviceSetting): Promise<EngineEnvironment> {
   const auto = setting === 'auto' || setting === 'cuda';
   const environment = await nodeEngineEnvironment({ gpu: setting === 'webgpu' || (auto && mayHaveGpu()) });
-  return { ...environment, speeds: speeds() };
+  return { ...environment, speeds: speeds(), cuts: cuts() };
 }

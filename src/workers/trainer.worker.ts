@@ -7,7 +7,7 @@ import { featureStore } from '../platform/browser/featureStore.ts';
 import { imageDecoder } from '../platform/browser/imageDecoder.ts';
 import { isHeld, TRAINER_LOCK, whileHolding } from '../platform/browser/locks.ts';
 import { runStore } from '../platform/browser/runStore.ts';
-import { speedStore } from '../platform/browser/speedStore.ts';
+import { cutStore, speedStore } from '../platform/browser/speedStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
 import { membersOfImported } from '../weights/imported.ts';
 import { createEndpoint } from './endpoint.ts';
@@ -21,7 +21,7 @@ import { trainerCommands } from './trainerCommands.ts';
 const CACHE_BYTES = 512 * 2 ** 20;
 
 const datasets = datasetStore();
-const environment = { ...browserEngineEnvironment(), speeds: speedStore() };
+const environment = { ...browserEngineEnvironment(), speeds: speedStore(), cuts: cutStore() };
 const weights = {
   cache: weightStore(),
   base: pageAddress(),
