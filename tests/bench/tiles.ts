@@ -9,23 +9,13 @@
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { describeAdapter, requestAdapter } from '../../src/engine/adapter.ts';
-import type { CallOf, Partials } from '../../src/engine/compiled/calls.ts';
-import {
-  encodeDispatch,
-  prepare,
-  worksOf,
-  type Commands,
-  type Place,
-} from '../../src/engine/compiled/device/commands.ts';
+import { encodeDispatch, type Commands } from '../../src/engine/compiled/device/commands.ts';
 import { createPipelines } from '../../src/engine/compiled/device/pipelines.ts';
-import type { KernelTable } from '../../src/engine/compiled/kernels.ts';
-import { matrix, type Memory } from '../../src/engine/compiled/memory.ts';
 import { trainingPlan } from '../../src/engine/compiled/plan/training.ts';
-import { convFilterGradientKernel } from '../../src/engine/compiled/wgsl/convFilterGradient.ts';
-import { convInputGradientKernel } from '../../src/engine/compiled/wgsl/convInputGradient.ts';
-import { convKernel } from '../../src/engine/compiled/wgsl/conv.ts';
+import { alone, createBench, type Alone, type Bench } from '../../src/engine/compiled/tuning/alone.ts';
+import { isProduct, type Product } from '../../src/engine/compiled/tuning/products.ts';
 import { sharedTiles, tileKey, type Tile, type Tiling } from '../../src/engine/compiled/wgsl/gemmTiles.ts';
-import { wgslKernels } from '../../src/engine/compiled/wgsl/kernels.ts';
+import { productKernels, wgslKernels } from '../../src/engine/compiled/wgsl/kernels.ts';
 import { openWebGpu } from '../../src/engine/reference/webgpuBackend.ts';
 import { nodeEngineEnvironment } from '../../src/platform/node/engineEnvironment.ts';
 import { netOf } from './engine/nets.ts';
@@ -39,8 +29,6 @@ const { values: options, positionals } = parseArgs({
     only: { type: 'string' },
   },
 });
-type Products = CallOf<'conv'> | CallOf<'convInputGradient'> | CallOf<'convFilterGradient'>;
-
 const adapter = await requestAdapter(await nodeEngineEnvironment({ gpu: true }));
 if (!adapter) throw new Error('No WebGPU adapter.');
 const report = describeAdapter(adapter, null);
@@ -58,17 +46,7 @@ const candidates: readonly { readonly name: string; readonly tiling: Tiling }[] 
   ...sharedTiles.filter(({ ahead }) => ahead).flatMap((tile) => [1024, 2048].map((enough) => candidate(tile, enough))),
 ];
 
-const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
-const ARENA = 1 << 30;
-const arena = device.createBuffer({ size: ARENA, usage: USAGE });
-/** One a kept memory of a call: some are read, some written. */
-const kept = Array.from({ length: 3 }, () => device.createBuffer({ size: 128 << 20, usage: USAGE }));
-for (const buffer of [arena, ...kept]) {
-  const noise = Float32Array.from({ length: 1 << 20 }, (_, i) => ((i * 7919) % 1013) / 1013 - 0.5);
-  for (let at = 0; at < buffer.size; at += noise.byteLength) device.queue.writeBuffer(buffer, at, noise);
-}
-
-const seen = new Map<string, { call: Products; net: string; times: number }>();
+const seen = new Map<string, { call: Product; net: string; times: number }>();
 for (const which of positionals.length > 0 ? positionals : ['densenet121:32']) {
   const [net = '', batch] = which.split(':');
   const plan = trainingPlan(netOf(net), usual, {
@@ -78,7 +56,7 @@ for (const which of positionals.length > 0 ? positionals : ['densenet121:32']) {
     recompute: false,
   });
   for (const { call } of plan.calls) {
-    if (call.kind !== 'conv' && call.kind !== 'convInputGradient' && call.kind !== 'convFilterGradient') continue;
+    if (!isProduct(call)) continue;
     const key = `${which} ${describe(call)}`;
     const there = seen.get(key);
     if (there) there.times++;
@@ -90,11 +68,14 @@ for (const [key, { call, net, times }] of seen) {
   if (options.only && !key.includes(options.only)) continue;
   const found: Record<string, number> = {};
   const flops = usual[call.kind].cost(call as never).flops;
-  const chosen = await timed(call, usual);
-  for (const { name, tiling } of candidates) {
-    if (call.kind !== 'convFilterGradient' && name.includes('/') && !name.endsWith('/512')) continue;
-    found[name] = await timed(call, table(tiling));
-  }
+  const each = candidates
+    .filter(({ name }) => call.kind === 'convFilterGradient' || name.endsWith('/512'))
+    .map(({ name, tiling }) => ({ name, itself: alone(call, productKernels(tiling)) }));
+  const itself = alone(call, usual);
+  const bench = await createBench(device, pipelines, [itself, ...each.map((one) => one.itself)]);
+  const chosen = await timed(bench, itself);
+  for (const { name, itself: other } of each) found[name] = await timed(bench, other);
+  bench.dispose();
   const sorted = Object.entries(found).sort((a, b) => a[1] - b[1]);
   const total = totals.get(net) ?? { best: 0, usual: 0, flops: 0 };
   totals.set(net, {
@@ -123,15 +104,7 @@ function candidate(tile: Tile, enough: number): { name: string; tiling: Tiling }
   return { name: `${tileKey(tile)}/${enough}`, tiling: { product: () => tile, filter: () => ({ tile, enough }) } };
 }
 
-function table(tiling: Tiling): Pick<KernelTable, 'conv' | 'convInputGradient' | 'convFilterGradient'> {
-  return {
-    conv: convKernel(tiling),
-    convInputGradient: convInputGradientKernel(tiling),
-    convFilterGradient: convFilterGradientKernel(tiling),
-  };
-}
-
-function describe(call: Products): string {
+function describe(call: Product): string {
   const from = call.kind === 'convInputGradient' ? call.out.channels : call.source.view.channels;
   const to = call.kind === 'conv' ? call.out.channels : call.dy.channels;
   const fused =
@@ -146,30 +119,8 @@ function describe(call: Products): string {
 }
 
 /** ms of one call. */
-async function timed(call: Products, kernels: Pick<KernelTable, Products['kind']>): Promise<number> {
-  const own = fitted(call, kernels);
-  const floats = kernels[own.kind].scratch?.(own as never) ?? 0;
-  let next = 0;
-  let nextKept = 0;
-  const places = new Map<Memory, Place>();
-  const placeOf = (memory: Memory): Place => {
-    let place = places.get(memory);
-    if (place) return place;
-    const size = Math.max(16, memory.floats * 4);
-    if (memory.kind === 'arena') {
-      place = { buffer: arena, offset: next, size };
-      next += Math.ceil(size / 256) * 256;
-      if (next > ARENA) throw new Error(`${describe(own)} needs more than the arena.`);
-    } else {
-      place = { buffer: kept[nextKept++]!, offset: 0, size };
-    }
-    places.set(memory, place);
-    return place;
-  };
-  const works = worksOf(kernels as KernelTable, [
-    { call: own, scratch: floats > 0 ? matrix('scratch', 1, floats) : null },
-  ]);
-  const commands = await prepare(device, pipelines, works, placeOf);
+async function timed(bench: Bench, itself: Alone): Promise<number> {
+  const commands = await bench.prepare(itself);
   await run(commands, 1);
   const once = await run(commands, 1);
   const repeats = Math.max(3, Math.min(200, Math.ceil(Number(options.ms) / Math.max(0.02, once))));
@@ -187,30 +138,4 @@ async function run(commands: Commands, times: number): Promise<number> {
   device.queue.submit([encoder.finish()]);
   await device.queue.onSubmittedWorkDone();
   return performance.now() - begun;
-}
-
-/** With partial sums as this kernel's tiles make them. */
-function fitted(call: Products, kernels: Pick<KernelTable, Products['kind']>): Products {
-  const partials = (rows: number, channels: number, tileRows: number): Partials => {
-    const count = Math.ceil(rows / tileRows);
-    return { matrix: matrix('partials', 2 * count, channels), tiles: count, tileRows };
-  };
-  if (call.kind === 'conv' && call.statistics) {
-    const rows = call.images * call.outHeight * call.outWidth;
-    return { ...call, statistics: partials(rows, call.out.channels, kernels.conv.tileRows!(call)) };
-  }
-  if (call.kind === 'convInputGradient' && call.epilogue) {
-    const sums = partials(
-      call.images * call.height * call.width,
-      call.out.channels,
-      kernels.convInputGradient.tileRows!(call),
-    );
-    return { ...call, epilogue: { ...call.epilogue, sums } };
-  }
-  // Added up at once: other cuts make other slices.
-  if (call.kind === 'convFilterGradient') {
-    const { slices: _, ...itself } = call;
-    return itself;
-  }
-  return call;
 }
