@@ -97,15 +97,21 @@ async function measureGroup(
   left: () => number,
   signal: AbortSignal,
 ): Promise<Map<string, CutName | null>> {
-  const usual = group.map(({ candidates }) => candidates[0]!.commands.list);
-  // The first of each fills caches.
-  const once = await timesOf(
-    watch,
-    usual.flatMap((commands) => [1, ESTIMATE].map((repeats) => ({ commands, repeats, expected: span }))),
-  );
+  const spanOf = ({ commands }: Ready['candidates'][number], repeats: number, expected = span): Span => ({
+    commands: commands.list,
+    repeats,
+    expected,
+  });
+  // Each once: a first run may compile, and fills caches. Then how long the default takes.
+  const first = group.map(({ candidates }) => [
+    ...candidates.map((one) => spanOf(one, 1)),
+    spanOf(candidates[0]!, ESTIMATE),
+  ]);
+  const firstTimes = await timesOf(watch, first.flat());
+  let seen = 0;
   const contests = group.map((ready, i) => ({
     ready,
-    single: once[2 * i + 1]! / ESTIMATE,
+    single: firstTimes[(seen += first[i]!.length) - 1]! / ESTIMATE,
     rounds: [] as Round[],
     isIn: ready.candidates.map(() => true),
   }));
@@ -115,9 +121,7 @@ async function measureGroup(
       .filter(({ isIn }) => isIn.filter(Boolean).length > 1)
       .map((contest) => ({ contest, repeats: repeatsFor(contest.single, span) }));
     const spans = open.flatMap(({ contest: { ready, single, isIn }, repeats }) =>
-      ready.candidates.flatMap(({ commands }, i) =>
-        isIn[i] ? [{ commands: commands.list, repeats, expected: repeats * single }] : [],
-      ),
+      ready.candidates.flatMap((one, i) => (isIn[i] ? [spanOf(one, repeats, repeats * single)] : [])),
     );
     const times = (await timesOf(watch, spans))[Symbol.iterator]();
     for (const { contest, repeats } of open) {
