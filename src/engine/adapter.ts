@@ -34,6 +34,11 @@ export function describeAdapter(adapter: GPUAdapter, notice: string | null): Ada
   };
 }
 
+/** Whether networks can have their maps in float16 here. */
+export function hasFloat16({ backend, features }: Pick<AdapterReport, 'backend' | 'features'>): boolean {
+  return backend === 'webgpu' && features.includes('shader-f16');
+}
+
 /** GPUSupportedLimits keeps its numbers in getters of its prototype. */
 export function limitsOf(limits: GPUSupportedLimits): Record<string, number> {
   const result: Record<string, number> = {};

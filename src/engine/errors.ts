@@ -79,6 +79,17 @@ export class GpuMemoryError extends UserError {
   }
 }
 
+/** float16 maps: so many steps in a row had gradients, or a loss, that it can't hold, at smaller and smaller scales. */
+export class Float16RangeError extends UserError {
+  constructor(steps: number) {
+    super(`In float16, ${steps} steps in a row had gradients that are not finite: none of them was made.`, {
+      kept: 'The last checkpoint.',
+      remedy:
+        'Set training.precision to float32 and start again. If its loss is no number there either, lower training.learning_rate.',
+    });
+  }
+}
+
 /** The wasm heap (at most 4 GiB, often less) has no room for what the step needs. */
 export class OutOfMemoryError extends UserError {
   constructor(bytes: number) {

@@ -78,11 +78,23 @@ export interface SgdSettings {
 
 export type OptimiserSettings = AdamSettings | SgdSettings;
 
+/** Of dynamic loss scaling, as torch.amp.GradScaler. */
+export interface LossScale {
+  /** A power of 2. */
+  readonly scale: number;
+  /** Steps since it last changed. */
+  readonly good: number;
+  /** Steps skipped in a row. */
+  readonly skipped: number;
+}
+
 export interface OptimiserState {
   /** Number of updates made. */
   readonly step: number;
   /** `${parameter}.${slot}` for each of `optimiserSlots`, in torch's layouts. */
   readonly moments: Weights;
+  /** With `precision: 'float16'`: what the next step's loss is multiplied with, and how it came to that. Absent: as at the beginning. */
+  readonly lossScale?: LossScale;
 }
 
 /** Of torch.nn.functional.cross_entropy with reduction mean. */
@@ -140,6 +152,11 @@ export interface StepResult {
   readonly loss: number;
   /** `[n, classes]`, in train mode, before the update. */
   readonly logits: Float32Array;
+  /**
+   * With `precision: 'float16'`: gradients were beyond its range. No update was made and running statistics are as they were; the next step
+   * is made at half the scale. The loss may be NaN.
+   */
+  readonly skipped?: boolean;
 }
 
 /** One dispatch of a step. */
@@ -170,7 +187,7 @@ export interface Network {
    * Forward, backward, update. `parts` are micro-batches of one batch: their gradients sum to that of the batch's loss, one update
    * is made. BatchNorm sees the part. With `trainable: 'head'` the backbone runs in eval mode, dropout too.
    * Throws `DeviceLostError`, `GpuError`, `GpuMemoryError` or `OutOfMemoryError`; never returns zeros for a failed dispatch. A loss of
-   * NaN is returned and makes no update. Long work gives the event loop a turn several times a second, so that commands are heard in a step's middle.
+   * NaN is returned and makes no update; in float16, twenty skipped steps in a row throw `Float16RangeError`. Long work gives the event loop a turn several times a second, so that commands are heard in a step's middle.
    */
   trainStep(parts: readonly TrainingBatch[], learningRate: number): Promise<StepResult>;
   /**

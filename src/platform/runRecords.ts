@@ -8,6 +8,6 @@ export const runRecords = recordsOf<RunRecord>('run', [
   (first) => ({ ...first, schema: 2, config: withLaterSettings(first['config'] as RunRecord['config']) }),
   // 3: `training.cached_views`; a page that lacks it would go on with a new augmentation in every epoch.
   (second) => ({ ...second, schema: 3, config: withLaterSettings(second['config'] as RunRecord['config']) }),
-  // 4: label smoothing and class weights; a page that lacks them would go on with a plain loss.
+  // 4: label smoothing, class weights and float16; a page that lacks them would go on with a plain loss in float32.
   (third) => ({ ...third, schema: 4, config: withLaterSettings(third['config'] as RunRecord['config']) }),
 ]);

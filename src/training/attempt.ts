@@ -14,6 +14,7 @@ import { readCheckpoint } from './checkpoint.ts';
 import type { Emit } from './emit.ts';
 import { NoCheckpointError, StoppedBeforeFirstStepError } from './errors.ts';
 import { lesserFit, planFit, type Fit } from './memory.ts';
+import { fallbackInWords, precisionOn } from './precision.ts';
 import { optimiserNames, optimiserOf, slotsOf } from './optimiser.ts';
 import type { RunInputs } from './inputs.ts';
 import { cachedViews, MIN_PART } from './settings.ts';
@@ -99,6 +100,10 @@ async function trainAndTest(
   const partSize = fit.part;
   const batchnormBatch = Math.min(partSize, data.batch_size);
   const cached = cachedViews(training) > 0;
+  if (settled.recompute === null) {
+    const text = fallbackInWords(engine.adapter, training);
+    if (text !== null) emit({ type: 'notice', text });
+  }
   // A run that goes on has said it; so has one that goes a step further after a refusal.
   if (settled.recompute === null && from === null && !cached) {
     if (fit.recompute) emit({ type: 'notice', text: RECOMPUTES });
@@ -111,7 +116,9 @@ async function trainAndTest(
   const cuts = cached ? null : await cutsOfRun(engine, wanted, fit, from, attempt);
   if (control.stopping && from === null) throw new StoppedBeforeFirstStepError();
   const { loss } = attempt;
-  const options = { ...networkOptions(graph, config, batchnormBatch), loss, recompute: fit.recompute, cuts };
+  const precision = precisionOn(engine.adapter, training);
+  const { recompute } = fit;
+  const options = { ...networkOptions(graph, config, batchnormBatch), loss, recompute, precision, cuts };
   const network = await engine.build(graph, first.weights, options);
   let optimiser: Checkpoint['optimiser'] | null = null;
   if (from !== null) {

@@ -1,4 +1,5 @@
 import { sizesOf } from '../dataset/split.ts';
+import type { OptimiserState } from '../engine/types.ts';
 import type { Tensor, Weights } from '../graph/types.ts';
 import { NotSafetensorsError } from '../weights/errors.ts';
 import {
@@ -26,7 +27,7 @@ export function writeCheckpoint(checkpoint: Checkpoint): Uint8Array<ArrayBuffer>
     format: 'pt',
     // For whoever reads it as a plain weights file.
     ...batchNormEpsMetadata(rest.batchNormEps),
-    [CHECKPOINT_METADATA]: JSON.stringify({ ...rest, optimiser: { step: optimiser.step } }),
+    [CHECKPOINT_METADATA]: JSON.stringify({ ...rest, optimiser: describedOptimiser(optimiser) }),
   });
 }
 
@@ -47,10 +48,16 @@ export function readCheckpoint(bytes: Uint8Array): Checkpoint {
     if (name.startsWith(OPTIMISER_PREFIX)) moments.set(name.slice(OPTIMISER_PREFIX.length), { shape, data });
     else weights.set(name, { shape, data });
   }
-  return { ...rest, weights: weights as Weights, optimiser: { step: rest.optimiser.step, moments } };
+  return { ...rest, weights: weights as Weights, optimiser: { ...describedOptimiser(rest.optimiser), moments } };
 }
 
-type Described = Omit<Checkpoint, 'weights' | 'optimiser'> & { readonly optimiser: { readonly step: number } };
+type Described = Omit<Checkpoint, 'weights' | 'optimiser'> & {
+  readonly optimiser: Omit<OptimiserState, 'moments'>;
+};
+
+function describedOptimiser({ step, lossScale }: Described['optimiser']): Described['optimiser'] {
+  return { step, ...(lossScale && { lossScale }) };
+}
 
 const natural = z.int().nonnegative();
 /** JSON has no NaN: a figure that was none lies there as null, and is NaN again here. */
@@ -98,7 +105,10 @@ const schema = z.object({
     })
     .optional(),
   order: z.array(natural).optional(),
-  optimiser: z.object({ step: natural }),
+  optimiser: z.object({
+    step: natural,
+    lossScale: z.object({ scale: z.number().positive(), good: natural, skipped: natural }).optional(),
+  }),
 });
 
 function whole(bytes: Uint8Array): ReturnType<typeof readSafetensors> {

@@ -12,6 +12,7 @@ import type { Control } from './control.ts';
 import type { TrainingOption } from './events.ts';
 import { median } from './median.ts';
 import { bytesOf, fits, planFit, type Fit, type Wanted } from './memory.ts';
+import { precisionOn } from './precision.ts';
 import { cachedViews } from './settings.ts';
 import type { RunConfig } from './types.ts';
 
@@ -125,7 +126,11 @@ async function paceOf(way: Way, { part, recompute }: Fit, all: EstimateInputs): 
   const graph = inputs.graphFor(way.architecture);
   const { batch_size: batchSize } = config.data;
   const settings = { ...config, training: { ...config.training, layers: way.layers } };
-  const options = { ...networkOptions(graph, settings, part), recompute };
+  const options = {
+    ...networkOptions(graph, settings, part),
+    recompute,
+    precision: precisionOn(engine.adapter, config.training),
+  };
   const network = await engine.build(graph, await inputs.weightsFor(graph), options);
   const once = passesOf(way, config) > 0;
   try {

@@ -1,6 +1,7 @@
 import type { AdapterReport, Cuts, Engine, StepBytes, StepShape } from '../engine/types.ts';
 import type { Graph } from '../graph/types.ts';
 import { optimiserOf, type OptimiserChoice } from './optimiser.ts';
+import { precisionOn } from './precision.ts';
 import { MIN_PART, type TrainingSettings } from './settings.ts';
 
 const GIB = 2 ** 30;
@@ -27,7 +28,7 @@ export interface Wanted {
   readonly graph: Graph;
   readonly size: number;
   readonly batchSize: number;
-  readonly training: OptimiserChoice & Pick<TrainingSettings, 'layers'>;
+  readonly training: OptimiserChoice & Pick<TrainingSettings, 'layers' | 'precision'>;
 }
 
 type Memories = Pick<Engine, 'adapter' | 'stepBytes'>;
@@ -45,7 +46,11 @@ export function stepOf({ size, batchSize, training }: Wanted, { part, recompute 
 
 /** What a step takes. */
 export function bytesOf(engine: Memories, wanted: Wanted, fit: Fit, cuts: Cuts | null = null): StepBytes {
-  return engine.stepBytes(wanted.graph, { ...stepOf(wanted, fit), cuts });
+  return engine.stepBytes(wanted.graph, {
+    ...stepOf(wanted, fit),
+    precision: precisionOn(engine.adapter, wanted.training),
+    cuts,
+  });
 }
 
 /** Whether a step that takes so much fits into the budget and the adapter's limits. */

@@ -43,6 +43,7 @@ export const trainingSettings = z
     verbose: z.boolean(),
     tune: z.boolean(),
     layers: z.enum(['all', 'head']),
+    precision: z.enum(['float32', 'float16']),
     cached_views: z.int().min(0).max(1000),
     optimizer: z.enum(['adam', 'adamw', 'sgd']),
     weight_decay: z.number().min(0).max(10),
@@ -99,6 +100,7 @@ const before = {
   cached_views: 0,
   label_smoothing: 0,
   class_weights: null,
+  precision: 'float32' as const,
 };
 const augmentationBefore = { horizontal_flip: 0 };
 

@@ -1,6 +1,7 @@
 import type { ModelSettings } from '../architectures/settings.ts';
 import type { DataSettings } from '../dataset/settings.ts';
 import type { Members, Split } from '../dataset/types.ts';
+import type { OptimiserState } from '../engine/types.ts';
 import type { OutputSettings } from '../export/settings.ts';
 import type { Cuts } from '../engine/types.ts';
 import type { Weights } from '../graph/types.ts';
@@ -139,5 +140,5 @@ export interface Checkpoint {
   /** The images of the next epoch in the order in which it sees them: indices into the data set of `dataset.hash`. Absent as `random`. */
   readonly order?: readonly number[];
   readonly weights: Weights;
-  readonly optimiser: { readonly step: number; readonly moments: Weights };
+  readonly optimiser: OptimiserState;
 }

@@ -318,8 +318,10 @@ export const STEP_WORDS = {
    * meanwhile must update nothing either. The other words are written for each step.
    */
   bad: 0,
-  /** 1 / sum over the whole batch of the labels' class weights, float: 1 / images where all are alike. */
+  /** The loss scale, 1 without, / sum over the whole batch of the labels' class weights, float: 1 / images where all are alike. */
   scale: 1,
+  /** What gradients are multiplied with before anything else, 1 / the loss scale that is in `scale`; float. Read where they are scaled alone. */
+  unscale: 2,
   /** Of the optimiser, floats, in the order of its `wgsl.floats`. */
   optimiser: 4,
   words: 64,

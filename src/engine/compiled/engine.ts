@@ -29,6 +29,8 @@ export function compiledNetworks(
     build(host, graph, weights, options) {
       // tfjs's ops would do, but for the gradient of its maximum pool on WebGPU, which is wrong.
       if (!isSupported(graph)) throw new Error(`${graph.architecture} has a layer that there is no kernel for.`);
+      if (options.precision === 'float16' && !device.features.has('shader-f16'))
+        throw new Error('The device has no float16.');
       const kernels = kernelsBy(options.cuts);
       return createCompiledNetwork({ ...host, device, pipelines, kernels, software }, graph, weights, options);
     },

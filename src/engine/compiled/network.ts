@@ -1,4 +1,5 @@
 import type { Graph, Weights } from '../../graph/types.ts';
+import { Float16RangeError } from '../errors.ts';
 import { crossEntropy, weightOf } from '../reference/loss.ts';
 import { createOptimiser } from '../reference/optimisers/index.ts';
 import type {
@@ -21,6 +22,7 @@ import { canProfile, createProfiler } from './device/profile.ts';
 import { createSubmits } from './device/submits.ts';
 import { createFlatStore } from './flatStore.ts';
 import type { KernelTable } from './kernels.ts';
+import { FIRST_LOSS_SCALE, lossScaleAfter, MOST_SKIPPED } from './lossScale.ts';
 import { bytesOf, kept, type Memory } from './memory.ts';
 import { flatLayout } from './plan/parameters.ts';
 import { createTurns } from './turns.ts';
@@ -44,6 +46,8 @@ interface Outcome {
   /** A loss was not finite: nothing was updated. */
   readonly bad: boolean;
   readonly result: StepResult;
+  /** In a row with this one, of float16; once it was taken note of. */
+  skipped: number;
 }
 
 /** Operations a second before anything was measured: only for the first step's cutting into submits. */
@@ -61,6 +65,8 @@ export async function createCompiledNetwork(
 ): Promise<Network> {
   const { device, pipelines, kernels } = host;
   const headOnly = options.trainable === 'head';
+  const precision = options.precision ?? 'float32';
+  const scaled = precision === 'float16';
   const layout = flatLayout(graph, options.trainable);
   const buffers = createBuffers(device);
   const step: Memory = kept('step', STEP_WORDS.words);
@@ -75,6 +81,7 @@ export async function createCompiledNetwork(
     step,
     trainable: options.trainable,
     recompute: options.recompute ?? false,
+    precision,
     momentum: options.batchNormMomentum,
     smoothing: options.loss?.smoothing ?? 0,
     classWeights,
@@ -95,7 +102,7 @@ export async function createCompiledNetwork(
     update ??= await prepare(
       device,
       pipelines,
-      updateWorks(layout, optimiser, [...slots.values()], step, options.clipNorm),
+      updateWorks(layout, optimiser, [...slots.values()], step, options.clipNorm, scaled),
       (memory) => buffers.keptPlace(memory),
     );
     return update.list;
@@ -155,6 +162,8 @@ export async function createCompiledNetwork(
 
   /** Of the steps whose result is known. */
   let updates = 0;
+  /** Likewise; of float16 alone. */
+  let lossScale = FIRST_LOSS_SCALE;
   /** The device ignores steps until it is told that a bad one has been seen. */
   let sawBad = false;
   /** When the last step was read. */
@@ -176,7 +185,9 @@ export async function createCompiledNetwork(
     for (const part of parts) await plans.get('train', part.n, part.size);
     const words = new Float32Array(STEP_WORDS.words);
     const weight = parts.reduce((sum, { labels }) => sum + weightOf(labels, options.loss), 0);
-    words[STEP_WORDS.scale] = 1 / weight;
+    const { scale } = !scaled || unread === 0 ? lossScale : lossScaleAfter(lossScale, true);
+    words[STEP_WORDS.scale] = (scaled ? scale : 1) / weight;
+    words[STEP_WORDS.unscale] = 1 / scale;
     words.set(optimiser.at(learningRate, made + 1).floats, STEP_WORDS.optimiser);
     const first = seesBad ? 0 : STEP_WORDS.bad + 1;
     if (seesBad) sawBad = false;
@@ -237,13 +248,22 @@ export async function createCompiledNetwork(
         sum += crossEntropy(one, part.labels, graph.classes, 1, options.loss).sum;
       }
       const bad = new Uint32Array(copy, 0, STEP_WORDS.words)[STEP_WORDS.bad] !== 0;
-      return { bad, result: { loss: bad ? Number.NaN : sum / weight, logits } };
+      if (scaled && bad) {
+        const loss = Number.isFinite(sum) ? sum / weight : Number.NaN;
+        return { bad, result: { loss, logits, skipped: true }, skipped: 0 };
+      }
+      return { bad, result: { loss: bad ? Number.NaN : sum / weight, logits }, skipped: 0 };
     };
   };
 
-  const takeNote = ({ bad }: Outcome): 'good' | 'bad' => {
+  const takeNote = (outcome: Outcome): 'good' | 'bad' => {
+    const { bad } = outcome;
     if (bad) sawBad = true;
     else updates++;
+    if (scaled) {
+      lossScale = lossScaleAfter(lossScale, !bad);
+      outcome.skipped = lossScale.skipped;
+    }
     return bad ? 'bad' : 'good';
   };
 
@@ -254,7 +274,7 @@ export async function createCompiledNetwork(
       const made = await (await handOver(parts, learningRate, 0, profiler.record))();
       takeNote(made);
       const milliseconds = performance.now() - begun;
-      return { ...made.result, rows: await profiler.rows(), milliseconds };
+      return { ...resultOf(made), rows: await profiler.rows(), milliseconds };
     } finally {
       profiler.dispose();
     }
@@ -264,13 +284,13 @@ export async function createCompiledNetwork(
     graph,
     ahead: true,
     trainStep: async (parts, learningRate) => {
-      const { result: made } = await turns.step({
+      const made = await turns.step({
         // What has yet to be made finds the memory of the steps before it free.
         mayGoAhead: () => update !== null && parts.every(({ n, size }) => plans.has('train', n, size)),
         handOver: (unread) => handOver(parts, learningRate, unread),
         takeNote,
       });
-      return made;
+      return resultOf(made);
     },
     ...(canProfile(device)
       ? { profile: (parts, learningRate) => turns.alone(() => profile(parts, learningRate)) }
@@ -287,11 +307,13 @@ export async function createCompiledNetwork(
       turns.alone(async (): Promise<OptimiserState> => ({
         step: updates,
         moments: await store.readSlots(slots).finally(report),
+        ...(scaled && { lossScale }),
       })),
     writeOptimiser: (state) =>
       turns.alone(async () => {
         store.writeSlots(slots, state.moments);
         updates = state.step;
+        lossScale = state.lossScale ?? FIRST_LOSS_SCALE;
       }),
     dispose() {
       if (disposed) return;
@@ -304,6 +326,11 @@ export async function createCompiledNetwork(
       });
     },
   };
+  return result;
+}
+
+function resultOf({ skipped, result }: Outcome): StepResult {
+  if (skipped >= MOST_SKIPPED) throw new Float16RangeError(skipped);
   return result;
 }
 

@@ -12,6 +12,8 @@ export interface GradientNorm {
   readonly end: number;
   /** null: only the guard; the factor is 1. */
   readonly maxNorm: number | null;
+  /** Gradients are of the loss times a scale, by which they are to be divided: `step.unscale`. */
+  readonly scaled: boolean;
   /** `normPartials` floats, this kernel's alone. */
   readonly partials: Memory;
   /** `CLIP_WORDS.words` floats, written. */
@@ -22,7 +24,7 @@ export interface GradientNorm {
 export const CLIP_WORDS = {
   /** What gradients are multiplied with. */
   factor: 0,
-  /** Before clipping. */
+  /** Before clipping, without scale. */
   norm: 1,
   words: 4,
 } as const;
@@ -44,7 +46,7 @@ export interface OptimiserStep {
   readonly end: number;
   /** The optimiser's floats stand at `STEP_WORDS.optimiser`. */
   readonly step: Memory;
-  /** Of `GradientNorm`; null: no clipping. */
+  /** Of `GradientNorm`; null: gradients are taken as they are. */
   readonly clip: Memory | null;
 }
 

@@ -54,6 +54,8 @@ export function metrics(options: MetricsOptions): Handler {
       emit({ type: 'epochStarted', epoch });
     },
     stepEnded: ({ epoch, step, batch, seconds, ...result }) => {
+      // In float16 a step may say nothing of its batch.
+      if (result.skipped && !Number.isFinite(result.loss)) return pace.step(seconds, batch.n);
       const guesses = argmaxRows(result.logits, classes.length);
       let right = 0;
       for (let i = 0; i < batch.n; i++) {

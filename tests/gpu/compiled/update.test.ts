@@ -43,6 +43,7 @@ function flat(settings: OptimiserSettings, maxNorm: number | null, begin: number
     begin,
     end,
     maxNorm,
+    scaled: false,
     partials: kept('partials', normPartials({ begin, end })),
     clip,
     step,

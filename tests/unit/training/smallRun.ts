@@ -103,6 +103,7 @@ export const config: RunConfig = {
     verbose: false,
     tune: false,
     layers: 'all',
+    precision: 'float32',
     cached_views: 0,
     optimizer: 'adam',
     weight_decay: 0,

@@ -19,7 +19,7 @@ export interface PreparedPlan {
 
 export interface PlanSettings extends Pick<
   CompileOptions,
-  'trainable' | 'momentum' | 'recompute' | 'smoothing' | 'classWeights'
+  'trainable' | 'momentum' | 'recompute' | 'precision' | 'smoothing' | 'classWeights'
 > {
   readonly graph: Graph;
   readonly layout: FlatLayout;

@@ -1,7 +1,7 @@
 import type { Optimiser } from '../../reference/optimisers/types.ts';
 import { CLIP_EPSILON } from '../../reference/update.ts';
 import { STEP_WORDS } from '../calls.ts';
-import type { Dispatch } from '../kernels.ts';
+import type { Dispatch, Program } from '../kernels.ts';
 import { CLIP_WORDS, NORM_SPAN, type GradientNorm, type OptimiserStep, type StatisticsCommit } from '../update.ts';
 import { shader, type Storage } from './shader.ts';
 
@@ -12,6 +12,7 @@ const FIRST = 16;
 const floats = (name: string, access: Storage['access']): Storage => ({ name, access, element: 'vec4<f32>' });
 const words = (name: string, access: Storage['access']): Storage => ({ name, access, element: 'u32' });
 const bad = `step[${STEP_WORDS.bad}] != 0u`;
+const unscale = `bitcast<f32>(step[${STEP_WORDS.unscale}])`;
 
 /** Adds up what the lanes have put into `sums`, in an order that doesn't vary, in two steps: lane 0 has it in `total`. */
 const addUp = `
@@ -42,30 +43,34 @@ const squares = shader('gradientNormSquares', {
 });
 
 // A compiler may take for granted that there is no NaN, but not that there are no such bits.
-const clip = shader('gradientNormClip', {
-  storage: [
-    { name: 'partials', access: 'read', element: 'f32' },
-    { name: 'clip', access: 'read_write', element: 'f32' },
-    words('step', 'read_write'),
-  ],
-  integers: ['groups', 'clips'],
-  floats: ['maxNorm', 'epsilon'],
-  workgroup: LANES,
-  declarations: `var<workgroup> sums : array<f32, ${LANES}>;`,
-  body: `
+const clipOf = (scaled: boolean): Program =>
+  shader(`gradientNormClip${scaled ? '-scaled' : ''}`, {
+    storage: [
+      { name: 'partials', access: 'read', element: 'f32' },
+      { name: 'clip', access: 'read_write', element: 'f32' },
+      words('step', 'read_write'),
+    ],
+    integers: ['groups', 'clips'],
+    floats: ['maxNorm', 'epsilon'],
+    workgroup: LANES,
+    declarations: `var<workgroup> sums : array<f32, ${LANES}>;`,
+    body: `
   var sum = 0.0;
   for (var i = lane; i < u.groups; i += ${LANES}) { sum += partials[i]; }
   sums[lane] = sum;
   ${addUp}
   if (lane == 0) {
-    let norm = sqrt(total);
+    let norm = sqrt(total)${scaled ? ` * ${unscale}` : ''};
     clip[${CLIP_WORDS.norm}] = norm;
-    clip[${CLIP_WORDS.factor}] = select(1.0, min(1.0, u.maxNorm / (norm + u.epsilon)), u.clips != 0);
+    clip[${CLIP_WORDS.factor}] = select(1.0, min(1.0, u.maxNorm / (norm + u.epsilon)), u.clips != 0)${scaled ? ` * ${unscale}` : ''};
     if ((bitcast<u32>(total) & 0x7f800000u) == 0x7f800000u) { step[${STEP_WORDS.bad}] = 1u; }
   }`,
-});
+  });
 
-export function gradientNorm({ gradient, begin, end, maxNorm, partials, clip: into, step }: GradientNorm): Dispatch[] {
+const clips = { plain: clipOf(false), scaled: clipOf(true) };
+
+export function gradientNorm(call: GradientNorm): Dispatch[] {
+  const { gradient, begin, end, maxNorm, scaled, partials, clip: into, step } = call;
   const groups = Math.ceil((end - begin) / NORM_SPAN);
   return [
     {
@@ -75,7 +80,7 @@ export function gradientNorm({ gradient, begin, end, maxNorm, partials, clip: in
       workgroups: Math.max(1, groups),
     },
     {
-      program: clip,
+      program: scaled ? clips.scaled : clips.plain,
       memories: [partials, into, step],
       integers: [groups, maxNorm === null ? 0 : 1],
       floats: [maxNorm ?? 0, CLIP_EPSILON],
