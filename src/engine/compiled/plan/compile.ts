@@ -149,7 +149,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
 /** Of the most that lives at once: room for what waits so that several can be served together. Where it is tight, less fits in. */
 const ROOMS = [1, 0.98, 0.96, 0.93, 0.9, 0.8];
 /** What such waiting may cost in the arena. */
-const WORTH = 1.02;
+const WORTH = 1.03;
 
 /** Everything has a place, and slices of filters are added up together as far as that takes no more memory. */
 function arranged(

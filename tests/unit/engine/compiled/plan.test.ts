@@ -136,7 +136,7 @@ const limits: Readonly<Record<keyof typeof traits, readonly Limits[]>> = {
       recompute: false,
       dispatches: 830,
       imageMB: 30,
-      allMB: 1025,
+      allMB: 1040,
       halfImageMB: 15,
       halfAllMB: 585,
     },
