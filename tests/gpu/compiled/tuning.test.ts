@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeAdapter, requestAdapter } from '../../../src/engine/adapter.ts';
+import { DeviceLostError } from '../../../src/engine/errors.ts';
 import { createPipelines, type Pipelines } from '../../../src/engine/compiled/device/pipelines.ts';
 import { compiledNetworks, traitsOf } from '../../../src/engine/compiled/engine.ts';
 import type { DeviceTraits } from '../../../src/engine/compiled/kernels.ts';
@@ -11,6 +12,7 @@ import { tuned } from '../../../src/engine/compiled/tuning/tune.ts';
 import { tiles } from '../../../src/engine/compiled/wgsl/gemmTiles.ts';
 import { wgslKernels } from '../../../src/engine/compiled/wgsl/kernels.ts';
 import { createEngine } from '../../../src/engine/reference/engine.ts';
+import { createHost } from '../../../src/engine/reference/host.ts';
 import { openWebGpu } from '../../../src/engine/reference/webgpuBackend.ts';
 import type { Cuts, Engine, LabelledBatch, NetworkOptions } from '../../../src/engine/types.ts';
 import { graphBuilder } from '../../../src/graph/builder.ts';
@@ -172,6 +174,27 @@ describe('the choice of cuts', () => {
     expect(await choose({ ...recorded, device: 'another' })).toEqual({ count: 0, cuts: first.cuts });
   });
 
+  it('says nothing of what there was no time for', async () => {
+    const found = await tuned(device, createPipelines(device), traits, graph, STEP, { tried, budget: 0 });
+    expect(Object.keys(found).length).toBeLessThan(contests().length / 2);
+    const stop = new AbortController();
+    const tell = (): void => stop.abort();
+    const stopped = { tried, tell, signal: stop.signal, budget: 20_000 };
+    expect(await tuned(device, createPipelines(device), traits, graph, STEP, stopped)).toEqual(found);
+  });
+
+  it('ends where the device is lost, as everything does that is asked of it', async () => {
+    const adapter = (await requestAdapter(await nodeEngineEnvironment({ gpu: true })))!;
+    const other = await adapter.requestDevice();
+    const host = createHost({ name: 'webgpu', device: other });
+    // A GPU's tiles: they compile, and nothing of them runs.
+    const { tune } = compiledNetworks(other, { software: false }, cutsInMemory());
+    const step = { ...STEP, optimiser: options.optimiser };
+    const tell = (): void => other.destroy();
+    const given = { recorded: null, signal: new AbortController().signal, tell };
+    await expect(tune(host, graph, step, given)).rejects.toThrow(DeviceLostError);
+  });
+
   it('is made by no run on a software adapter', async () => {
     const given = { recorded: null, signal: new AbortController().signal, tell: () => undefined };
     const step = { ...STEP, optimiser: options.optimiser };
@@ -182,9 +205,14 @@ describe('the choice of cuts', () => {
 describe('a network with cuts', () => {
   it('learns the same within rounding, and to the bit what another one with the same cuts does', async () => {
     const usual = await trained(null);
+    // One product in tiles of workgroup memory, which lavapipe takes seconds to compile; the others by eight rows.
     const chosen = Object.fromEntries(
-      contests().map(({ key, shape }) => [key, candidatesOf(shape, [tiles.lanes8]).at(-1)!]),
+      contests().map(({ key, shape, call }) => {
+        const tile = call.kind === 'conv' && call.node === 'head' ? tiles.small : tiles.lanes8;
+        return [key, candidatesOf(shape, [tile]).at(-1)!];
+      }),
     );
+    expect(JSON.stringify(chosen)).toContain('shared');
     const cuts: Cuts = { device: deviceKey(device), chosen };
     const cut = await trained(cuts);
     cut.losses.forEach((loss, i) => expect(Math.abs(loss - usual.losses[i]!)).toBeLessThan(1e-5));

@@ -98,7 +98,7 @@ async function contest(
   try {
     // Errors of what is refused are heard here, and not by who takes any for the end of a run.
     const { value: compiled } = await scoped(device, () => compile(pipelines, all, measuring.signal));
-    const { value, failed } = await scoped(device, async () => {
+    const { value, error } = await scoped(device, async () => {
       bench = await createBench(
         device,
         pipelines,
@@ -116,11 +116,12 @@ async function contest(
       for (const { key } of able.filter(({ candidates }) => candidates.length === 1)) found.set(key, null);
       return found;
     });
-    if (failed) return none;
+    if (error !== null) throw error;
     forgetOthers(pipelines, compiled, value);
     return value;
-  } catch {
+  } catch (error) {
     // Out of memory, most likely; if the device is gone, its owner hears of it.
+    console.warn(`Kernels are not chosen: ${error instanceof Error ? error.message : String(error)}`);
     return none;
   } finally {
     for (const { candidates } of made) for (const { commands } of candidates) commands.dispose();
@@ -181,15 +182,20 @@ async function prepared(bench: Bench, { key, flops, candidates }: Contested): Pr
   return { key, flops, candidates: ready };
 }
 
-async function scoped<T>(device: GPUDevice, work: () => Promise<T>): Promise<{ value: T; failed: boolean }> {
+async function scoped<T>(
+  device: GPUDevice,
+  work: () => Promise<T>,
+): Promise<{ readonly value: T; readonly error: Error | null }> {
   const kinds = ['validation', 'out-of-memory', 'internal'] as const;
   for (const kind of kinds) device.pushErrorScope(kind);
-  const popped = (): Promise<(GPUError | null)[]> =>
-    Promise.all(kinds.map(() => device.popErrorScope().catch(() => null)));
+  const popped = async (): Promise<string[]> => {
+    const errors = await Promise.all(kinds.map(() => device.popErrorScope().catch(() => null)));
+    return errors.flatMap((error) => (error === null ? [] : [error.message]));
+  };
   try {
     const value = await work();
-    const errors = await popped();
-    return { value, failed: errors.some((error) => error !== null) };
+    const [message] = await popped();
+    return { value, error: message === undefined ? null : new Error(message) };
   } catch (error) {
     await popped();
     throw error;
