@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs';
 import type { Graph, Weights } from '../graph/types.ts';
 import { describeAdapter, describeProcessor, requestAdapter } from './adapter.ts';
 import { BackendUnavailableError } from './errors.ts';
+import { createAnswering } from './reference/frozen.ts';
 import { createHost, type OpenBackend } from './reference/host.ts';
-import { createRunner } from './reference/runner.ts';
 import { openWasm } from './reference/wasmBackend.ts';
 import { openWebGpu } from './reference/webgpuBackend.ts';
 import type { AdapterReport, EngineEnvironment, Network } from './types.ts';
@@ -46,10 +46,6 @@ export function inferenceOn(adapter: AdapterReport, backend: OpenBackend): Infer
   return {
     adapter,
     lost: host.lost,
-    build: (graph, weights) =>
-      host.guard(async () => {
-        const { predict, dispose } = createRunner(host, graph, weights, () => false);
-        return { graph, predict, dispose };
-      }),
+    build: (graph, weights) => host.guard(async () => ({ graph, ...createAnswering(host, graph, weights) })),
   };
 }

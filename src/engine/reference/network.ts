@@ -1,15 +1,18 @@
 import * as tf from '@tensorflow/tfjs';
-import { backboneOf } from '../../graph/head.ts';
+import { backboneOf, headOf } from '../../graph/head.ts';
 import { random, STREAMS } from '../../random.ts';
 import type { BatchNorm2dNode, Graph, Weights } from '../../graph/types.ts';
 import type { ImageBatch, Network, NetworkOptions, OptimiserState, StepResult, TrainingBatch } from '../types.ts';
 import { augmentedInput } from './augmentedInput.ts';
 import { backward, type Gradients } from './backward.ts';
+import { uploaded } from './frozen.ts';
+import { createFrozenBackbone } from './frozenBackbone.ts';
 import type { Host } from './host.ts';
 import type { InPlace } from './inPlace.ts';
 import { crossEntropy, weightOf } from './loss.ts';
 import { createOptimiser } from './optimisers/index.ts';
 import { readState, startState, writeState } from './optimiserState.ts';
+import { checkWeights } from './parameters.ts';
 import { planOf, type Statistics } from './pass.ts';
 import { createRunner } from './runner.ts';
 import { clipScale, moveStatistics, updateParameter } from './update.ts';
@@ -23,16 +26,13 @@ export function createNetwork(
   options: NetworkOptions,
 ): Network {
   const headOnly = options.trainable === 'head';
-  const runner = createRunner(
-    host,
-    graph,
-    weights,
-    (spec) => spec.trainable && (!headOnly || spec.node === graph.head),
-  );
+  checkWeights(graph, weights);
+  const runner = createRunner(host, headOnly ? headAlone(graph) : graph, weights, (spec) => spec.trainable);
   const { plan, parameters, inTurn, afterNode } = runner;
+  const frozen = headOnly ? createFrozenBackbone(host, graph, weights, runner) : null;
   const batchNorms = new Map(graph.nodes.flatMap((node) => (node.op === 'batchNorm2d' ? [[node.name, node]] : [])));
   const nodeIndex = new Map(graph.nodes.map((node, index) => [node.name, index]));
-  /** Ends where the head begins. */
+  /** Ends where the head begins; where that is trained too. */
   const backbone = planOf(backboneOf(graph), new Set());
   const optimiser = createOptimiser(options.optimiser);
   startState(parameters, optimiser.slots);
@@ -40,12 +40,17 @@ export function createNetwork(
 
   const inputOf = async (batch: TrainingBatch | ImageBatch): Promise<tf.Tensor> => {
     host.enter();
-    return 'pictures' in batch ? augmentedInput(batch, afterNode) : runner.upload(batch);
+    return 'pictures' in batch ? augmentedInput(batch, afterNode) : uploaded(host, graph, batch);
+  };
+  /** What the runner's graph begins with: images, or what a frozen backbone gives for them. */
+  const beginningOf = async (batch: TrainingBatch | ImageBatch): Promise<tf.Tensor> => {
+    const images = await inputOf(batch);
+    return frozen === null ? images : frozen.output(images);
   };
 
   /** Gradients of one part, or null where its loss isn't finite. */
   const differentiate = async (batch: TrainingBatch, part: number, scale: number) => {
-    const x = await inputOf(batch);
+    const x = await beginningOf(batch);
     const pass = await runner.forward(x, {
       training: !headOnly,
       record: true,
@@ -113,13 +118,24 @@ export function createNetwork(
           tf.dispose([...gradients.values(), ...statistics.map(({ moments }) => moments)]);
         }
       }),
-    predict: runner.predict,
-    features: (batch) => inTurn(async () => runner.outputOf(await inputOf(batch), backbone)),
-    readWeights: () => inTurn(() => parameters.read()),
+    predict: (batch) => inTurn(async () => runner.outputOf(await beginningOf(batch))),
+    features: (batch) =>
+      inTurn(async () => {
+        if (frozen === null) return runner.outputOf(await inputOf(batch), backbone);
+        const features = await beginningOf(batch);
+        try {
+          return (await features.data()) as Float32Array;
+        } finally {
+          features.dispose();
+        }
+      }),
+    readWeights: () => inTurn(async () => new Map([...(frozen?.readWeights() ?? []), ...(await parameters.read())])),
     writeWeights: (next) =>
       inTurn(async () => {
         host.enter();
+        checkWeights(graph, next);
         parameters.write(next);
+        frozen?.writeWeights(next);
       }),
     readOptimiser: () =>
       inTurn(async (): Promise<OptimiserState> => ({
@@ -132,8 +148,15 @@ export function createNetwork(
         writeState(parameters, optimiser.slots, state.moments);
         step = state.step;
       }),
-    dispose: runner.dispose,
+    dispose: () => runner.dispose(() => frozen?.dispose()),
   };
+}
+
+/** The head with what it reads as its input, `[N,F]`. */
+function headAlone(graph: Graph): Graph {
+  const head = headOf(graph);
+  const [name] = head.inputs as [string];
+  return { ...graph, nodes: [{ op: 'input', name, inputs: [], channels: head.inFeatures }, head] };
 }
 
 function accumulate(total: Gradients, part: Gradients): void {

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { isDepthwise } from '../../graph/convolution.ts';
-import { parametersOfNode } from '../../graph/parameters.ts';
+import { parametersOf, parametersOfNode } from '../../graph/parameters.ts';
 import type { Graph, ParameterSpec, Tensor, Weights } from '../../graph/types.ts';
 import { layoutOf, type Layout } from './layouts.ts';
 import type { NodeParameters } from './ops/types.ts';
@@ -91,6 +91,11 @@ export function replaced(old: tf.Tensor, { layout }: DeviceParameter, data: Floa
 /** A copy of a tensor of a parameter's shape, in torch's layout. */
 export async function downloaded({ spec, layout }: DeviceParameter, tensor: tf.Tensor): Promise<Tensor> {
   return { shape: spec.shape, data: layout.toTorch((await tensor.data()) as Float32Array) };
+}
+
+/** Throws where something of the graph is missing or has another shape. */
+export function checkWeights(graph: Graph, weights: Weights): void {
+  for (const spec of parametersOf(graph)) dataOf(weights, spec.name, spec);
 }
 
 /** Throws where it is missing or has another shape. */

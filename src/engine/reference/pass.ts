@@ -3,7 +3,7 @@ import { consumersOf, differentiatedOf } from '../../graph/flow.ts';
 import type { Graph, GraphNode } from '../../graph/types.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { forwardOf } from './ops/index.ts';
-import type { ForwardResult, NodeParameters } from './ops/types.ts';
+import type { Forward, ForwardResult, NodeParameters } from './ops/types.ts';
 
 /** What is known of a graph before any image comes. */
 export interface Plan {
@@ -12,10 +12,12 @@ export interface Plan {
   readonly consumers: ReadonlyMap<string, number>;
   /** Nodes whose output's gradient is wanted: those with trainable parameters, and all that follow them. */
   readonly differentiated: ReadonlySet<string>;
+  /** What each node does. */
+  readonly ops: (node: GraphNode) => Forward<GraphNode>;
 }
 
-export function planOf(graph: Graph, trainableNodes: ReadonlySet<string>): Plan {
-  return { graph, consumers: consumersOf(graph), differentiated: differentiatedOf(graph, trainableNodes) };
+export function planOf(graph: Graph, trainableNodes: ReadonlySet<string>, ops: Plan['ops'] = forwardOf): Plan {
+  return { graph, consumers: consumersOf(graph), differentiated: differentiatedOf(graph, trainableNodes), ops };
 }
 
 export interface Statistics {
@@ -49,6 +51,14 @@ export interface ForwardOptions {
   readonly onNode: () => Promise<void>;
 }
 
+export const inEvalMode: Pick<ForwardOptions, 'training' | 'record' | 'uniform'> = {
+  training: false,
+  record: false,
+  uniform: () => () => {
+    throw new Error('Dropout draws nothing in eval mode.');
+  },
+};
+
 /**
  * Runs the graph on `x` `[N,H,W,C]` (which it frees). An activation lives until its last consumer has run, or, where a backward
  * step reads it, until that step has run. In head-only mode nothing but the head is differentiated, so nothing is kept.
@@ -72,7 +82,7 @@ export async function forward(plan: Plan, x: tf.Tensor, options: ForwardOptions)
       const parameters = options.parameters(node.name);
       const { training } = options;
       const result = tf.tidy(
-        () => forwardOf(node)({ node, inputs, parameters, training, uniform: options.uniform(node.name) }) as never,
+        () => plan.ops(node)({ node, inputs, parameters, training, uniform: options.uniform(node.name) }) as never,
       ) as ForwardResult;
       values.set(node.name, result.output);
       ledger.hold(result.output, uses);
