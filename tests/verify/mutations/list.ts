@@ -404,8 +404,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'class weights on WebGPU: gradients are divided by the number of images',
     file: 'src/engine/compiled/network.ts',
-    text: 'words[STEP_WORDS.scale] = 1 / weight;',
-    replacement: 'words[STEP_WORDS.scale] = 1 / total;',
+    text: 'words[STEP_WORDS.scale] = (scaled ? scale : 1) / weight;',
+    replacement: 'words[STEP_WORDS.scale] = (scaled ? scale : 1) / total;',
     project: 'gpu',
     test: gpuLosses,
   },
