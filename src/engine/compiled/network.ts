@@ -175,8 +175,10 @@ export async function createCompiledNetwork(
     unread: number,
     record?: typeof encode,
   ): Promise<() => Promise<Outcome>> => {
+    // All of it before the first `await`: the step before may be read meanwhile.
     const made = updates + unread;
     const seesBad = sawBad && unread === 0;
+    const { scale } = !scaled || unread === 0 ? lossScale : lossScaleAfter(lossScale, true);
     const total = parts.reduce((sum, part) => sum + part.n, 0);
     if (total === 0) throw new Error('A step needs at least one image.');
     // Before anything runs: half a step would leave running statistics half moved.
@@ -185,7 +187,6 @@ export async function createCompiledNetwork(
     for (const part of parts) await plans.get('train', part.n, part.size);
     const words = new Float32Array(STEP_WORDS.words);
     const weight = parts.reduce((sum, { labels }) => sum + weightOf(labels, options.loss), 0);
-    const { scale } = !scaled || unread === 0 ? lossScale : lossScaleAfter(lossScale, true);
     words[STEP_WORDS.scale] = (scaled ? scale : 1) / weight;
     words[STEP_WORDS.unscale] = 1 / scale;
     words.set(optimiser.at(learningRate, made + 1).floats, STEP_WORDS.optimiser);
