@@ -117,12 +117,15 @@ describe('a terminal', () => {
     expect(watched({})).toBe('a line\n');
   });
 
-  it('counts kernels while they are compiled', () => {
+  it.each([
+    ['kernels', 'Preparing kernels'],
+    ['cuts', 'Choosing kernels'],
+  ] as const)('counts %s while they are compiled, or measured', (what, words) => {
     let text = '';
     const report = reporter(terminal({ write: (some) => (text += some), isTTY: true, columns: 80 }), { verbose: true });
-    report.training({ at: 0, type: 'progress', what: 'kernels', done: 34, total: 120 });
+    report.training({ at: 0, type: 'progress', what, done: 34, total: 120 });
     expect(text).toContain('34 of 120');
-    expect(text).toMatch(/^Preparing kernels ━+─+ /);
+    expect(text).toMatch(new RegExp(`^${words} ━+─+ `));
   });
 });
 
