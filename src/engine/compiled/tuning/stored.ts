@@ -33,7 +33,8 @@ export async function cutsFor(
   const own = deviceKey(device);
   if (recorded?.device === own) return recorded;
   const { tried = sharedTiles } = tuning;
-  const key = [own, step.precision ?? 'float32', versionOf(traits, tried)].join(' ');
+  const { precision = 'float32' } = step;
+  const key = [own, precision, versionOf(traits, tried, precision)].join(' ');
   const known = chosenOf(await store.read(key).catch(() => undefined));
   const chosen = await tuned(device, pipelines, traits, graph, step, { ...tuning, known });
   const isNew = Object.keys(chosen).some((name) => !Object.hasOwn(known, name));

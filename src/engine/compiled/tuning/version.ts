@@ -1,5 +1,6 @@
 import { graphBuilder } from '../../../graph/builder.ts';
 import type { Graph } from '../../../graph/types.ts';
+import type { Precision } from '../../types.ts';
 import { worksOf } from '../device/commands.ts';
 import type { DeviceTraits } from '../kernels.ts';
 import { trainingPlan } from '../plan/training.ts';
@@ -26,9 +27,9 @@ function sample(): Graph {
 /**
  * Eight hex digits that change with the code of any kernel that is tried, or that is the default: what was measured of others says nothing.
  */
-export function versionOf(traits: DeviceTraits, tried: readonly Tile[]): string {
+export function versionOf(traits: DeviceTraits, tried: readonly Tile[], precision: Precision): string {
   const graph = sample();
-  const step = { images: 8, imageSize: 64, trainable: 'all', recompute: false } as const;
+  const step = { images: 8, imageSize: 64, trainable: 'all', recompute: false, precision } as const;
   const programs = new Set<string>();
   const add = (tiling: Tiling): void => {
     const kernels = wgslKernels(traits, tiling);

@@ -101,11 +101,16 @@ describe('cuts', () => {
 
   it('have a version that is another one for every other set of kernels', () => {
     const [first, second] = sharedTiles;
-    const version = versionOf(gpu, [first!]);
+    const version = versionOf(gpu, [first!], 'float32');
     expect(version).toMatch(/^[0-9a-f]{8}$/);
-    expect(versionOf(gpu, [first!])).toBe(version);
+    expect(versionOf(gpu, [first!], 'float32')).toBe(version);
     const able = { software: true, subgroups: true };
-    const others = [versionOf(gpu, [first!, second!]), versionOf(able, [first!]), versionOf(able, [tiles.lanes8])];
-    expect(new Set([version, ...others]).size).toBe(4);
+    const others = [
+      versionOf(gpu, [first!, second!], 'float32'),
+      versionOf(able, [first!], 'float32'),
+      versionOf(able, [tiles.lanes8], 'float32'),
+      versionOf(gpu, [first!], 'float16'),
+    ];
+    expect(new Set([version, ...others]).size).toBe(5);
   });
 });
