@@ -47,33 +47,36 @@ export function createHead(
   const bias = parameters.find(({ kind }) => kind === 'bias');
   let step = 0;
 
-  const logitsOf = (features: Float32Array): Float32Array => {
-    const n = rowsOf(features, width);
+  const logitsOf = (rows: Float64Array): Float32Array => {
+    const n = rowsOf(rows, width);
     const logits = new Float32Array(n * classes);
-    const w = weight.value;
-    for (let row = 0; row < n; row++) {
-      const from = row * width;
+    const w = doubles(weight.value);
+    for (let i = 0; i < n; i++) {
+      const from = i * width;
       for (let c = 0; c < classes; c++) {
         const along = c * width;
         // Four sums side by side: one would wait for itself.
-        let [s0, s1, s2, s3] = [bias ? bias.value[c]! : 0, 0, 0, 0];
+        let s0: number = bias ? bias.value[c]! : 0;
+        let s1 = 0;
+        let s2 = 0;
+        let s3 = 0;
         let f = 0;
         for (; f + 3 < width; f += 4) {
-          s0 += features[from + f]! * w[along + f]!;
-          s1 += features[from + f + 1]! * w[along + f + 1]!;
-          s2 += features[from + f + 2]! * w[along + f + 2]!;
-          s3 += features[from + f + 3]! * w[along + f + 3]!;
+          s0 += rows[from + f]! * w[along + f]!;
+          s1 += rows[from + f + 1]! * w[along + f + 1]!;
+          s2 += rows[from + f + 2]! * w[along + f + 2]!;
+          s3 += rows[from + f + 3]! * w[along + f + 3]!;
         }
-        for (; f < width; f++) s0 += features[from + f]! * w[along + f]!;
-        logits[row * classes + c] = s0 + s1 + (s2 + s3);
+        for (; f < width; f++) s0 += rows[from + f]! * w[along + f]!;
+        logits[i * classes + c] = s0 + s1 + (s2 + s3);
       }
     }
     return logits;
   };
 
   /** Into the parameters' gradients. `slopes` `[n, classes]`: of the logits. */
-  const differentiate = (features: Float32Array, slopes: Float32Array): void => {
-    const n = rowsOf(features, width);
+  const differentiate = (rows: Float64Array, slopes: Float32Array): void => {
+    const n = rowsOf(rows, width);
     const sums = new Float64Array(width);
     for (let c = 0; c < classes; c++) {
       sums.fill(0);
@@ -84,12 +87,12 @@ export function createHead(
         const [one, two] = [slopes[row * classes + c]!, slopes[(row + 1) * classes + c]!];
         const [from, next] = [row * width, (row + 1) * width];
         total += one + two;
-        for (let f = 0; f < width; f++) sums[f] = sums[f]! + (one * features[from + f]! + two * features[next + f]!);
+        for (let f = 0; f < width; f++) sums[f] = sums[f]! + (one * rows[from + f]! + two * rows[next + f]!);
       }
       if (row < n) {
         const slope = slopes[row * classes + c]!;
         total += slope;
-        for (let f = 0; f < width; f++) sums[f] = sums[f]! + slope * features[row * width + f]!;
+        for (let f = 0; f < width; f++) sums[f] = sums[f]! + slope * rows[row * width + f]!;
       }
       weight.gradient.set(sums, c * width);
       if (bias) bias.gradient[c] = total;
@@ -106,20 +109,21 @@ export function createHead(
 
   return {
     step(features, labels, learningRate) {
-      const logits = logitsOf(features);
+      const rows = doubles(features);
+      const logits = logitsOf(rows);
       const n = labels.length;
       if (n === 0 || logits.length !== n * classes) throw new Error(`${n} labels for ${logits.length} logits.`);
       const weight = weightOf(labels, options.loss);
       const { sum, gradient } = crossEntropy(logits, labels, classes, 1 / weight, options.loss);
       if (!Number.isFinite(sum)) return { loss: Number.NaN, logits };
-      differentiate(features, gradient);
+      differentiate(rows, gradient);
       step += 1;
       const update = optimiser.at(learningRate, step);
       const kept = scale();
       for (const { value, gradient: own, state } of parameters) update.onProcessor(value, own, state, kept);
       return { loss: sum / weight, logits };
     },
-    logits: logitsOf,
+    logits: (features) => logitsOf(doubles(features)),
     readWeights: () => new Map(parameters.map(({ name, shape, value }) => [name, { shape, data: value.slice() }])),
     readOptimiser: () => ({
       step,
@@ -139,7 +143,14 @@ export function createHead(
   };
 }
 
-function rowsOf(features: Float32Array, width: number): number {
+/** As doubles, one conversion for each number instead of one for each product: they are the same, and exact. */
+function doubles(values: Float32Array): Float64Array {
+  const result = new Float64Array(values.length);
+  result.set(values);
+  return result;
+}
+
+function rowsOf(features: Float64Array, width: number): number {
   if (features.length % width !== 0) throw new Error(`${features.length} numbers are no rows of ${width}.`);
   return features.length / width;
 }

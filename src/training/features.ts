@@ -134,7 +134,8 @@ function featuresOf(images: readonly number[], halves: Uint16Array, width: numbe
       indices.forEach((index, i) => {
         const row = rows.get(index);
         if (row === undefined) throw new RangeError(`There are no features of image ${index}.`);
-        for (let f = 0; f < width; f++) out[i * width + f] = table[halves[row * width + f]!]!;
+        const [to, from] = [i * width, row * width];
+        for (let f = 0; f < width; f++) out[to + f] = table[halves[from + f]!]!;
       });
       return out;
     },
