@@ -239,6 +239,8 @@ export interface StepBytes {
 
 export interface Engine {
   readonly adapter: AdapterReport;
+  /** How features come about here: two engines with the same name for it on the same adapter give the same bits. Another one where they change. */
+  readonly arithmetic: string;
   build(graph: Graph, weights: Weights, options: NetworkOptions): Promise<Network>;
   /** What a training step takes here, before anything is built; as much with `recompute` as without where the runtime can't. */
   stepBytes(graph: Graph, step: StepShape): StepBytes;

@@ -45,7 +45,7 @@ export async function cachedHead(
   run: Pick<Attempt, 'source' | 'crops' | 'dataset' | 'split' | 'statistics' | 'features' | 'control' | 'emit'> & {
     readonly config: RunConfig;
     readonly network: Pick<Network, 'graph' | 'features'>;
-    readonly engine: Pick<Engine, 'adapter'>;
+    readonly engine: Pick<Engine, 'adapter' | 'arithmetic'>;
     readonly weights: Weights;
     readonly optimiser: Checkpoint['optimiser'] | null;
     readonly options: Pick<NetworkOptions, 'optimiser' | 'clipNorm' | 'loss'>;
@@ -71,7 +71,7 @@ export async function cachedHead(
   const backbone = run.features && {
     graph: network.graph,
     hash: await backboneHash(network.graph, run.weights),
-    adapter: run.engine.adapter,
+    engine: run.engine,
     statistics,
   };
   /** Commands are heard; what is read ahead for nobody ends. */

@@ -3,7 +3,7 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import type { DataSettings } from '../dataset/settings.ts';
 import type { Dataset, ImageEntry } from '../dataset/types.ts';
 import type { ChannelStatistics } from '../engine/normalise.ts';
-import type { AdapterReport } from '../engine/types.ts';
+import type { Engine } from '../engine/types.ts';
 import { batchNormEpsOf } from '../graph/batchNormEps.ts';
 import { backboneOf } from '../graph/head.ts';
 import { parametersOf } from '../graph/parameters.ts';
@@ -13,8 +13,11 @@ import { AUGMENTATION_FORM } from './augmentation.ts';
 import type { AugmentationSettings } from './settings.ts';
 import type { FeatureSet } from './types.ts';
 
-/** Part of every set's name; to be raised where an engine, a crop or a resize gives other bits than before: a run must not mix them. */
-const FEATURE_FORM = 1;
+/**
+ * Part of every set's name; to be raised where a crop or a resize gives other bits than before: a run must not mix them. Where an engine does:
+ * its `arithmetic`.
+ */
+const FEATURE_FORM = 2;
 
 /** Images and how they are seen. */
 export interface View {
@@ -28,7 +31,7 @@ export interface Backbone {
   readonly graph: Graph;
   /** Of `backboneHash`. */
   readonly hash: string;
-  readonly adapter: AdapterReport;
+  readonly engine: Pick<Engine, 'adapter' | 'arithmetic'>;
   readonly statistics: ChannelStatistics;
 }
 
@@ -45,7 +48,7 @@ export async function backboneHash(graph: Graph, weights: Weights): Promise<stri
 }
 
 /**
- * Names what determines every bit of a view's features: pixels (files, resizes, draws), network, device, and how many images go through
+ * Names what determines every bit of a view's features: pixels (files, resizes, draws), network, device, how numbers come about on it, and how many images go through
  * at once, since kernels for a GPU are chosen by shapes. An image is named by content and by index, which its draws depend on.
  */
 export function featureSet(
@@ -53,9 +56,9 @@ export function featureSet(
   chunk: number,
   dataset: Dataset,
   { img_size, geometry }: Pick<DataSettings, 'img_size' | 'geometry'>,
-  { graph, hash, adapter, statistics }: Backbone,
+  { graph, hash, engine, statistics }: Backbone,
 ): FeatureSet {
-  const { backend, vendor, architecture, description } = adapter;
+  const { backend, vendor, architecture, description } = engine.adapter;
   const { drawnAs } = view;
   const images = view.images.map((index) => `${index} ${(dataset.images[index] as ImageEntry).hash}`);
   const described = JSON.stringify([
@@ -67,7 +70,7 @@ export function featureSet(
     drawnAs === null ? geometry : [dataset.cacheShortSide, AUGMENTATION_FORM, drawnAs],
     [statistics.mean, statistics.std],
     [graph.architecture, batchNormEpsOf(graph), hash],
-    [backend, vendor, architecture, description],
+    [backend, vendor, architecture, description, engine.arithmetic],
   ]);
   return { id: bytesToHex(sha256(utf8ToBytes(described))).slice(0, 32), dataset: dataset.hash };
 }

@@ -5,6 +5,11 @@ import type { InPlace } from './inPlace.ts';
 import { createNetwork } from './network.ts';
 import { referenceStepBytes } from './stepBytes.ts';
 
+/** What a frozen backbone gives here: tfjs's ops, batch norms folded (frozen.ts). */
+const FOLDED = 'tfjs, folded';
+/** The other runtime's. */
+const COMPILED = 'compiled';
+
 /** A backend that has all that training needs. */
 export interface OpenDevice extends OpenBackend {
   readonly inPlace: InPlace | null;
@@ -24,6 +29,7 @@ export function createEngine(adapter: AdapterReport, device: OpenDevice, other: 
   const networks: Network[] = [];
   return {
     adapter,
+    arithmetic: other === null ? FOLDED : COMPILED,
     lost: host.lost,
     build: (graph, weights, options) =>
       host.guard(async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DeviceLostError } from '../../../src/engine/errors.ts';
-import type { Network } from '../../../src/engine/types.ts';
+import type { Engine, Network } from '../../../src/engine/types.ts';
 import { featureStore } from '../../../src/platform/browser/featureStore.ts';
 import { diskFeatureStore } from '../../../src/platform/node/diskFeatureStore.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
@@ -15,6 +15,7 @@ import type { RunEvent } from '../../../src/training/events.ts';
 import { foldRun } from '../../../src/training/runState.ts';
 import type { Checkpoint, FeatureStore, RunStore } from '../../../src/training/types.ts';
 import { memoryKeyValue } from '../support/memoryKeyValue.ts';
+import { openInNode } from '../support/openInNode.ts';
 import { config, smallRun, type SmallRun } from './smallRun.ts';
 
 type Run = Awaited<ReturnType<typeof smallRun>>;
@@ -247,6 +248,11 @@ describe('features that are kept', () => {
     };
     expect((await again(head, { weights: changed('classifier.weight') })).seen).toBe(0);
     expect((await again(head, { weights: changed('norm.running_var') })).seen).toBe(TRAIN + VAL);
+  });
+
+  it('serve no engine whose numbers come about in another way', async () => {
+    const engine = async (): Promise<Engine> => ({ ...(await openInNode('wasm')), arithmetic: 'another' });
+    expect((await again(head, { engine })).seen).toBe(TRAIN + VAL);
   });
 
   it('are computed anew where they are damaged, gone or cut short, chunk by chunk, to the same bits', async () => {
