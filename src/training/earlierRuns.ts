@@ -1,5 +1,6 @@
 import type { AdapterReport } from '../engine/types.ts';
 import { median } from './median.ts';
+import { precisionOn } from './precision.ts';
 import { foldRun } from './runState.ts';
 import type { RunConfig, RunRecord, RunStore } from './types.ts';
 
@@ -12,16 +13,17 @@ const MOST = 3;
  */
 export async function secondsPerImage(
   store: Pick<RunStore, 'list' | 'events'>,
-  { backend, label }: AdapterReport,
+  device: AdapterReport,
   config: RunConfig,
 ): Promise<number | null> {
+  const wayOf = (one: RunConfig): string | null => wayOn(device, one);
   const wanted = wayOf(config);
   if (wanted === null) return null;
   const like = (await store.list()).filter((record) => record.latestEpoch !== null && wayOf(record.config) === wanted);
   const found: number[] = [];
   for (const { id } of newest(like)) {
     const { adapter, history } = foldRun(await store.events(id));
-    if (adapter?.backend !== backend || adapter.label !== label) continue;
+    if (adapter?.backend !== device.backend || adapter.label !== device.label) continue;
     // The first epoch compiles and decodes.
     const rows = history.length > 1 ? history.slice(1) : history;
     for (const { seconds, train, validation } of rows) found.push(seconds / (train.n + (validation?.n ?? 0) / 3));
@@ -34,7 +36,7 @@ function newest(records: readonly RunRecord[]): RunRecord[] {
 }
 
 /** What the time of an image depends on; null: epochs don't go through the network. */
-function wayOf({ model, data, training }: RunConfig): string | null {
+function wayOn(device: AdapterReport, { model, data, training }: RunConfig): string | null {
   const { layers, cached_views, augmentation, batchnorm_batch, optimizer } = training;
   if (layers === 'head' && cached_views > 0) return null;
   return JSON.stringify([
@@ -45,5 +47,6 @@ function wayOf({ model, data, training }: RunConfig): string | null {
     augmentation.enabled,
     batchnorm_batch,
     optimizer,
+    precisionOn(device, training),
   ]);
 }

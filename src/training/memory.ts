@@ -34,23 +34,24 @@ export interface Wanted {
 type Memories = Pick<Engine, 'adapter' | 'stepBytes'>;
 
 /** The step that goes through the device. */
-export function stepOf({ size, batchSize, training }: Wanted, { part, recompute }: Fit): StepShape {
+export function stepOf(
+  adapter: AdapterReport,
+  { size, batchSize, training }: Wanted,
+  { part, recompute }: Fit,
+): StepShape {
   return {
     images: Math.min(part, batchSize),
     imageSize: size,
     trainable: training.layers,
     optimiser: optimiserOf(training),
     recompute,
+    precision: precisionOn(adapter, training),
   };
 }
 
 /** What a step takes. */
 export function bytesOf(engine: Memories, wanted: Wanted, fit: Fit, cuts: Cuts | null = null): StepBytes {
-  return engine.stepBytes(wanted.graph, {
-    ...stepOf(wanted, fit),
-    precision: precisionOn(engine.adapter, wanted.training),
-    cuts,
-  });
+  return engine.stepBytes(wanted.graph, { ...stepOf(engine.adapter, wanted, fit), cuts });
 }
 
 /** Whether a step that takes so much fits into the budget and the adapter's limits. */

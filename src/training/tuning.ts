@@ -19,7 +19,7 @@ export async function cutsOfRun(
 ): Promise<Cuts | null> {
   const recorded = from?.cuts ?? null;
   if (!wanted.training.tune || engine.tune === undefined || (from !== null && recorded === null)) return null;
-  const cuts = await engine.tune(wanted.graph, stepOf(wanted, fit), {
+  const cuts = await engine.tune(wanted.graph, stepOf(engine.adapter, wanted, fit), {
     recorded,
     signal: control.signal,
     tell: (done, total) => emit({ type: 'progress', what: 'cuts', done, total }),

@@ -68,6 +68,17 @@ describe('how long an epoch takes', () => {
     expect(await secondsPerImage(store, { ...adapter!, label: 'Another GPU' }, record.config)).toBeNull();
     const other = { ...config, data: { ...config.data, img_size: 64 } };
     expect(await secondsPerImage(store, adapter!, other)).toBeNull();
+    // On a device that has no float16 the run would be the same; on one that has, another.
+    const half = { ...config, training: { ...config.training, precision: 'float16' } as const };
+    expect(await secondsPerImage(store, adapter!, half)).toBe(expected);
+    const list = () => store.list();
+    const onWebGpu = events.map((event) =>
+      event.type === 'deviceReady' ? { ...event, adapter: { ...event.adapter, backend: 'webgpu' as const } } : event,
+    );
+    const onGpu = { list, events: () => Promise.resolve(onWebGpu) };
+    const gpu = { ...adapter!, backend: 'webgpu', features: ['shader-f16'] } as const;
+    expect(await secondsPerImage(onGpu, gpu, config)).toBe(expected);
+    expect(await secondsPerImage(onGpu, gpu, half)).toBeNull();
     const cached = { ...config, training: { ...config.training, layers: 'head', cached_views: 1 } as const };
     expect(await secondsPerImage(store, adapter!, cached)).toBeNull();
   });

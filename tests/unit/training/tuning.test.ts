@@ -53,6 +53,18 @@ describe('the cuts of a run', () => {
     expect(readCheckpoint(writeCheckpoint(checkpoint)).cuts).toEqual(chosen);
   });
 
+  it('are chosen of kernels in the precision that the run trains in', async () => {
+    const { open, asked } = choosing();
+    const withHalf = async (): Promise<Engine> => {
+      const engine = await open();
+      return { ...engine, adapter: { ...engine.adapter, backend: 'webgpu', features: ['shader-f16'] } };
+    };
+    await smallRun({ engine: withHalf, change: { ...change, epochs: 1, precision: 'float16' } });
+    await smallRun({ engine: withHalf, change: { ...change, epochs: 1 } });
+    await smallRun({ engine: open, change: { ...change, epochs: 1, precision: 'float16' } });
+    expect(asked.map(({ step }) => step.precision)).toEqual(['float16', 'float32', 'float32']);
+  });
+
   it('are those of its checkpoint when it goes on; on another device they are chosen anew, and recorded', async () => {
     const control = createControl();
     const cut = await smallRun({
