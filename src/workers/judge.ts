@@ -7,12 +7,11 @@ import type { EvaluationReport } from '../evaluation/types.ts';
 import { networkOptions } from '../training/attempt.ts';
 import type { Checkpoint } from '../training/types.ts';
 
-/** A checkpoint's network to predict with; nothing of it is trained. */
+/** A checkpoint's network to predict with, as its run made it: what is judged here has the very bits of what was judged there. */
 export function networkOf(checkpoint: Checkpoint, engine: Engine): Promise<Network> {
   const { architecture, config, dataset, weights, batchNormEps } = checkpoint;
   const graph = buildGraph(architecture as ArchitectureName, dataset.classes.length, { batchNormEps });
-  const options = networkOptions(graph, config, config.data.batch_size);
-  return engine.build(graph, weights, { ...options, trainable: 'head' });
+  return engine.build(graph, weights, networkOptions(graph, config, config.data.batch_size));
 }
 
 /**

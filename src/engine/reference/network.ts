@@ -35,7 +35,12 @@ export function createNetwork(
   /** Ends where the head begins; where that is trained too. */
   const backbone = planOf(backboneOf(graph), new Set());
   const optimiser = createOptimiser(options.optimiser);
-  startState(parameters, optimiser.slots);
+  let hasState = false;
+  /** A network that only answers keeps nothing for an optimiser. */
+  const haveState = (): void => {
+    if (!hasState) startState(parameters, optimiser.slots);
+    hasState = true;
+  };
   let step = 0;
 
   const inputOf = async (batch: TrainingBatch | ImageBatch): Promise<tf.Tensor> => {
@@ -111,6 +116,7 @@ export function createNetwork(
             accumulate(gradients, result.gradients);
           }
           host.enter();
+          haveState();
           update(gradients, statistics, learningRate);
           await host.settled();
           return { loss: sum / weight, logits };
@@ -138,13 +144,15 @@ export function createNetwork(
         frozen?.writeWeights(next);
       }),
     readOptimiser: () =>
-      inTurn(async (): Promise<OptimiserState> => ({
-        step,
-        moments: await readState(parameters, optimiser.slots),
-      })),
+      inTurn(async (): Promise<OptimiserState> => {
+        host.enter();
+        haveState();
+        return { step, moments: await readState(parameters, optimiser.slots) };
+      }),
     writeOptimiser: (state) =>
       inTurn(async () => {
         host.enter();
+        haveState();
         writeState(parameters, optimiser.slots, state.moments);
         step = state.step;
       }),
