@@ -126,6 +126,23 @@ describe('the choice of cuts', () => {
     expect(pipelines.made).toBeLessThan(lost.length > 0 ? 3 * classes.length : 4 * classes.length);
   });
 
+  it('is made of float16’s kernels where a step has its maps in float16', async () => {
+    const pipelines = createPipelines(device);
+    const asked: string[] = [];
+    const listening: Pipelines = {
+      ...pipelines,
+      get: (program) => {
+        asked.push(program.code);
+        return pipelines.get(program);
+      },
+    };
+    const half = { ...STEP, precision: 'float16' } as const;
+    const found = await tuned(device, listening, traits, graph, half, { tried, budget: 20_000 });
+    expect(new Set(Object.keys(found))).toEqual(new Set(contests().map(({ key }) => key)));
+    expect(asked.filter((code) => code.includes('f16')).length).toBeGreaterThan(asked.length / 2);
+    expect(uncaptured).toBeNull();
+  });
+
   it('goes by the clock where the device has no timestamps', async () => {
     const adapter = (await requestAdapter(await nodeEngineEnvironment({ gpu: true })))!;
     const without = await adapter.requestDevice({ requiredFeatures: ['subgroups'] });
