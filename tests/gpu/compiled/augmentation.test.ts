@@ -159,4 +159,21 @@ describe('a step', () => {
     expect(new Set(bytes).size).toBe(1);
     network.dispose();
   });
+
+  it('on fewer uploads than before leaves the rest to the next one', async () => {
+    const network = await engine.build(stepsGraph, formulaWeights(stepsGraph), options);
+    const small = drawnPictures(11, 2, 8, 30);
+    const side = Math.ceil(Math.sqrt(UPLOAD / 2 / 3)) + 1;
+    const picture = { width: side, height: side, data: new Uint8Array(side * side * 3).fill(7) };
+    const crop = { left: 0, top: 0, width: side, height: side };
+    const large: Pictures = small.map(([, how]) => [picture, { ...how, crop }]);
+    expect([large, small].map((pictures) => describeUploads(pictures).parts.length)).toEqual([2, 1]);
+    const bytes: number[] = [];
+    for (const pictures of [large, small, large]) {
+      await network.trainStep([{ pictures, n: 2, size: 8, labels: labels.slice(0, 2), ...imagenet }], 0.01);
+      bytes.push(engine.memory().bytes);
+    }
+    expect(bytes[2]).toBe(bytes[0]);
+    network.dispose();
+  });
 });

@@ -30,8 +30,8 @@ interface Ready {
 
 export function createImages(device: GPUDevice, pipelines: Pipelines, buffers: Buffers): Images {
   const ready = new WeakMap<Plan, Ready>();
-  /** Of pictures: shared by all plans, since one runs at a time. */
-  let pixels: Memory[] = [];
+  /** Of pictures: shared by all plans, since one runs at a time. A batch that takes fewer leaves the rest to the next. */
+  const crops: Memory[] = [];
   let words = new Int32Array(0);
 
   const write = (memory: Memory, data: Float32Array | Int32Array, length = data.length): void => {
@@ -81,11 +81,11 @@ export function createImages(device: GPUDevice, pipelines: Pipelines, buffers: B
   const pictures = async (batch: AugmentedBatch, plan: Plan): Promise<readonly Command[]> => {
     const { n, size, mean, std } = batch;
     const { parameters, parts, hasContrast } = describeUploads(batch.pictures);
-    pixels = parts.map(({ words: needed }, i) => {
-      const there = pixels[i];
+    const pixels = parts.map(({ words: needed }, i) => {
+      const there = crops[i];
       if (there !== undefined && there.floats >= needed) return there;
       if (there !== undefined) buffers.giveBack(there);
-      return kept(`crops ${i}`, fewSizes(needed));
+      return (crops[i] = kept(`crops ${i}`, fewSizes(needed)));
     });
     await buffers.keep(pixels);
     const key = `pictures ${[...mean, ...std, ...pixels.map(({ floats: size }) => size)].join()}`;
