@@ -8,17 +8,17 @@ export function fasterDevice({ webgpu, wasm }: Speeds): 'webgpu' | 'wasm' {
   return wasm > UNCLEAR * webgpu ? 'wasm' : 'webgpu';
 }
 
-/** `12 × as fast as WebAssembly here`: of the device that was chosen; null where nothing was measured or there is nothing to compare with. */
+/** `12 × as fast as the processor here`: of the device that was chosen; null where nothing was measured or there is nothing to compare with. */
 export function speedInWords({ backend, speeds }: Pick<AdapterReport, 'backend' | 'speeds'>): string | null {
   if (speeds === undefined || !(speeds.webgpu > 0 && speeds.wasm > 0)) return null;
   if (backend === 'wasm') return `${times(speeds.wasm / speeds.webgpu)} × as fast as the graphics processor here`;
   if (backend !== 'webgpu') return null;
   const ratio = speeds.webgpu / speeds.wasm;
-  if (ratio < UNCLEAR) return 'about as fast as WebAssembly here';
-  return `${times(ratio)} × as fast as WebAssembly here`;
+  if (ratio < UNCLEAR) return 'about as fast as the processor here';
+  return `${times(ratio)} × as fast as the processor here`;
 }
 
-/** `NVIDIA RTX 3050, 12 × as fast as WebAssembly here`. */
+/** `NVIDIA RTX 3050, 12 × as fast as the processor here`. */
 export function deviceInWords(report: AdapterReport): string {
   const speed = speedInWords(report);
   return speed === null ? report.label : `${report.label}, ${speed}`;

@@ -73,7 +73,7 @@ describe('auto measures', () => {
     const store = { read: async () => ({ webgpu: 24e9, wasm: 2e9 }), write: environment.speeds!.write };
     const engine = await remembered(openEngine('auto', { ...environment, speeds: store }));
     expect(engine.adapter).toMatchObject({ backend: 'webgpu', label: 'Fast GPU', notice: null });
-    expect(speedInWords(engine.adapter)).toBe('12 × as fast as WebAssembly here');
+    expect(speedInWords(engine.adapter)).toBe('12 × as fast as the processor here');
     expect(kept.size, 'nothing was measured').toBe(0);
   });
 

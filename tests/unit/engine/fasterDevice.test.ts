@@ -6,13 +6,13 @@ import { openInNode } from '../support/openInNode.ts';
 
 describe('the faster device', () => {
   it.each<[Speeds, 'webgpu' | 'wasm', string | null]>([
-    [{ webgpu: 5e12, wasm: 2e10 }, 'webgpu', '250 × as fast as WebAssembly here'],
-    [{ webgpu: 1.234e12, wasm: 1e11 }, 'webgpu', '12 × as fast as WebAssembly here'],
-    [{ webgpu: 2.36, wasm: 1 }, 'webgpu', '2.4 × as fast as WebAssembly here'],
-    [{ webgpu: 2, wasm: 1 }, 'webgpu', '2 × as fast as WebAssembly here'],
+    [{ webgpu: 5e12, wasm: 2e10 }, 'webgpu', '250 × as fast as the processor here'],
+    [{ webgpu: 1.234e12, wasm: 1e11 }, 'webgpu', '12 × as fast as the processor here'],
+    [{ webgpu: 2.36, wasm: 1 }, 'webgpu', '2.4 × as fast as the processor here'],
+    [{ webgpu: 2, wasm: 1 }, 'webgpu', '2 × as fast as the processor here'],
     // Not clear either way: the processor stays free.
-    [{ webgpu: 1.2, wasm: 1 }, 'webgpu', 'about as fast as WebAssembly here'],
-    [{ webgpu: 1, wasm: 1.29 }, 'webgpu', 'about as fast as WebAssembly here'],
+    [{ webgpu: 1.2, wasm: 1 }, 'webgpu', 'about as fast as the processor here'],
+    [{ webgpu: 1, wasm: 1.29 }, 'webgpu', 'about as fast as the processor here'],
     [{ webgpu: 1, wasm: 1.31 }, 'wasm', '1.3 × as fast as the graphics processor here'],
     [{ webgpu: 1, wasm: 40 }, 'wasm', '40 × as fast as the graphics processor here'],
     // Failed.

@@ -26,7 +26,8 @@ export interface CurveSpec {
   readonly yRange: readonly [number, number] | null;
 }
 
-const LABEL_ROOM = 116;
+/** As wide as `Validation 0.0840`. */
+const LABEL_ROOM = 128;
 
 /** uPlot's options for one set of curves: labels at the line's end, the best epoch marked, colours read at each draw. */
 export function curveOptions(
@@ -44,10 +45,9 @@ export function curveOptions(
     ticks: { show: false },
   };
   const first = spec();
-  const compact = size.width < 480;
   return {
     ...size,
-    padding: [20, compact ? 112 : LABEL_ROOM, 0, 0],
+    padding: [20, LABEL_ROOM, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
