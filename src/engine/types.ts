@@ -118,7 +118,7 @@ export interface NetworkOptions {
   readonly seed: number;
   /** Keep less for the backward pass and make it again, where the runtime can: less memory, more time, the same numbers. */
   readonly recompute?: boolean;
-  /** Of `Engine.tune`; null and absent: the defaults. The reference runtime takes no notice of it. */
+  /** Of `Engine.tune`; null, absent and of another device: the defaults. The reference runtime takes no notice of it. */
   readonly cuts?: Cuts | null;
   /** Absent: float32. float16 only where `hasFloat16` (adapter.ts) says so; the reference runtime takes no notice of it. */
   readonly precision?: Precision;

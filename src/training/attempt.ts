@@ -229,6 +229,14 @@ export function networkOptions(graph: Graph, config: RunConfig, partSize: number
   };
 }
 
+/**
+ * Images that go through at once where a run of batches in parts of `partSize` is judged. Where training has no room for more, judging has
+ * none; parts that the settings make smaller are no such sign.
+ */
+export function judgedAtOnce(batchSize: number, partSize: number): number {
+  return Math.min(batchSize, Math.max(partSize, MIN_PART), 32);
+}
+
 function judgeSplit(
   network: Network,
   which: 'val' | 'test',
@@ -248,8 +256,7 @@ function judgeSplit(
     split: which,
     size: data.img_size,
     ...run.statistics,
-    // Where training has no room for more, judging has none; parts that the settings make smaller are no such sign.
-    batch: Math.min(data.batch_size, Math.max(run.partSize, MIN_PART), 32),
+    batch: judgedAtOnce(data.batch_size, run.partSize),
     onProgress: (done, total) => run.emit({ type: 'evaluating', split: which, done, total }),
     // A stop ends the run after this pass, so that what is kept is judged.
     between: async () => void (await run.gate()),

@@ -4,14 +4,14 @@ import type { Dataset, ImageSource, Split } from '../dataset/types.ts';
 import type { Engine, Network } from '../engine/types.ts';
 import { evaluate, type EvaluationOptions } from '../evaluation/evaluate.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
-import { networkOptions } from '../training/attempt.ts';
+import { judgedAtOnce, networkOptions } from '../training/attempt.ts';
 import type { Checkpoint } from '../training/types.ts';
 
 /** A checkpoint's network to predict with, as its run made it: what is judged here has the very bits of what was judged there. */
 export function networkOf(checkpoint: Checkpoint, engine: Engine): Promise<Network> {
-  const { architecture, config, dataset, weights, batchNormEps } = checkpoint;
+  const { architecture, config, dataset, weights, batchNormEps, cuts = null } = checkpoint;
   const graph = buildGraph(architecture as ArchitectureName, dataset.classes.length, { batchNormEps });
-  return engine.build(graph, weights, networkOptions(graph, config, config.data.batch_size));
+  return engine.build(graph, weights, { ...networkOptions(graph, config, config.data.batch_size), cuts });
 }
 
 /**
@@ -40,7 +40,7 @@ export function judge(
     size: data.img_size,
     mean,
     std,
-    batch: Math.min(32, data.batch_size),
+    batch: judgedAtOnce(data.batch_size, checkpoint.batchnormBatch),
     ...options,
   });
 }

@@ -6,7 +6,7 @@ import type { DeviceTraits, KernelTable } from './kernels.ts';
 import { createCompiledNetwork } from './network.ts';
 import { isSupported } from './plan/compile.ts';
 import { tunedTiling } from './tuning/cuts.ts';
-import { cutsFor, cutsInMemory } from './tuning/stored.ts';
+import { cutsFor, cutsInMemory, deviceKey } from './tuning/stored.ts';
 import { tilingOf } from './wgsl/gemmTiles.ts';
 import { wgslKernels } from './wgsl/kernels.ts';
 
@@ -23,8 +23,10 @@ export function compiledNetworks(
   const { software } = report;
   const traits = traitsOf(device, software);
   const usual = wgslKernels(traits);
-  const kernelsBy = (chosen: Cuts | null | undefined): KernelTable =>
-    chosen ? wgslKernels(traits, tunedTiling(tilingOf(traits), chosen.chosen, traits)) : usual;
+  const own = deviceKey(device);
+  // What is quick on another device may be slow here.
+  const kernelsBy = (given: Cuts | null | undefined): KernelTable =>
+    given?.device === own ? wgslKernels(traits, tunedTiling(tilingOf(traits), given.chosen, traits)) : usual;
   return {
     build(host, graph, weights, options) {
       // tfjs's ops would do, but for the gradient of its maximum pool on WebGPU, which is wrong.

@@ -238,5 +238,7 @@ describe('a network with cuts', () => {
     const again = await trained(JSON.parse(JSON.stringify(cuts)) as Cuts);
     expect(bits(again.weights)).toBe(bits(cut.weights));
     expect(again.losses).toEqual(cut.losses);
+    // Those of another device are nothing to this one.
+    expect(bits((await trained({ ...cuts, device: 'another' })).weights)).toBe(bits(usual.weights));
   });
 });
