@@ -133,7 +133,7 @@ function drawBest(chart: uPlot, spec: CurveSpec, colours: ChartColours): void {
   const text = `best: epoch ${spec.bestEpoch}`;
   const half = ctx.measureText(text).width / 2;
   ctx.textAlign = 'left';
-  const left = Math.min(Math.max(x - half, bbox.left), bbox.left + bbox.width - half);
+  const left = Math.min(Math.max(x - half, bbox.left), bbox.left + bbox.width - 2 * half);
   ctx.fillText(text, left, bbox.top - 3 * ratio);
   ctx.restore();
 }
