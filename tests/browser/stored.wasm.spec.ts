@@ -197,7 +197,7 @@ test('what a newer page stored beside ours is said, left out, and not touched by
   await expect(page.locator('[data-problem]')).toHaveCount(0);
 
   // Deleting everything takes what is ours; the newer page finds all that it had.
-  await page.getByTitle('What this computer can do').click();
+  await page.getByRole('button', { name: 'This computer', exact: true }).click();
   await page.getByRole('button', { name: 'Delete everything on this computer' }).click();
   await page.getByRole('button', { name: 'Delete everything', exact: true }).click();
   await expect(problem).toHaveCount(1);
