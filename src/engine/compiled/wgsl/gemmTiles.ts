@@ -122,7 +122,7 @@ export function tilingOf(traits: DeviceTraits): Tiling {
     const fewRows = (rows: number): Tile => (rows <= 8 ? tiles.lanes8 : tiles.lanes16);
     return { product: ({ rows }) => fewRows(rows), filter: ({ rows }) => ({ tile: fewRows(rows), enough: 8 }) };
   }
-  // Of all products of three networks at batch 32 on an H200 (docs/benchmarks.md), this takes within a tenth of each one's best.
+  // On an H200 (docs/benchmarks.md), each of three networks at batch 32: its products take a tenth more at most than with each one's best.
   return {
     product({ rows, columns }) {
       const isBusy = (tile: SharedTile): boolean => groupsOf(tile, rows, columns) >= BUSY;
