@@ -9,15 +9,13 @@
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
-import { describeAdapter, requestAdapter } from '../../src/engine/adapter.ts';
 import type { CallOf, Geometry, Partials } from '../../src/engine/compiled/calls.ts';
 import { encode, prepare, worksOf, type Place } from '../../src/engine/compiled/device/commands.ts';
 import { createPipelines } from '../../src/engine/compiled/device/pipelines.ts';
 import { traitsOf } from '../../src/engine/compiled/engine.ts';
 import { kept, matrix, padded, whole, type Memory, type Source } from '../../src/engine/compiled/memory.ts';
 import { wgslKernels } from '../../src/engine/compiled/wgsl/kernels.ts';
-import { openWebGpu } from '../../src/engine/reference/webgpuBackend.ts';
-import { nodeEngineEnvironment } from '../../src/platform/node/engineEnvironment.ts';
+import { openDevice } from './engine/device.ts';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -71,15 +69,7 @@ const kinds: Readonly<Record<Kind, string>> = {
   convFilterGradient: 'filter gradient',
 };
 
-const adapter = await requestAdapter(await nodeEngineEnvironment({ gpu: true }));
-if (!adapter) throw new Error('No WebGPU adapter.');
-const report = describeAdapter(adapter, null);
-await openWebGpu(adapter);
-const { device } = tf.backend() as unknown as { device: GPUDevice };
-device.addEventListener('uncapturederror', (event) => {
-  console.error((event as GPUUncapturedErrorEvent).error.message);
-  process.exit(1);
-});
+const { device, report } = await openDevice();
 const pipelines = createPipelines(device);
 const kernels = wgslKernels(traitsOf(device, report.software));
 if (!options.json) console.log(report.label);

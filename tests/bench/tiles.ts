@@ -4,20 +4,19 @@
  *
  *     npm run bench -- tiles [--json] [--ms 3] [NETWORK:BATCH …]
  *
- * By default densenet121:32. Each is repeated for `--ms` of the device's time, in one submit. For GPUs: a software adapter takes hours.
+ * By default densenet121:32. Cuts of one shape are timed in turn, each for `--ms` of the device's
+ * time, the shortest of three rounds: a GPU's clock moves, and only times of one moment can be compared. For GPUs: a software adapter takes hours.
  */
 import { parseArgs } from 'node:util';
-import * as tf from '@tensorflow/tfjs';
-import { describeAdapter, requestAdapter } from '../../src/engine/adapter.ts';
-import { encodeDispatch, type Commands } from '../../src/engine/compiled/device/commands.ts';
+import type { Commands } from '../../src/engine/compiled/device/commands.ts';
 import { createPipelines } from '../../src/engine/compiled/device/pipelines.ts';
 import { trainingPlan } from '../../src/engine/compiled/plan/training.ts';
-import { alone, createBench, type Alone, type Bench } from '../../src/engine/compiled/tuning/alone.ts';
+import { alone, createBench } from '../../src/engine/compiled/tuning/alone.ts';
 import { isProduct, type Product } from '../../src/engine/compiled/tuning/products.ts';
+import { createStopwatch } from '../../src/engine/compiled/tuning/stopwatch.ts';
 import { sharedTiles, tileKey, type Tile, type Tiling } from '../../src/engine/compiled/wgsl/gemmTiles.ts';
 import { productKernels, wgslKernels } from '../../src/engine/compiled/wgsl/kernels.ts';
-import { openWebGpu } from '../../src/engine/reference/webgpuBackend.ts';
-import { nodeEngineEnvironment } from '../../src/platform/node/engineEnvironment.ts';
+import { openDevice } from './engine/device.ts';
 import { netOf } from './engine/nets.ts';
 
 const { values: options, positionals } = parseArgs({
@@ -29,17 +28,10 @@ const { values: options, positionals } = parseArgs({
     only: { type: 'string' },
   },
 });
-const adapter = await requestAdapter(await nodeEngineEnvironment({ gpu: true }));
-if (!adapter) throw new Error('No WebGPU adapter.');
-const report = describeAdapter(adapter, null);
-await openWebGpu(adapter);
-const { device } = tf.backend() as unknown as { device: GPUDevice };
-device.addEventListener('uncapturederror', (event) => {
-  console.error((event as GPUUncapturedErrorEvent).error.message);
-  process.exit(1);
-});
+const { device, report } = await openDevice();
 console.log(JSON.stringify({ adapter: report.label, limits: report.limits, features: report.features }));
 const pipelines = createPipelines(device);
+const watch = createStopwatch(device);
 const usual = wgslKernels({ software: false, subgroups: false });
 const candidates: readonly { readonly name: string; readonly tiling: Tiling }[] = [
   ...sharedTiles.map((tile) => candidate(tile, 512)),
@@ -73,8 +65,11 @@ for (const [key, { call, net, times }] of seen) {
     .map(({ name, tiling }) => ({ name, itself: alone(call, productKernels(tiling)) }));
   const itself = alone(call, usual);
   const bench = await createBench(device, pipelines, [itself, ...each.map((one) => one.itself)]);
-  const chosen = await timed(bench, itself);
-  for (const { name, itself: other } of each) found[name] = await timed(bench, other);
+  // All at once: the driver compiles on as many threads as it likes.
+  const prepared = await Promise.all([itself, ...each.map((one) => one.itself)].map(bench.prepare));
+  const [chosen = NaN, ...others] = await timed(prepared);
+  for (const [i, { name }] of each.entries()) found[name] = others[i]!;
+  for (const commands of prepared) commands.dispose();
   bench.dispose();
   const sorted = Object.entries(found).sort((a, b) => a[1] - b[1]);
   const total = totals.get(net) ?? { best: 0, usual: 0, flops: 0 };
@@ -118,24 +113,20 @@ function describe(call: Product): string {
   return `${call.kind} ${call.kernel}×${call.kernel}/${call.stride} ${from}→${to} @${call.height}${fused}`;
 }
 
-/** ms of one call. */
-async function timed(bench: Bench, itself: Alone): Promise<number> {
-  const commands = await bench.prepare(itself);
-  await run(commands, 1);
-  const once = await run(commands, 1);
-  const repeats = Math.max(3, Math.min(200, Math.ceil(Number(options.ms) / Math.max(0.02, once))));
-  const took = (await run(commands, repeats)) / repeats;
-  commands.dispose();
-  return took;
-}
-
-async function run(commands: Commands, times: number): Promise<number> {
-  const begun = performance.now();
-  const encoder = device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  for (let i = 0; i < times; i++) for (const command of commands.list) encodeDispatch(pass, command);
-  pass.end();
-  device.queue.submit([encoder.finish()]);
-  await device.queue.onSubmittedWorkDone();
-  return performance.now() - begun;
+/** ms of each. */
+async function timed(all: readonly Commands[]): Promise<number[]> {
+  const spans = all.map(({ list }) => ({ commands: list, repeats: 1, expected: 0 }));
+  // A first run may compile.
+  await watch.times(spans);
+  const once = await watch.times(spans);
+  const long = spans.map((span, i) => {
+    const repeats = Math.max(1, Math.min(200, Math.ceil(Number(options.ms) / Math.max(0.02, once[i]!))));
+    return { ...span, repeats, expected: repeats * once[i]! };
+  });
+  const shortest = long.map(() => Infinity);
+  for (let round = 0; round < 3; round++) {
+    for (const [i, ms] of (await watch.times(long)).entries())
+      shortest[i] = Math.min(shortest[i]!, ms / long[i]!.repeats);
+  }
+  return shortest;
 }
