@@ -1,9 +1,8 @@
 import type { ModelSettings } from '../architectures/settings.ts';
 import type { DataSettings } from '../dataset/settings.ts';
 import type { Members, Split } from '../dataset/types.ts';
-import type { OptimiserState } from '../engine/types.ts';
+import type { Cuts, OptimiserState } from '../engine/types.ts';
 import type { OutputSettings } from '../export/settings.ts';
-import type { Cuts } from '../engine/types.ts';
 import type { Weights } from '../graph/types.ts';
 import type { EpochMetrics, RunEvent, WeightsOrigin } from './events.ts';
 import type { TrainingSettings } from './settings.ts';
