@@ -61,7 +61,7 @@ async function run(args: readonly string[]): Promise<number> {
   const output = withNamed(own, config, named);
   const exported = await (format === 'demo'
     ? session.model.exportDemo({ runId, output })
-    : session.model.exportModel({ runId, format, precision: output.precision, output }));
+    : session.model.exportModel({ runId, format, output }));
   const dir = values.output ?? config.output.dir;
   const written = format === 'mlpackage' ? await writePackage(exported.blob, dir) : join(dir, exported.fileName);
   if (format !== 'mlpackage') await writeWhole(written, new Uint8Array(await exported.blob.arrayBuffer()));

@@ -14,7 +14,7 @@ import { percent, quoted, table } from './words.ts';
 export async function writeResults(session: Session, runs: RunStore, runId: string, dir: string) {
   const { checkpoint, run } = await trainedModel(runs, runId);
   const { output } = checkpoint.config;
-  const exported = await session.model.exportModel({ runId, format: 'mlpackage', precision: output.precision, output });
+  const exported = await session.model.exportModel({ runId, format: 'mlpackage', output });
   const packageFolder = await writePackage(exported.blob, dir);
   const metrics = metricsOf(checkpoint, run);
   const metricsFile = join(dir, 'metrics.json');

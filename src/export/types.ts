@@ -3,6 +3,12 @@ import type { Graph, Weights } from '../graph/types.ts';
 
 export type Precision = 'float16' | 'float32';
 
+/**
+ * How convolutions' and linear layers' weights lie in the file: in the precision of the arithmetic, or in 8 bits each, by a table of 256
+ * values a tensor (`palettized`) or by a scale and a zero point a channel (`linear`).
+ */
+export type WeightStorage = 'full' | 'palettized' | 'linear';
+
 /** What is said of a model besides its numbers. Whoever exports fills it; a format writes what it has room for. */
 export interface ModelMetadata {
   readonly author: string;
@@ -42,6 +48,12 @@ export interface ExportInput {
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
   readonly precision: Precision;
+  /** What the logits are divided by before the softmax, > 0: fitted on validation, 1 where that lowered no loss. */
+  readonly temperature: number;
+  /** `full` where the format knows no other. */
+  readonly weightStorage: WeightStorage;
+  /** Whether there is a second output with the makers' probabilities (`makers.ts`); a format without it leaves it out. */
+  readonly makerOutput: boolean;
   readonly metadata: ModelMetadata;
 }
 

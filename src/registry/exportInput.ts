@@ -1,6 +1,7 @@
 import { architectures, buildGraph } from '../architectures/index.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import type { ExportInput } from '../export/index.ts';
+import { precisionOf } from '../export/precision.ts';
 import type { Checkpoint, RunConfig } from '../training/types.ts';
 
 /**
@@ -25,7 +26,10 @@ export function exportInput(
     imageSize: data.img_size,
     mean,
     std,
-    precision: output.precision,
+    precision: precisionOf(output.precision, architecture),
+    temperature: checkpoint.temperature ?? 1,
+    weightStorage: output.weights,
+    makerOutput: output.maker_output,
     metadata: {
       author: output.author,
       description: output.description,

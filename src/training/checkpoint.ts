@@ -83,6 +83,7 @@ const schema = z.object({
   origin: z.looseObject({ kind: z.enum(['random', 'pretrained', 'file', 'checkpoint']) }),
   batchnormBatch: z.int().positive(),
   cuts: z.object({ device: z.string(), chosen: z.record(z.string(), z.string().nullable()) }).optional(),
+  temperature: z.number().positive().optional(),
   history: z.array(
     z.object({
       epoch: z.int().positive(),

@@ -1,3 +1,4 @@
+import { outputBefore } from '../export/settings.ts';
 import { z } from '../zod.ts';
 
 const strength = z.number().min(0).max(1);
@@ -105,10 +106,16 @@ const before = {
 const augmentationBefore = { horizontal_flip: 0 };
 
 /** A stored configuration, not checked yet, with the settings that it lacks: as what its run did without them. */
-export function withLaterSettings<C extends { readonly training?: Partial<TrainingSettings> }>(stored: C): C {
-  const { training } = stored;
+export function withLaterSettings<
+  C extends { readonly training?: Partial<TrainingSettings>; readonly output?: object },
+>(stored: C): C {
+  const { training, output } = stored;
   const augmentation = lacking({ ...training?.augmentation }, augmentationBefore);
-  return { ...stored, training: lacking({ ...training, augmentation }, before) };
+  return {
+    ...stored,
+    training: lacking({ ...training, augmentation }, before),
+    ...(output && { output: lacking(output, outputBefore) }),
+  };
 }
 
 /** What is there keeps its place, so that a whole configuration is written as it was read. */

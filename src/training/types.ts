@@ -128,6 +128,8 @@ export interface Checkpoint {
   readonly batchnormBatch: number;
   /** Of its steps' products; absent: the defaults. */
   readonly cuts?: Cuts;
+  /** What its logits are divided by to become probabilities, fitted on validation; absent in older ones, and where nothing validated: 1. */
+  readonly temperature?: number;
   readonly history: readonly EpochRecord[];
   readonly bestEpoch: number | null;
   /** As in `RunRecord`. */

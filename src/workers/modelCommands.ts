@@ -123,14 +123,14 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
         return classify(network, image, { labels: checkpoint.dataset.classes, size, geometry, mean, std });
       }),
 
-    exportModel: ({ runId, format, precision, output }) =>
+    exportModel: ({ runId, format, output }) =>
       inTurn(async () => {
         const checkpoint = await bestOf(runId);
         const config = { ...checkpoint.config, output: output ?? checkpoint.config.output };
         const kind = exportFormats[format];
         emit({ type: 'modelProgress', what: 'exporting', done: 0, total: 1 });
         const input = exportInput(checkpoint, config, await testOf(runId, checkpoint));
-        const { fileName, bytes } = await kind.write({ ...input, precision });
+        const { fileName, bytes } = await kind.write(input);
         emit({ type: 'modelProgress', what: 'exporting', done: 1, total: 1 });
         return { fileName, blob: new Blob([bytes], { type: kind.mediaType }), sha256: bytesToHex(sha256(bytes)) };
       }),

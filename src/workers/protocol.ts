@@ -263,7 +263,6 @@ export interface ModelCommands extends CommandMap {
     payload: {
       runId: string;
       format: 'mlpackage' | 'safetensors';
-      precision: 'float16' | 'float32';
       /** Name and metadata as they stand on the page now; without it, as the run was configured. */
       output?: Config['output'];
     };

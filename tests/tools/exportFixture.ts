@@ -38,6 +38,9 @@ const { fileName, bytes } = await exportFormats[options.format ?? 'mlpackage'].w
   mean: architecture.mean,
   std: architecture.std,
   precision: options.precision,
+  temperature: 1,
+  weightStorage: 'full',
+  makerOutput: false,
   metadata: {
     author: 'tests',
     description: 'A fixture.',

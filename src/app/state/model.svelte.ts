@@ -133,7 +133,7 @@ export const model = {
     const id = summary?.id;
     if (id === undefined) return null;
     const file = await during('writing the package', () =>
-      ask('model', 'exportModel', { runId: id, format, precision, output }),
+      ask('model', 'exportModel', { runId: id, format, output }),
     );
     if (!file) return null;
     const made: Exported = { ...file, runId: id, format, precision };

@@ -1,8 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import { addPreprocessing } from '../../graph/passes/addPreprocessing.ts';
-import { addSoftmax } from '../../graph/passes/addSoftmax.ts';
-import { dropDropout } from '../../graph/passes/dropDropout.ts';
-import { foldBatchNorms } from '../../graph/passes/foldBatchNorms.ts';
+import { exportGraph } from '../exportGraph.ts';
 import type { ExportedBytes, ExportFormat, ExportInput } from '../types.ts';
 import { modelDescription } from './description.ts';
 import { ModelSchema } from './generated/Model_pb.ts';
@@ -17,9 +14,7 @@ const specificationVersion = 6;
  * inside, batch norms folded. Throws `Float16RangeError` where a weight doesn't fit into float16.
  */
 export async function exportCoreML(input: ExportInput): Promise<ExportedBytes> {
-  const folded = foldBatchNorms(dropDropout(input.graph), input.weights);
-  const graph = addSoftmax(addPreprocessing(folded.graph, input.mean, input.std));
-  const { program, weightFile } = writeMilProgram({ ...input, graph, weights: folded.weights });
+  const { program, weightFile } = writeMilProgram({ ...input, ...exportGraph(input) });
   const model = create(ModelSchema, {
     specificationVersion,
     description: modelDescription(input),

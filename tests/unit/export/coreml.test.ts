@@ -29,6 +29,9 @@ function inputFor(name: ArchitectureName, options: Partial<ExportInput> & { clas
     mean,
     std,
     precision: 'float16',
+    temperature: 1,
+    weightStorage: 'full',
+    makerOutput: false,
     metadata: {
       author: 'A. Uthor',
       description: 'Names the device.',

@@ -54,7 +54,7 @@ describe('a run from weights of another epsilon', () => {
   it('is opened, tried and exported with it', async () => {
     expect(batchNormEpsOf(exportInput(checkpoint, checkpoint.config, null).graph)).toBe(EPS);
     const { output } = checkpoint.config;
-    const file = await here.model.exportModel({ runId, format: 'safetensors', precision: 'float32', output });
+    const file = await here.model.exportModel({ runId, format: 'safetensors', output });
     const bytes = new Uint8Array(await file.blob.arrayBuffer());
     expect(readSafetensorsMetadata(bytes)['batch_norm_eps']).toBe('0.25');
     const demo = await here.model.exportDemo({ runId, output });

@@ -151,7 +151,7 @@ describe('what is no checkpoint of ours', () => {
   };
 
   it('weights alone, ours or PyTorch’s: they can be started from', async () => {
-    const { blob } = await here.model.exportModel({ runId: whole, format: 'safetensors', precision: 'float32' });
+    const { blob } = await here.model.exportModel({ runId: whole, format: 'safetensors' });
     await refused(blob, 'NotACheckpointError', 'mine.safetensors is a file of weights');
     const pickle = readFileSync(new URL('../../fixtures/pytorch/ignite_checkpoint.pt', import.meta.url));
     await refused(new Blob([pickle]), 'NotACheckpointError', 'is a file of weights');

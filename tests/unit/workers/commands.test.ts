@@ -40,7 +40,7 @@ describe('from a data set to a model, by the workers’ commands', () => {
     );
     const report = await model.evaluate({ runId: 'cut', split: 'test' });
     await model.evaluate({ runId: 'cut', split: 'test' });
-    const { blob } = await model.exportModel({ runId: 'cut', format: 'safetensors', precision: 'float32' });
+    const { blob } = await model.exportModel({ runId: 'cut', format: 'safetensors' });
     const stored = await runs.events('cut');
     expect(stored.filter(({ type }) => type === 'testEvaluated')).toHaveLength(1);
     const { metadata } = readSafetensors(new Uint8Array(await blob.arrayBuffer()));
@@ -65,7 +65,7 @@ describe('from a data set to a model, by the workers’ commands', () => {
       ),
     );
     const exported = async () => {
-      const { blob } = await model.exportModel({ runId: 'longer', format: 'safetensors', precision: 'float32' });
+      const { blob } = await model.exportModel({ runId: 'longer', format: 'safetensors' });
       return readSafetensors(new Uint8Array(await blob.arrayBuffer())).metadata;
     };
     const before = await model.keepWeights({ runId: 'longer' });
@@ -99,7 +99,7 @@ describe('from a data set to a model, by the workers’ commands', () => {
   });
 
   it('exports the best epoch’s weights, which can start another run with the same head', async () => {
-    const { blob, fileName } = await model.exportModel({ runId, format: 'safetensors', precision: 'float32' });
+    const { blob, fileName } = await model.exportModel({ runId, format: 'safetensors' });
     const file = readSafetensors(new Uint8Array(await blob.arrayBuffer()));
     expect(JSON.parse(file.metadata['classes']!)).toEqual(dataset.classes);
     const stored = await model.importWeights({ file: blob, name: fileName, architecture: 'tiny' });

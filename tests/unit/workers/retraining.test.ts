@@ -82,7 +82,7 @@ describe('what a run was trained, picked and tested with', () => {
   });
 
   it('is in the exported weights, as JSON', async () => {
-    const { blob } = await model.exportModel({ runId: first, format: 'safetensors', precision: 'float32' });
+    const { blob } = await model.exportModel({ runId: first, format: 'safetensors' });
     const { metadata } = readSafetensors(new Uint8Array(await blob.arrayBuffer()));
     expect(JSON.parse(metadata['pacerid.members']!)).toEqual((await runs.read(first))?.members);
   });
@@ -181,7 +181,7 @@ describe('a run that starts from an earlier model', () => {
       await trainer.deleteRun({ runId });
       return warnings.join();
     };
-    const { blob } = await model.exportModel({ runId: first, format: 'safetensors', precision: 'float32' });
+    const { blob } = await model.exportModel({ runId: first, format: 'safetensors' });
     const { tensors, metadata } = readSafetensors(new Uint8Array(await blob.arrayBuffer()));
     const { 'pacerid.members': _, ...forgotten } = metadata;
     const unknown = 'does not say which images its model was tested with';

@@ -136,7 +136,7 @@ describe.each(geometries)('files’ bytes to probabilities, %s', (geometry) => {
   it('are what each export asks the phone to do with an image that isn’t square', async () => {
     const { output } = config;
     const exported = async (format: 'mlpackage' | 'safetensors'): Promise<Uint8Array> => {
-      const { blob } = await model.exportModel({ runId: geometry, format, precision: 'float32', output });
+      const { blob } = await model.exportModel({ runId: geometry, format, output });
       return new Uint8Array(await blob.arrayBuffer());
     };
     const part = async (zip: Uint8Array | ArrayBuffer, path: RegExp): Promise<Uint8Array> =>
@@ -177,7 +177,7 @@ describe.each(geometries)('files’ bytes to probabilities, %s', (geometry) => {
 });
 
 it('training without augmentation sees the same pixels: the loss of its first step is torch’s', async () => {
-  const { blob } = await model.exportModel({ runId: 'center_crop', format: 'safetensors', precision: 'float32' });
+  const { blob } = await model.exportModel({ runId: 'center_crop', format: 'safetensors' });
   const { id: weightsId } = await model.importWeights({ file: blob, name: 'formula', architecture });
   const base = settings('center_crop');
   const training = {
