@@ -83,8 +83,8 @@ function count(verdict, title, note) {
   console.log(`${mark} ${title}: ${verdict === 'skipped' ? 'skipped, ' : ''}${note}`);
 }
 
-/** A virtual environment in .cache with what a file in tests/python lists. */
-function pythonWith(name, list) {
+/** A virtual environment in .cache with what a file in tests/python lists; `beside` the packages of the Python given there. */
+function pythonWith(name, list, beside = null) {
   const folder = join(root, '.cache', name);
   const path = join(folder, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
   const stamp = join(folder, 'requirements.txt');
@@ -93,7 +93,8 @@ function pythonWith(name, list) {
 
   console.log(`Installing what tests/python/${list} names into .cache/${name} …`);
   mkdirSync(join(root, '.cache'), { recursive: true });
-  const create = () => spawnSync('python3', ['-m', 'venv', '--clear', folder], { encoding: 'utf8' });
+  const venv = ['-m', 'venv', '--clear', ...(beside === null ? [] : ['--system-site-packages']), folder];
+  const create = () => spawnSync(beside ?? 'python3', venv, { encoding: 'utf8' });
   let made = create();
   if (made.status !== 0 && isRootOnDebian()) {
     const failure = aptInstall(['python3', 'python3-venv']);
@@ -120,6 +121,11 @@ function pythonWithTorch() {
   // torchvision wants Qt, Qt wants Mesa's EGL, and that in the version of the Mesa that is here, which may be backports'.
   const failure = install() && (aptInstall(['libegl-mesa0'], { backports: true }) ?? install());
   return works() ? { path } : { missing: `torch could not be installed (${failure ?? 'it does not import'})` };
+}
+
+/** Debian's torch and Apple's converter in one Python: the converter, with a NumPy that this torch knows. */
+function pythonWithTorchAndCoremltools() {
+  return torch.missing ? torch : pythonWith('python-torch', 'requirements-torch.txt', torch.path);
 }
 
 /**
