@@ -75,6 +75,10 @@ export interface ExportFormat {
   readonly mediaType: string;
   /** The precisions that it can hold; the first is the usual one. */
   readonly precisions: readonly Precision[];
+  /** How weights can lie in it; absent: `full` alone. */
+  readonly weightStorages?: readonly WeightStorage[];
+  /** Whether it has room for a second output, of makers. */
+  readonly makerOutput?: boolean;
   /** Equal input gives equal bytes. */
   write(input: ExportInput): Promise<ExportedBytes>;
 }
