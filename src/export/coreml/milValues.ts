@@ -9,7 +9,7 @@ import {
   type Value,
   type ValueType,
 } from './generated/MIL_pb.ts';
-import { encode } from './weightBlob.ts';
+import { encode } from '../floatBytes.ts';
 
 /** Spelling of MIL's types and values in protobuf; knows no network. */
 export type MilFloat = 'float16' | 'float32';

@@ -1,5 +1,4 @@
-import { toFloat16 } from '../../weights/float16.ts';
-import { UserError } from '../../errors.ts';
+import { encode } from '../floatBytes.ts';
 
 /**
  * `weights/weight.bin`: MIL's blob storage, version 2, little-endian, everything aligned to 64 bytes. A 64-byte header (count,
@@ -11,16 +10,6 @@ const sentinel = 0xdeadbeef;
 const version = 2;
 const dataTypeCode = { float16: 1, float32: 2 } as const;
 export type BlobPrecision = keyof typeof dataTypeCode;
-
-/** A weight is too large for float16. */
-export class Float16RangeError extends UserError {
-  constructor(name: string, value: number) {
-    super(`${name} holds ${value}, which float16 cannot (its largest number is 65504).`, {
-      kept: 'The trained model is untouched.',
-      remedy: 'Export with precision float32.',
-    });
-  }
-}
 
 export interface WeightBlobWriter {
   /** Returns the offset of the blob's metadata, which is what a const in the program points at. */
@@ -55,15 +44,6 @@ export function weightBlobWriter(): WeightBlobWriter {
       return file;
     },
   };
-}
-
-/** Little-endian bytes of `values`; not a copy for float32. Throws `Float16RangeError`. */
-export function encode(name: string, values: Float32Array, precision: BlobPrecision): Uint8Array {
-  if (precision === 'float32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  const halves = toFloat16(values);
-  const infinite = halves.findIndex((bits) => (bits & 0x7fff) === 0x7c00);
-  if (infinite >= 0) throw new Float16RangeError(name, values[infinite] as number);
-  return new Uint8Array(halves.buffer);
 }
 
 function aligned(position: number): number {

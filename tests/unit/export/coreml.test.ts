@@ -6,7 +6,8 @@ import type { ArchitectureName } from '../../../src/architectures/settings.ts';
 import { exportFormats, type ExportInput } from '../../../src/export/index.ts';
 import { DataType, type Operation } from '../../../src/export/coreml/generated/MIL_pb.ts';
 import { ModelSchema, type Model } from '../../../src/export/coreml/generated/Model_pb.ts';
-import { Float16RangeError, weightBlobWriter } from '../../../src/export/coreml/weightBlob.ts';
+import { weightBlobWriter } from '../../../src/export/coreml/weightBlob.ts';
+import { Float16RangeError } from '../../../src/export/floatBytes.ts';
 import { parametersOf, sizeOf } from '../../../src/graph/parameters.ts';
 import { readSafetensors } from '../../../src/weights/safetensors.ts';
 
