@@ -3,16 +3,17 @@
  *
  *     node scripts/run.mjs tests/tools/exportFixture.ts WEIGHTS.safetensors OPTIONS.json OUT
  *
- * OPTIONS.json: {"architecture", "labels": [...], "imageSize", "precision", "format"?: "mlpackage"|"safetensors"}.
+ * OPTIONS.json: {"architecture", "labels": [...], "imageSize", "precision", "format"?: "mlpackage"|"onnx"|…, "temperature"?,
+ * "weightStorage"?, "makerOutput"?}.
  * Prints one line of JSON: seconds, bytes, and by how many MiB the export raised the process's peak memory.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { architectures } from '../../src/architectures/index.ts';
 import type { ArchitectureName } from '../../src/architectures/settings.ts';
-import { exportFormats, type ExportFormatId, type Precision } from '../../src/export/index.ts';
+import { exportFormats, type ExportFormatId, type ExportInput, type Precision } from '../../src/export/index.ts';
 import { readSafetensors } from '../../src/weights/safetensors.ts';
 
-interface Options {
+interface Options extends Partial<Pick<ExportInput, 'temperature' | 'weightStorage' | 'makerOutput'>> {
   readonly architecture: ArchitectureName;
   readonly labels: readonly string[];
   readonly imageSize: number;
@@ -38,9 +39,9 @@ const { fileName, bytes } = await exportFormats[options.format ?? 'mlpackage'].w
   mean: architecture.mean,
   std: architecture.std,
   precision: options.precision,
-  temperature: 1,
-  weightStorage: 'full',
-  makerOutput: false,
+  temperature: options.temperature ?? 1,
+  weightStorage: options.weightStorage ?? 'full',
+  makerOutput: options.makerOutput ?? false,
   metadata: {
     author: 'tests',
     description: 'A fixture.',
