@@ -26,7 +26,11 @@ export async function secondsPerImage(
     if (adapter?.backend !== device.backend || adapter.label !== device.label) continue;
     // The first epoch compiles and decodes.
     const rows = history.length > 1 ? history.slice(1) : history;
-    for (const { seconds, train, validation } of rows) found.push(seconds / (train.n + (validation?.n ?? 0) / 3));
+    for (const { seconds, train, validation } of rows) {
+      const images = train.n + (validation?.n ?? 0) / 3;
+      // In float16 an epoch may have said nothing of any image.
+      if (train.n > 0) found.push(seconds / images);
+    }
   }
   return found.length > 0 ? median(found) : null;
 }
@@ -37,7 +41,7 @@ function newest(records: readonly RunRecord[]): RunRecord[] {
 
 /** What the time of an image depends on; null: epochs don't go through the network. */
 function wayOn(device: AdapterReport, { model, data, training }: RunConfig): string | null {
-  const { layers, cached_views, augmentation, batchnorm_batch, optimizer } = training;
+  const { layers, cached_views, augmentation, batchnorm_batch, optimizer, tune } = training;
   if (layers === 'head' && cached_views > 0) return null;
   return JSON.stringify([
     model.architecture,
@@ -47,6 +51,8 @@ function wayOn(device: AdapterReport, { model, data, training }: RunConfig): str
     augmentation.enabled,
     batchnorm_batch,
     optimizer,
+    // Elsewhere there is nothing to choose.
+    device.backend === 'webgpu' && tune,
     precisionOn(device, training),
   ]);
 }

@@ -74,6 +74,7 @@ export async function createCompiledNetwork(
   const classWeights = options.loss?.classWeights ? kept('class weights', graph.classes) : null;
   const slots = new Map(optimiser.slots.map((slot) => [slot, kept(slot, layout.trained.floats)]));
   const store = createFlatStore(device, buffers, layout);
+  const images = createImages(device, pipelines, buffers);
   const plans = createPlans(device, pipelines, buffers, {
     graph,
     layout,
@@ -85,8 +86,8 @@ export async function createCompiledNetwork(
     momentum: options.batchNormMomentum,
     smoothing: options.loss?.smoothing ?? 0,
     classWeights,
+    onForgotten: (plan) => images.forget(plan),
   });
-  const images = createImages(device, pipelines, buffers);
   const drawMasks = createMasks(device, buffers, graph, options.seed);
   const { trained, frozen, running, pending, gradients } = layout;
   await buffers.keep([trained, frozen, running, pending]);

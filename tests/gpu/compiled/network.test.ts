@@ -245,6 +245,20 @@ describe('what is left behind', () => {
     expect(new Set(steps.map(({ bytes }) => bytes)).size).toBe(1);
   });
 
+  it('nothing of a batch of a size that has not been seen for long', async () => {
+    const graph = buildGraph('tiny', 5);
+    const network = await compiled.build(graph, formulaWeights(graph), options);
+    // The largest first: the arena and what is read fit the others.
+    const sizes = Array.from({ length: 10 }, (_, i) => 10 - i);
+    const held: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      for (const n of sizes) await network.trainStep(whole(`size ${n}`, n, 16), 1e-3);
+      held.push(compiled.memory().bytes);
+    }
+    network.dispose();
+    expect(held).toEqual([held[0], held[0], held[0]]);
+  });
+
   it('as much memory as was said before', async () => {
     const graph = graphsByHand['a dense block with a block inside']!;
     const empty = compiled.memory().bytes;

@@ -79,6 +79,13 @@ describe('how long an epoch takes', () => {
     const gpu = { ...adapter!, backend: 'webgpu', features: ['shader-f16'] } as const;
     expect(await secondsPerImage(onGpu, gpu, config)).toBe(expected);
     expect(await secondsPerImage(onGpu, gpu, half)).toBeNull();
+    const tuned = { ...config, training: { ...config.training, tune: !config.training.tune } };
+    expect(await secondsPerImage(onGpu, gpu, tuned)).toBeNull();
+    expect(await secondsPerImage(store, adapter!, tuned)).toBe(expected);
+    const silent = events.map((event) =>
+      event.type === 'epochEnded' ? { ...event, train: { ...event.train, n: 0 }, validation: null } : event,
+    );
+    expect(await secondsPerImage({ list, events: () => Promise.resolve(silent) }, adapter!, config)).toBeNull();
     const cached = { ...config, training: { ...config.training, layers: 'head', cached_views: 1 } as const };
     expect(await secondsPerImage(store, adapter!, cached)).toBeNull();
   });

@@ -105,8 +105,7 @@ export async function prepare(
   });
   uniforms.unmap();
 
-  const list: Command[] = [];
-  for (const [i, { dispatch, node, kind, weight, cost = FREE }] of works.entries()) {
+  const commandOf = async ({ dispatch, node, kind, weight, cost = FREE }: Work, i: number): Promise<Command> => {
     const pipeline = await pipelines.get(dispatch.program);
     const resources: GPUBufferBinding[] = dispatch.memories.map(placeOf);
     const bindGroup = device.createBindGroup({
@@ -120,9 +119,16 @@ export async function prepare(
     const limit = device.limits.maxComputeWorkgroupsPerDimension;
     const columns = Math.min(dispatch.workgroups, limit);
     const rows = Math.ceil(dispatch.workgroups / columns);
-    list.push({ node, kind, program: dispatch.program.name, cost, pipeline, bindGroup, columns, rows, weight });
+    return { node, kind, program: dispatch.program.name, cost, pipeline, bindGroup, columns, rows, weight };
+  };
+  try {
+    const list: Command[] = [];
+    for (const [i, work] of works.entries()) list.push(await commandOf(work, i));
+    return { list, dispose: () => uniforms.destroy() };
+  } catch (error) {
+    uniforms.destroy();
+    throw error;
   }
-  return { list, dispose: () => uniforms.destroy() };
 }
 
 /** Of a struct of 4-byte fields. */

@@ -16,6 +16,8 @@ export interface Images {
    * @throws GpuMemoryError
    */
   upload(batch: ImageBatch | TrainingBatch, plan: Plan): Promise<readonly Command[]>;
+  /** Gives back what a plan needed alone; it runs no more. */
+  forget(plan: Plan): void;
 }
 
 /** What one plan needs for one kind of batch; made anew where a batch needs larger uploads. */
@@ -43,6 +45,12 @@ export function createImages(device: GPUDevice, pipelines: Pipelines, buffers: B
       length * 4,
     );
   };
+  const forget = (plan: Plan): void => {
+    const there = ready.get(plan);
+    there?.commands.dispose();
+    there?.uploads.forEach(buffers.giveBack);
+    ready.delete(plan);
+  };
   const prepared = async (
     plan: Plan,
     key: string,
@@ -50,8 +58,7 @@ export function createImages(device: GPUDevice, pipelines: Pipelines, buffers: B
   ) => {
     const there = ready.get(plan);
     if (there?.key === key) return there;
-    there?.commands.dispose();
-    there?.uploads.forEach(buffers.giveBack);
+    forget(plan);
     const { dispatches, ...rest } = make();
     await buffers.keep(rest.uploads);
     const works = dispatches.map((dispatch) => ({ dispatch, node: 'input', kind: 'input', weight: 0 }));
@@ -123,7 +130,7 @@ export function createImages(device: GPUDevice, pipelines: Pipelines, buffers: B
     return hasContrast ? commands.list : commands.list.filter((_, i) => i !== meanGrey);
   };
 
-  return { upload: (batch, plan) => ('pictures' in batch ? pictures(batch, plan) : floats(batch, plan)) };
+  return { upload: (batch, plan) => ('pictures' in batch ? pictures(batch, plan) : floats(batch, plan)), forget };
 }
 
 /** Room for what the next batches may need, too: crops are drawn. */

@@ -25,6 +25,8 @@ export interface PlanSettings extends Pick<
   readonly layout: FlatLayout;
   readonly kernels: KernelTable;
   readonly step: Memory;
+  /** A plan runs no more: what belongs to it alone can be given back. */
+  readonly onForgotten: (plan: Plan) => void;
 }
 
 /** Plans of one network by mode and batch: an epoch has two sizes of batches, evaluation two more. */
@@ -43,9 +45,11 @@ export function createPlans(device: GPUDevice, pipelines: Pipelines, buffers: Bu
   const known = new Map<string, PreparedPlan>();
   const tables = new Map<string, Matrix>();
   const forget = (key: string): void => {
-    const { commands, once } = known.get(key)!;
+    const { plan, commands, once } = known.get(key)!;
     commands.dispose();
     once.dispose();
+    plan.own.forEach(buffers.giveBack);
+    settings.onForgotten(plan);
     known.delete(key);
   };
   const forgetAll = (): void => {
@@ -53,7 +57,7 @@ export function createPlans(device: GPUDevice, pipelines: Pipelines, buffers: Bu
   };
 
   const build = async (mode: Plan['mode'], images: number, imageSize: number): Promise<PreparedPlan> => {
-    const { graph, kernels, ...options } = settings;
+    const { graph, kernels, onForgotten: _, ...options } = settings;
     const plan = compile(graph, {
       ...options,
       images,

@@ -59,6 +59,8 @@ export interface Plan {
   readonly reduced: Matrix;
   /** Class indices, int32 bits, kept; whoever runs the plan fills them. */
   readonly labels: Memory;
+  /** Kept memories that no other plan reads or writes, the labels among them: they go with it. */
+  readonly own: readonly Memory[];
   /** Factors of the dropout nodes; whoever runs the plan draws them. */
   readonly masks: readonly Mask[];
   /** Logits, or features; there after the last call. */
@@ -83,6 +85,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
   if (first.op !== 'input') throw new Error(`${graph.architecture} doesn't begin with its input.`);
   const input = matrix('images', images * imageSize * imageSize, padded(first.channels));
   const labels = kept(`labels of ${images}`, images);
+  const losses = kept(`losses of ${images}`, images);
   const reduced: Matrix = { ...input, name: 'reduced images' };
   const head = graph.nodes.find((node) => node.name === graph.head)!;
   const last = mode === 'features' ? head.inputs[0]! : graph.nodes.at(-1)!.name;
@@ -117,7 +120,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
       classWeights: options.classWeights ?? null,
       smoothing: options.smoothing ?? 0,
       step: options.step,
-      losses: kept(`losses of ${images}`, images),
+      losses,
       gradient: dy,
     });
     const trained =
@@ -138,6 +141,7 @@ export function compile(graph: Graph, options: CompileOptions): Plan {
     input,
     reduced,
     labels,
+    own: [labels, losses, ...pass.masks.map(({ matrix: mask }) => mask)],
     masks: pass.masks,
     output,
     outputChannels: shapes.get(last)!.at(-1)!,
