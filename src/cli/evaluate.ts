@@ -200,6 +200,9 @@ function show(out: Terminal, path: string, checkpoint: Checkpoint, report: Evalu
   out.line(
     `${percent(accuracy)} of ${count(n, 'image')} right (95 % interval: ${percent(low)} to ${percent(high)}), loss ${loss.toFixed(4)}`,
   );
+  const { temperature = 1 } = report;
+  if (temperature !== 1)
+    out.line(`Probabilities: of the logits divided by ${temperature.toPrecision(4)}, as fitted on validation`);
   out.line();
   const mean = ['Mean of the classes', percent(precision), percent(recall), String(n)];
   for (const line of table([['Class', 'precision', 'recall', 'images'], ...rows, mean])) out.line(line);

@@ -46,7 +46,7 @@ interface Opened {
 
 /** The model on a device of this computer; one that was lost or failed is given up, and opened anew for the next image. */
 export function answering(description: ModelDescription, weights: Uint8Array, platform: Platform): Answering {
-  const { architecture, batchNormEps, labels, imageSize: size, geometry, mean, std } = description;
+  const { architecture, batchNormEps, labels, imageSize: size, geometry, mean, std, temperature = 1 } = description;
   const graph = buildGraph(architecture, labels.length, { batchNormEps });
   const { tensors } = readSafetensors(weights);
   const decoder = checkedDecoder(platform.decoder);
@@ -98,7 +98,7 @@ export function answering(description: ModelDescription, weights: Uint8Array, pl
     device: () => onDevice(({ device }) => device),
     answer: async (file) => {
       const image = await decoder.decode(new Uint8Array(await file.arrayBuffer()));
-      return onDevice(({ network }) => classify(network, image, { labels, size, geometry, mean, std }));
+      return onDevice(({ network }) => classify(network, image, { labels, size, geometry, mean, std, temperature }));
     },
   };
 }

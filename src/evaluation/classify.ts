@@ -13,18 +13,20 @@ export interface Reading extends ChannelStatistics {
   /** Side of the network's input, pixels. */
   readonly size: number;
   readonly geometry: Geometry;
+  /** What the logits are divided by to become probabilities. */
+  readonly temperature: number;
 }
 
 /** One image, as evaluation would see it. */
 export async function classify(
   network: Pick<Network, 'predict'>,
   image: RgbImage,
-  { labels, size, geometry, ...statistics }: Reading,
+  { labels, size, geometry, temperature, ...statistics }: Reading,
 ): Promise<Prediction> {
   const started = performance.now();
   const seen = evaluationCrop(image, size, geometry);
   const logits = await network.predict(normalisedBatch([seen], size, statistics));
-  const probabilities = softmax(logits, labels.length);
+  const probabilities = softmax(logits, labels.length, temperature);
   const milliseconds = performance.now() - started;
   const classes = labels
     .map((label, i) => ({ label, probability: probabilities[i] as number }))

@@ -3,6 +3,7 @@ import type { ChannelStatistics } from '../engine/normalise.ts';
 import { normalisedBatch } from './pixels.ts';
 import { accuracyOf, argmaxRows, classMetrics, confusionMatrix, crossEntropy, macro, softmax } from './metrics.ts';
 import { wilsonInterval } from './metrics.ts';
+import { fitTemperature } from './temperature.ts';
 import type { EvaluationReport } from './types.ts';
 import type { ImageEntry, ImageSource, Split } from '../dataset/types.ts';
 import type { Network } from '../engine/types.ts';
@@ -13,6 +14,8 @@ export interface EvaluationOptions extends ChannelStatistics {
   readonly size: number;
   /** Images that go through the network at once. */
   readonly batch: number;
+  /** What logits are divided by to become probabilities; `fit`: what fits these very images best. */
+  readonly temperature: number | 'fit';
   readonly onProgress?: (done: number, total: number) => void;
   /** Called between batches, and between images that must be decoded: gives commands a turn, may wait, may throw. */
   readonly between?: () => Promise<void>;
@@ -57,18 +60,20 @@ export async function evaluate(
     await options.between?.();
   }
   const truth = indices.map((index) => (images[index] as ImageEntry).label);
-  return report(logits, truth, labels, indices, options.split);
+  return report(logits, truth, labels, indices, options.split, options.temperature);
 }
 
-/** The report on logits `[n × classes]` whose truth is known. */
+/** The report on logits `[n × classes]` whose truth is known. `temperature`: as in `EvaluationOptions`. */
 export function report(
   logits: Float32Array,
   truth: readonly number[],
   labels: readonly string[],
   indices: readonly number[],
   split: Split,
+  temperature: number | 'fit',
 ): EvaluationReport {
   const classes = labels.length;
+  const divisor = temperature === 'fit' ? fitTemperature(logits, truth, classes) : temperature;
   const confusion = confusionMatrix(truth, argmaxRows(logits, classes), classes);
   const perClass = classMetrics(confusion, labels);
   const accuracy = accuracyOf(confusion);
@@ -83,6 +88,7 @@ export function report(
     perClass,
     confusion,
     indices: [...indices],
-    probabilities: softmax(logits, classes),
+    probabilities: softmax(logits, classes, divisor),
+    temperature: divisor,
   };
 }

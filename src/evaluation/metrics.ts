@@ -1,15 +1,16 @@
 import { exp, log } from '../elementary.ts';
 import type { ClassMetrics } from './types.ts';
 
-/** Softmax over rows: logits `[n × classes]` → probabilities `[n × classes]`, float32, sums of 1. */
-export function softmax(logits: Float32Array, classes: number): Float32Array {
+/** Softmax over rows: logits `[n × classes]`, divided by `temperature` → probabilities `[n × classes]`, float32, sums of 1. */
+export function softmax(logits: Float32Array, classes: number, temperature = 1): Float32Array {
   const out = new Float32Array(logits.length);
   for (let row = 0; row < logits.length; row += classes) {
     let top = -Infinity;
     for (let c = 0; c < classes; c++) top = Math.max(top, logits[row + c] as number);
     let sum = 0;
-    for (let c = 0; c < classes; c++) sum += exp((logits[row + c] as number) - top);
-    for (let c = 0; c < classes; c++) out[row + c] = exp((logits[row + c] as number) - top) / sum;
+    const part = (c: number): number => exp(((logits[row + c] as number) - top) / temperature);
+    for (let c = 0; c < classes; c++) sum += part(c);
+    for (let c = 0; c < classes; c++) out[row + c] = part(c) / sum;
   }
   return out;
 }

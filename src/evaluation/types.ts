@@ -14,6 +14,7 @@ export interface ClassMetrics {
 export interface EvaluationReport {
   readonly split: Split;
   readonly n: number;
+  /** Of the logits as they were trained, whatever the temperature: what epochs are compared by. */
   readonly loss: number;
   readonly accuracy: number;
   /** Wilson score interval, 95 %. */
@@ -27,8 +28,10 @@ export interface EvaluationReport {
   readonly confusion: readonly (readonly number[])[];
   /** Image indices into `Dataset.images`, in the order of `probabilities`. */
   readonly indices: readonly number[];
-  /** `[n × classes]` float32, row-major, softmax of the logits. */
+  /** `[n × classes]` float32, row-major: softmax of the logits divided by the temperature. */
   readonly probabilities: Float32Array;
+  /** Absent in reports of older versions: 1. */
+  readonly temperature?: number;
 }
 
 /** A network's answer to one image. */

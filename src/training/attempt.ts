@@ -131,8 +131,8 @@ async function trainAndTest(
 
   control.onPause = () => emit({ type: 'paused' });
   control.onContinue = () => emit({ type: 'continued' });
-  const judge = (which: 'val' | 'test'): Promise<EvaluationReport> =>
-    judgeSplit(network, which, { ...attempt, config, gate, partSize });
+  const judge = (which: 'val' | 'test', temperature: number | 'fit'): Promise<EvaluationReport> =>
+    judgeSplit(network, which, temperature, { ...attempt, config, gate, partSize });
   const firstEpoch = (from?.epoch ?? 0) + 1;
   const trainBy = <Batch extends Labelled>(way: Way<Batch>): Promise<'completed' | 'stopped' | null> =>
     trainEpochs(way, firstEpoch, gate, attempt, {
@@ -146,7 +146,7 @@ async function trainAndTest(
   const throughNetwork = async (): Promise<'completed' | 'stopped' | null> => {
     if (optimiser !== null) await network.writeOptimiser(optimiser);
     emit({ type: 'progress', what: 'first step', done: 0, total: 1 });
-    return trainBy(wholeNetwork(network, partSize, () => judge('val'), attempt, config));
+    return trainBy(wholeNetwork(network, partSize, () => judge('val', 'fit'), attempt, config));
   };
   const byTheHead = async (): Promise<'completed' | 'stopped' | null> => {
     const { weights } = first;
@@ -180,9 +180,9 @@ async function trainAndTest(
   const best = await store.readCheckpoint(attempt.record().id, 'best');
   if (best === undefined) throw new NoCheckpointError();
   if (split.test.length > 0) {
-    const { epoch, weights } = readCheckpoint(best);
+    const { epoch, weights, temperature = 1 } = readCheckpoint(best);
     await network.writeWeights(weights);
-    const report = await unlessSuspended(judge('test'));
+    const report = await unlessSuspended(judge('test', temperature));
     if (report === null) return 'stopped';
     emit({ type: 'testEvaluated', epoch, report });
   } else {
@@ -240,6 +240,7 @@ export function judgedAtOnce(batchSize: number, partSize: number): number {
 function judgeSplit(
   network: Network,
   which: 'val' | 'test',
+  temperature: number | 'fit',
   run: {
     readonly crops: ImageSource;
     readonly dataset: Dataset;
@@ -257,6 +258,7 @@ function judgeSplit(
     size: data.img_size,
     ...run.statistics,
     batch: judgedAtOnce(data.batch_size, run.partSize),
+    temperature,
     onProgress: (done, total) => run.emit({ type: 'evaluating', split: which, done, total }),
     // A stop ends the run after this pass, so that what is kept is judged.
     between: async () => void (await run.gate()),

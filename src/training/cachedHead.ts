@@ -131,7 +131,7 @@ export async function cachedHead(
         logits.set(head.logits(judged.of(split.val.slice(from, from + JUDGED_AT_ONCE))), from * classes);
         await gate();
       }
-      return report(logits, labelsOf(split.val), dataset.classes, split.val, 'val');
+      return report(logits, labelsOf(split.val), dataset.classes, split.val, 'val', 'fit');
     },
   };
 }

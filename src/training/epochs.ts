@@ -19,7 +19,11 @@ export async function trainEpochs<Batch extends Labelled>(
 ): Promise<'completed' | 'stopped' | null> {
   const { emit, logged, from, split, store, stepsPerEpoch, record, saved } = attempt;
   const { training, data } = record().config;
-  const progress: Progress = { history: [...(from?.history ?? [])], bestEpoch: from?.bestEpoch ?? null };
+  const progress: Progress = {
+    history: [...(from?.history ?? [])],
+    bestEpoch: from?.bestEpoch ?? null,
+    temperature: undefined,
+  };
   const { snapshot } = way;
   const { quick: sparing, secondsUnread } = way;
   const kept = checkpoints({

@@ -14,7 +14,7 @@ export interface Way<Batch extends Labelled> {
   trained(): Promise<Weights>;
   /** All that a checkpoint keeps of the network. */
   snapshot(): Promise<{ readonly weights: Weights; readonly optimiser: OptimiserState }>;
-  /** Judges the validation split. */
+  /** Judges the validation split, with the temperature that fits it. */
   validate(): Promise<EvaluationReport>;
   /** Epochs take milliseconds: not every step is told, not every checkpoint written. */
   readonly quick: boolean;

@@ -28,7 +28,7 @@ export function demoCommands({ runs, demoFolder, openCheckpoint }: DemoPlatform)
       const record = await runs.read(runId);
       if (record === undefined) throw new NoCheckpointError();
       const { checkpoint, run } = await trainedModel(runs, runId);
-      const { epoch, dataset, config, batchNormEps } = checkpoint;
+      const { epoch, dataset, config, batchNormEps, temperature } = checkpoint;
       const architecture = checkpoint.architecture as ArchitectureName;
       const { mean, std } = architectures[architecture];
       const report = run.test?.epoch === epoch ? run.test.report : null;
@@ -52,6 +52,7 @@ export function demoCommands({ runs, demoFolder, openCheckpoint }: DemoPlatform)
           geometry: config.data.geometry,
           mean: [...mean],
           std: [...std],
+          ...(temperature !== undefined && { temperature }),
           dataset: { name: dataset.name, synthetic: dataset.synthetic },
           test: report && { n: report.n, accuracy: report.accuracy, interval: [...report.accuracyInterval] },
           author: output.author,

@@ -41,6 +41,7 @@ export function judge(
     mean,
     std,
     batch: judgedAtOnce(data.batch_size, checkpoint.batchnormBatch),
+    temperature: checkpoint.temperature ?? 1,
     ...options,
   });
 }

@@ -120,7 +120,8 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
         const { checkpoint, network } = await load(runId);
         const { img_size: size, geometry } = checkpoint.config.data;
         const { mean, std } = architectures[checkpoint.architecture as ArchitectureName];
-        return classify(network, image, { labels: checkpoint.dataset.classes, size, geometry, mean, std });
+        const { temperature = 1, dataset } = checkpoint;
+        return classify(network, image, { labels: dataset.classes, size, geometry, mean, std, temperature });
       }),
 
     exportModel: ({ runId, format, output }) =>

@@ -35,6 +35,8 @@ const modelDescription = z.object({
   /** Of the range 0–1, RGB: the network sees (x / 255 − mean) / std. */
   mean: channels,
   std: channels,
+  /** What the logits are divided by before the softmax; absent in older ones: 1. */
+  temperature: z.number().positive().optional(),
   /** A checkpoint without optimiser state, in the same folder. */
   weights: z.object({
     file: z.string().regex(/^\w[\w.-]*$/),

@@ -16,6 +16,8 @@ export async function exportSafetensors(input: ExportInput): Promise<ExportedByt
     image_size: String(input.imageSize),
     mean: JSON.stringify(input.mean),
     std: JSON.stringify(input.std),
+    // The weights are as they were trained: softmax(logits / temperature) gives the probabilities.
+    temperature: String(input.temperature),
     geometry: metadata.geometry,
     version: metadata.version,
     author: metadata.author,

@@ -89,6 +89,7 @@ export function checkpoints(options: {
         ...options.describe,
         history: progress.history,
         bestEpoch: progress.bestEpoch,
+        ...(progress.temperature !== undefined && { temperature: progress.temperature }),
         weights,
         optimiser,
         ...drawsAfter(config, epoch, optimiser.step, options.images),

@@ -10,6 +10,8 @@ import type { Pace } from './pace.ts';
 export interface Progress {
   history: EpochRecord[];
   bestEpoch: number | null;
+  /** Of the newest epoch's logits, fitted on validation; undefined where nothing validates. */
+  temperature: number | undefined;
 }
 
 export interface MetricsOptions {
@@ -95,6 +97,7 @@ export function metrics(options: MetricsOptions): Handler {
         const from = performance.now();
         const report = await options.validate();
         pace.validation((performance.now() - from) / 1000);
+        progress.temperature = report.temperature;
         validation = { n: report.n, loss: report.loss, accuracy: report.accuracy, precision: report.precision };
       }
       const best = isBest(validation, progress);

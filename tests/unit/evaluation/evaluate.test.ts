@@ -29,6 +29,7 @@ it('tells how many images were decoded within a batch, at most ten times a secon
     mean: [0, 0, 0],
     std: [1, 1, 1],
     batch: 8,
+    temperature: 1,
     onProgress: (done, total) => told.push([done, total]),
     between: () => Promise.resolve(void (gates += 1)),
   });

@@ -22,7 +22,7 @@ const { report: fixture, wilson } = JSON.parse(
 };
 const labels = ['a', 'b', 'c', 'd', 'e'];
 const indices = fixture.truth.map((_, i) => i + 100);
-const result = report(Float32Array.from(fixture.logits), fixture.truth, labels, indices, 'test');
+const result = report(Float32Array.from(fixture.logits), fixture.truth, labels, indices, 'test', 1);
 
 describe('a report', () => {
   it('has scikit-learn’s loss, accuracy, macro precision and recall', () => {

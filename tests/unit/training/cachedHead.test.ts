@@ -34,6 +34,8 @@ async function expectSameBits(one: Run, other: Run): Promise<void> {
   expect([one.error, other.error]).toEqual([null, null]);
   const [a, b] = [await latest(one.store), await latest(other.store)];
   expect([b.epoch, b.optimiser.step, b.bestEpoch]).toEqual([a.epoch, a.optimiser.step, a.bestEpoch]);
+  expect(a.temperature).toBeGreaterThan(0);
+  expect(b.temperature).toBe(a.temperature);
   expect(b.weights).toEqual(a.weights);
   expect(b.optimiser.moments).toEqual(a.optimiser.moments);
   const figures = ({ history }: Checkpoint) => history.map(({ seconds: _, ...row }) => row);

@@ -11,6 +11,7 @@ import { eventLine, eventsOf } from '../../../src/platform/node/runEventText.ts'
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { philox4x32 } from '../../../src/random.ts';
 import { readCheckpoint, writeCheckpoint } from '../../../src/training/checkpoint.ts';
+import { newRun } from '../../../src/training/run.ts';
 import { createControl } from '../../../src/training/control.ts';
 import { NoTrainingImagesError, NotANumberError, StoppedBeforeFirstStepError } from '../../../src/training/errors.ts';
 import type { RunEvent } from '../../../src/training/events.ts';
@@ -31,6 +32,7 @@ async function expectSame(one: Run, other: Run): Promise<void> {
   const [a, b] = [await latest(one.store), await latest(other.store)];
   expect(b.epoch).toBe(a.epoch);
   expect(b.optimiser.step).toBe(a.optimiser.step);
+  expect(b.temperature).toBe(a.temperature);
   for (const [name, { data }] of a.weights) expect(b.weights.get(name)?.data, name).toEqual(data);
   for (const [name, { data }] of a.optimiser.moments) expect(b.optimiser.moments.get(name)?.data, name).toEqual(data);
 }
@@ -79,6 +81,61 @@ describe('a run', () => {
     expect(straight.events.findIndex((event) => event.type === 'evaluating' && event.split === 'test')).toBeGreaterThan(
       straight.events.findLastIndex((event) => event.type === 'epochEnded'),
     );
+  });
+
+  it('has in each checkpoint the temperature that fits its own epoch’s validation; Test’s probabilities are by the best one’s', async () => {
+    const { val } = splitWith(dataset, config.data, null);
+    /** Of the newest pass over validation. */
+    let logits: number[] = [];
+    const found = new Map<number, { temperature: number; logits: number[] }>();
+    const store = memoryRunStore();
+    const run = await smallRun({
+      store: {
+        ...store,
+        writeCheckpoint: (record, epoch, bytes) => {
+          found.set(epoch, { temperature: readCheckpoint(bytes).temperature ?? NaN, logits });
+          return store.writeCheckpoint(record, epoch, bytes);
+        },
+      },
+      predict: async (network, batch) => {
+        const answer = await network.predict(batch);
+        logits = [...answer];
+        return answer;
+      },
+    });
+    expect(run.error).toBeNull();
+    expect([...found.keys()]).toEqual([1, 2, 3, 4]);
+    /** Cross-entropy with targets of 10/11 and 1/22: nine images, three classes. */
+    const cost = (of: readonly number[], temperature: number, right: number): number =>
+      val.reduce((sum, index, i) => {
+        const row = of.slice(3 * i, 3 * i + 3).map((x) => x / temperature);
+        const total = Math.log(row.reduce((all, x) => all + Math.exp(x), 0));
+        const { label } = dataset.images[index]!;
+        return sum + row.reduce((all, x, c) => all + (c === label ? right : (1 - right) / 2) * (total - x), 0);
+      }, 0);
+    for (const { temperature, logits: of } of found.values()) {
+      expect(of).toHaveLength(27);
+      if (temperature === 1) continue;
+      expect(cost(of, temperature, 1)).toBeLessThan(cost(of, 1, 1));
+      for (const other of [temperature * 0.99, temperature * 1.01])
+        expect(cost(of, temperature, 10 / 11)).toBeLessThan(cost(of, other, 10 / 11));
+    }
+    const { bestEpoch, test } = foldRun(run.events);
+    const temperatures = [...found.values()].map(({ temperature }) => temperature);
+    expect(temperatures.filter((one) => one !== 1).length).toBeGreaterThan(1);
+    expect(test?.report.temperature).toBe(found.get(bestEpoch!)?.temperature);
+  });
+
+  it('without validation has no temperature to say', async () => {
+    const record = newRun('small', { ...config, data: { ...config.data, validation_split: 0 } }, dataset, null, null);
+    const run = await smallRun({
+      record: { ...record, config: { ...record.config, training: { ...config.training, epochs: 1 } } },
+    });
+    expect(run.error).toBeNull();
+    const { temperature, history } = await latest(run.store);
+    expect(history[0]?.validation).toBeNull();
+    expect(temperature).toBeUndefined();
+    expect(foldRun(run.events).test?.report.temperature).toBe(1);
   });
 
   it('stores a log that folds to the state that was shown', async () => {

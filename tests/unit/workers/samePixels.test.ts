@@ -169,7 +169,7 @@ describe.each(geometries)('files’ bytes to probabilities, %s', (geometry) => {
       dataset.images.flatMap(({ given }, i) => (given === 'test' ? [i] : [])),
       dataset.images,
       dataset.classes,
-      { split: 'test', size: 64, mean, std, batch: 8 },
+      { split: 'test', size: 64, mean, std, batch: 8, temperature: 1 },
     );
     await engine.dispose();
     expect(apart(rowsOf(report).get('pagoda.jpg')!, geometry, 'pagoda.jpg')).toBeGreaterThan(1e-3);
@@ -208,7 +208,7 @@ it('an image that is no crop is not taken for one', async () => {
   const engine = await openInNode('wasm');
   const network = await networkOf(checkpointOf('squash'), engine);
   const { mean, std } = architectures[architecture];
-  const options = { split: 'test', size: 64, mean, std, batch: 8 } as const;
+  const options = { split: 'test', size: 64, mean, std, batch: 8, temperature: 1 } as const;
   const caches = imageSource(datasets, dataset, { cacheBytes: 2 ** 24 });
   const attempt = evaluate(network, caches, [0], dataset.images, dataset.classes, options);
   await expect(attempt).rejects.toThrow('are no crop of 64');
