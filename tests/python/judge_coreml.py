@@ -45,14 +45,26 @@ def unpack(archive, folder):
     return pathlib.Path(folder) / top
 
 
-def check_description(spec, labels, image_size):
-    require(spec.specificationVersion == 6, f"specificationVersion is {spec.specificationVersion}")
-    description = spec.description
+def check_description(package, labels, image_size):
+    """Of iOS 15, or of iOS 16 where weights are packed; a classifier with an image input, and with makers where it has them."""
+    spec, description = package.spec, package.spec.description
+    wanted = (7, "CoreML6") if package.is_packed else (6, "CoreML5")
+    found = (spec.specificationVersion, package.function.opset)
+    require(found == wanted, f"specificationVersion and opset are {found}, not {wanted}")
     require([feature.name for feature in description.input] == ["image"], "the only input is image")
     image = description.input[0].type.imageType
     require((image.width, image.height) == (image_size, image_size), f"the input is {image.width} × {image.height}")
     require(image.colorSpace == FeatureTypes_pb2.ImageFeatureType.RGB, "the input is not RGB")
-    require([feature.name for feature in description.output] == ["classLabel", "classLabel_probs"], "the outputs' names")
+    names = [feature.name for feature in description.output]
+    require(names[:2] == ["classLabel", "classLabel_probs"] and names[2:] in ([], ["maker_probs"]), f"outputs {names}")
+    require(list(package.block.outputs) == names, "the program's outputs are not the description's")
+    if names[2:]:
+        array = description.output[2].type.multiArrayType
+        makers = json.loads(description.metadata.userDefined["pacerid.makers"])
+        require(list(array.shape) == [1, len(makers)], f"maker_probs is {list(array.shape)} for {len(makers)} makers")
+        require(array.dataType == FeatureTypes_pb2.ArrayFeatureType.FLOAT32, "maker_probs is not float32")
+        require(makers == list(dict.fromkeys(label.split(" - ")[0] for label in labels)), f"makers {makers}")
+        require(json.dumps(makers, ensure_ascii=False, separators=(",", ":")) in description.output[2].shortDescription, "their order")
     require(description.output[0].type.WhichOneof("Type") == "stringType", "classLabel is not a string")
     require(
         description.output[1].type.dictionaryType.WhichOneof("KeyType") == "stringKeyType",
@@ -63,6 +75,14 @@ def check_description(spec, labels, image_size):
     words = description.metadata.shortDescription + str(dict(description.metadata.userDefined))
     require("medical device" in words, "nothing says that it is not a medical device")
     require(len(set(labels)) == len(labels), "a label occurs twice")
+
+
+def check_makers(found, probabilities):
+    sums = {}
+    for label, probability in probabilities.items():
+        maker = label.split(" - ")[0]
+        sums[maker] = sums.get(maker, 0) + probability
+    require(np.abs(found[0] - list(sums.values())).max() < 1e-6, "maker_probs are not the sums of their classes'")
 
 
 def check_types(package, spec):
@@ -115,7 +135,7 @@ def judge(archive, predictions_path):
         spec = ct.utils.load_spec(str(path))
         ct.models.MLModel(str(path), skip_model_load=True)
         package = Package(path)
-        check_description(spec, labels, size)
+        check_description(package, labels, size)
         require(package.labels == labels, "the labels, or their order, differ from the page's")
         checked = check_types(package, spec)
         counts = ", ".join(f"{name} {count}" for name, count in sorted(package.op_counts.items()))
@@ -126,6 +146,8 @@ def judge(archive, predictions_path):
             rgb = np.frombuffer(base64.b64decode(image["rgb"]), np.uint8).reshape(size, size, 3)
             found = package.run(rgb)
             require(abs(sum(found.values()) - 1) < 1e-5, f"image {index}: probabilities sum to {sum(found.values())}")
+            if "maker_probs" in package.extra_outputs:
+                check_makers(package.extra_outputs["maker_probs"], found)
             wanted = image["probabilities"]
             require(set(wanted) == set(found), f"image {index}: other labels")
             difference = max(abs(found[label] - wanted[label]) for label in labels)

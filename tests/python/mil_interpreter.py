@@ -15,8 +15,8 @@ import numpy as np
 from coremltools.proto import MIL_pb2, Model_pb2
 
 TYPE_NAME = {value: name for name, value in MIL_pb2.DataType.items()}
-NUMPY_TYPE = {"FLOAT16": np.float16, "FLOAT32": np.float32}
-BLOB_TYPE = {1: np.float16, 2: np.float32}
+NUMPY_TYPE = {"FLOAT16": np.float16, "FLOAT32": np.float32, "UINT8": np.uint8, "INT8": np.int8, "UINT32": np.uint32}
+BLOB_TYPE = {1: np.float16, 2: np.float32, 3: np.uint8, 4: np.int8}
 
 
 class BadPackage(Exception):
@@ -90,6 +90,8 @@ class Package:
         for operation in self.block.operations:
             if operation.type == "const":
                 self.constants[operation.outputs[0].name] = self.constant(operation.attributes["val"])
+            if operation.type in UNPACKED:
+                self.constants[operation.outputs[0].name] = self.unpacked(operation)
             if operation.type == "classify":
                 labels = operation.inputs["classes"].arguments[0].value.immediateValue.list.values
                 self.labels = [value.immediateValue.tensor.strings.values[0] for value in labels]
@@ -104,7 +106,7 @@ class Package:
             require(value.blobFileValue.fileName == "@model_path/weights/weight.bin", value.blobFileValue.fileName)
             data = self.weights.read(value.blobFileValue.offset)
             require(data.dtype == NUMPY_TYPE[kind], f"a blob of {data.dtype} stands for {kind}")
-            return self.hold(data.reshape(shape))
+            return self.hold(data.reshape(shape)) if kind.startswith("FLOAT") else data.reshape(shape)
         tensor = value.immediateValue.tensor
         values = getattr(tensor, tensor.WhichOneof("value")).values
         if kind == "STRING":
@@ -115,8 +117,23 @@ class Package:
             return self.hold(np.frombuffer(values, np.float16).reshape(shape))
         if kind == "FLOAT32":
             return self.hold(np.array(values, np.float32).reshape(shape))
+        if kind in ("UINT8", "INT8", "UINT32"):
+            require(tensor.WhichOneof("value") == "bytes", f"{kind} that are not bytes")
+            return np.frombuffer(values, NUMPY_TYPE[kind]).reshape(shape)
         require(kind == "INT32", f"a constant of type {kind}")
         return np.array(values, np.int64).reshape(shape)
+
+    def unpacked(self, operation):
+        """What a packed weight stands for, rounded to the type of its output."""
+        parts = {key: self.constant(value) for key, value in operation.attributes.items() if key != "name"}
+        declared = operation.outputs[0].type.tensorType
+        weight = UNPACKED[operation.type](**parts)
+        require(weight.shape == shape_of(declared), f"{operation.outputs[0].name} unpacks to {weight.shape}")
+        return self.hold(weight.astype(NUMPY_TYPE[TYPE_NAME[declared.dataType]]))
+
+    @property
+    def is_packed(self):
+        return any(operation.type in UNPACKED for operation in self.block.operations)
 
     @staticmethod
     def hold(array):
@@ -144,8 +161,9 @@ class Package:
         x = np.asarray(image, np.float32).transpose(2, 0, 1)[None]
         require(x.shape == shape_of(placeholder.type.tensorType), f"the input is {x.shape}")
         names[placeholder.name] = x
+        answer = None
         for operation in self.block.operations:
-            if operation.type == "const":
+            if operation.type == "const" or operation.type in UNPACKED:
                 continue
             arguments = {}
             for key, argument in operation.inputs.items():
@@ -157,7 +175,8 @@ class Package:
             if operation.type == "classify":
                 probabilities = arguments["probabilities"].reshape(-1)
                 require(len(probabilities) == len(self.labels), "as many labels as probabilities")
-                return dict(zip(self.labels, probabilities.astype(np.float64).tolist()))
+                answer = dict(zip(self.labels, probabilities.astype(np.float64).tolist()))
+                continue
             output = operation.outputs[0]
             require(operation.type in OPERATIONS, f"unknown operation {operation.type}")
             result = OPERATIONS[operation.type](**arguments)
@@ -168,7 +187,10 @@ class Package:
             )
             with np.errstate(over="ignore"):
                 names[output.name] = result.astype(NUMPY_TYPE[TYPE_NAME[declared.dataType]]).astype(np.float32)
-        raise BadPackage("the program ends without classify")
+        require(answer is not None, "the program ends without classify")
+        extra = [name for name in self.block.outputs if name not in ("classLabel", "classLabel_probs")]
+        self.extra_outputs = {name: names[name] for name in extra}
+        return answer
 
 
 def pads(pad_type, pad):
@@ -230,6 +252,22 @@ def concat(values, axis, interleave):
     require(not interleave, "only interleave false is known here")
     return np.concatenate(values, axis=int(axis))
 
+
+def lut_to_dense(indices, lut, shape):
+    require(lut.shape == (256,) and indices.dtype == np.uint8, "only tables of 256 values are known here")
+    require(indices.size == np.prod(shape), "as many indices as weights")
+    return lut[indices].reshape([int(size) for size in shape])
+
+
+def affine_dequantize(quantized_data, zero_point, scale, axis):
+    require(quantized_data.dtype == zero_point.dtype, "the zero point has another type than the data")
+    along = [1] * quantized_data.ndim
+    along[int(axis)] = -1
+    steps = quantized_data.astype(np.int32) - zero_point.astype(np.int32).reshape(along)
+    return steps.astype(np.float32) * scale.reshape(along)
+
+
+UNPACKED = {"constexpr_lut_to_dense": lut_to_dense, "constexpr_affine_dequantize": affine_dequantize}
 
 OPERATIONS = {
     "cast": lambda x, dtype: x,

@@ -6,15 +6,12 @@ import { ModelSchema } from './generated/Model_pb.ts';
 import { writeMilProgram } from './milProgram.ts';
 import { zipPackage } from './package.ts';
 
-/** ML Programs came with it: iOS 15, macOS 12. */
-const specificationVersion = 6;
-
 /**
- * An image classifier for Core ML: `image` (RGB, 0–255) in, `classLabel` and `classLabel_probs` out; preprocessing and softmax
- * inside, batch norms folded. Throws `Float16RangeError` where a weight doesn't fit into float16.
+ * An image classifier for Core ML: `image` (RGB, 0–255) in, `classLabel` and `classLabel_probs` out, `maker_probs` where it is
+ * asked for; preprocessing and softmax inside, batch norms folded. Throws `Float16RangeError` where a weight doesn't fit into float16.
  */
 export async function exportCoreML(input: ExportInput): Promise<ExportedBytes> {
-  const { program, weightFile } = writeMilProgram({ ...input, ...exportGraph(input) });
+  const { program, specificationVersion, weightFile } = writeMilProgram({ ...input, ...exportGraph(input) });
   const model = create(ModelSchema, {
     specificationVersion,
     description: modelDescription(input),
@@ -33,5 +30,7 @@ export const coreml: ExportFormat = {
   extension: '.mlpackage.zip',
   mediaType: 'application/zip',
   precisions: ['float16', 'float32'],
+  weightStorages: ['full', 'palettized', 'linear'],
+  makerOutput: true,
   write: exportCoreML,
 };

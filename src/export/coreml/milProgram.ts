@@ -1,15 +1,19 @@
 import { create } from '@bufbuild/protobuf';
 import { inferShapes, type NodeShape } from '../../graph/shapes.ts';
 import type { Graph, Weights } from '../../graph/types.ts';
+import { encode } from '../floatBytes.ts';
+import { makersOf } from '../makers.ts';
+import type { WeightStorage } from '../types.ts';
 import { ProgramSchema, type Operation, type Program } from './generated/MIL_pb.ts';
 import * as mil from './milValues.ts';
 import type { MilFloat } from './milValues.ts';
 import { operationsOf } from './operations.ts';
+import { packedWeight, smallestPacked } from './packedWeight.ts';
 import type { ProgramWriter } from './programWriter.ts';
 import { weightBlobWriter } from './weightBlob.ts';
 
 /**
- * Graph → ML Program (MIL), opset CoreML5 (iOS 15), in the form in which coremltools 9 writes it: NCHW, one function `main`, every
+ * Graph → ML Program (MIL), opset CoreML5 (iOS 15; CoreML6, iOS 16, with weights in 8 bits), in the form in which coremltools 9 writes it: NCHW, one function `main`, every
  * argument a named const, floats of ten values or more in the weight file, the rest inline.
  *
  * Where numbers are delicate the program stays in float32 whatever `precision` says: preprocessing (0–255 → normalised) and
@@ -17,6 +21,8 @@ import { weightBlobWriter } from './weightBlob.ts';
  */
 export interface MilProgram {
   readonly program: Program;
+  /** Of the model that holds it. */
+  readonly specificationVersion: number;
   /** `weights/weight.bin`. */
   readonly weightFile: Uint8Array<ArrayBuffer>;
 }
@@ -24,8 +30,13 @@ export interface MilProgram {
 export const inputName = 'image';
 export const labelName = 'classLabel';
 export const probabilitiesName = 'classLabel_probs';
-const opset = 'CoreML5';
+export const makersName = 'maker_probs';
 const inlineBelow = 10;
+/** iOS 15, macOS 12; and iOS 16, macOS 13, where weights may be packed. */
+const opsets = {
+  full: { name: 'CoreML5', specificationVersion: 6 },
+  packed: { name: 'CoreML6', specificationVersion: 7 },
+} as const;
 
 export function writeMilProgram(options: {
   /** Ends in a softmax over `labels.length` classes. */
@@ -34,8 +45,10 @@ export function writeMilProgram(options: {
   readonly labels: readonly string[];
   readonly imageSize: number;
   readonly precision: MilFloat;
+  readonly weightStorage: WeightStorage;
+  readonly makerOutput: boolean;
 }): MilProgram {
-  const { graph, weights, labels, imageSize, precision } = options;
+  const { graph, weights, labels, imageSize, precision, weightStorage, makerOutput } = options;
   if (labels.length !== graph.classes) throw new RangeError(`${labels.length} labels for ${graph.classes} classes`);
   const [first] = graph.nodes;
   const last = graph.nodes.at(-1);
@@ -45,7 +58,7 @@ export function writeMilProgram(options: {
   const shapes = inferShapes(graph, imageSize);
   const operations: Operation[] = [];
   const blob = weightBlobWriter();
-  const identifier = uniqueIdentifiers([inputName, labelName, probabilitiesName]);
+  const identifier = uniqueIdentifiers([inputName, labelName, probabilitiesName, makersName]);
   const bound = new Map<string, { name: string; type: MilFloat; casts: Map<MilFloat, string> }>();
   const shared = new Map<string, string>();
 
@@ -80,13 +93,25 @@ export function writeMilProgram(options: {
       const data = values instanceof Float32Array ? values : Float32Array.from(values);
       if (data.length < inlineBelow) return writer.constant(hint, mil.floatConstant(hint, data, shape, type));
       const name = identifier(hint);
-      operations.push(mil.constOperation(name, mil.blobConstant(blob.add(hint, data, type), shape, type)));
+      const offset = blob.add(encode(hint, data, type), type);
+      operations.push(mil.constOperation(name, mil.blobConstant(offset, shape, type)));
       return name;
     },
     parameter(node, kind) {
       const tensor = weights.get(`${node}.${kind}`);
       if (!tensor) throw new Error(`There are no weights named ${node}.${kind}`);
-      return writer.floats(`${node}.${kind}`, tensor.data, tensor.shape);
+      const hint = `${node}.${kind}`;
+      if (weightStorage === 'full' || kind === 'bias' || tensor.data.length <= smallestPacked)
+        return writer.floats(hint, tensor.data, tensor.shape);
+      const name = identifier(hint);
+      operations.push(
+        packedWeight(weightStorage, name, tensor, precision, (bytes, shape, type) =>
+          bytes.length < inlineBelow
+            ? mil.bytesConstant(bytes, shape, type)
+            : mil.blobConstant(blob.add(bytes, type), shape, type),
+        ),
+      );
+      return name;
     },
     emit(type, hint, inputs, shape, as = precision) {
       const name = identifier(hint);
@@ -98,28 +123,42 @@ export function writeMilProgram(options: {
 
   writer.bind(first.name, inputName, 'float32');
   for (const node of graph.nodes.slice(1)) operationsOf(node, writer);
+  const probabilities = writer.operand(last.name, 'float32');
+  const outputs = [labelName, probabilitiesName];
+  if (makerOutput) {
+    operations.push(makersOperation(probabilities, labels, writer));
+    outputs.push(makersName);
+  }
   operations.push(
-    mil.operation(
-      'classify',
-      'classify',
-      { probabilities: writer.operand(last.name, 'float32'), classes: mil.stringListValue(labels) },
-      [
-        { name: labelName, type: mil.stringType() },
-        { name: probabilitiesName, type: mil.probabilitiesType() },
-      ],
-    ),
+    mil.operation('classify', 'classify', { probabilities, classes: mil.stringListValue(labels) }, [
+      { name: labelName, type: mil.stringType() },
+      { name: probabilitiesName, type: mil.probabilitiesType() },
+    ]),
   );
+  const opset = weightStorage === 'full' ? opsets.full : opsets.packed;
   const program = create(ProgramSchema, {
     version: 1n,
     functions: {
       main: {
         inputs: [{ name: inputName, type: mil.floatTensorType('float32', [1, first.channels, imageSize, imageSize]) }],
-        opset,
-        blockSpecializations: { [opset]: { outputs: [labelName, probabilitiesName], operations } },
+        opset: opset.name,
+        blockSpecializations: { [opset.name]: { outputs, operations } },
       },
     },
   });
-  return { program, weightFile: blob.finish() };
+  return { program, specificationVersion: opset.specificationVersion, weightFile: blob.finish() };
+}
+
+/** `[1, makers]`, float32: the probabilities times a matrix of zeros and ones. */
+function makersOperation(probabilities: string, labels: readonly string[], writer: ProgramWriter): Operation {
+  const makers = makersOf(labels);
+  const matrix = new Float32Array(makers.length * labels.length);
+  makers.forEach(({ classes }, maker) => {
+    for (const index of classes) matrix[maker * labels.length + index] = 1;
+  });
+  const weight = writer.floats('maker_of_class', matrix, [makers.length, labels.length], 'float32');
+  const type = mil.floatTensorType('float32', [1, makers.length]);
+  return mil.operation('linear', makersName, { x: probabilities, weight }, [{ name: makersName, type }]);
 }
 
 function milShape(shape: NodeShape): readonly number[] {

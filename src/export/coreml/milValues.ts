@@ -10,10 +10,12 @@ import {
   type ValueType,
 } from './generated/MIL_pb.ts';
 import { encode } from '../floatBytes.ts';
+import type { BlobType } from './weightBlob.ts';
 
 /** Spelling of MIL's types and values in protobuf; knows no network. */
 export type MilFloat = 'float16' | 'float32';
 const floatType = { float16: DataType.FLOAT16, float32: DataType.FLOAT32 } as const;
+const blobType = { ...floatType, uint8: DataType.UINT8, int8: DataType.INT8 } as const;
 /** As the `dtype` argument of `cast` spells them. */
 export const castName = { float16: 'fp16', float32: 'fp32' } as const;
 
@@ -83,9 +85,27 @@ export function floatConstant(
     : immediate(type, { case: 'bytes', value: { values: encode(name, values, precision) } });
 }
 
+/** Inside the program: a shape as `constexpr_lut_to_dense` takes it, uint32, which are written as bytes. */
+export const shapeConstant = (shape: readonly number[]): MilConstant =>
+  immediate(tensorType(DataType.UINT32, [shape.length]), {
+    case: 'bytes',
+    value: { values: littleEndian(shape) },
+  });
+
+function littleEndian(words: readonly number[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(4 * words.length);
+  const view = new DataView(bytes.buffer);
+  words.forEach((word, index) => view.setUint32(4 * index, word, true));
+  return bytes;
+}
+
+/** Inside the program: bytes as they are. */
+export const bytesConstant = (bytes: Uint8Array, shape: readonly number[], type: BlobType): MilConstant =>
+  immediate(tensorType(blobType[type], shape), { case: 'bytes', value: { values: bytes } });
+
 /** In the weight file; `offset` is that of the blob's metadata. */
-export function blobConstant(offset: number, shape: readonly number[], precision: MilFloat): MilConstant {
-  const type = floatTensorType(precision, shape);
+export function blobConstant(offset: number, shape: readonly number[], precision: BlobType): MilConstant {
+  const type = tensorType(blobType[precision], shape);
   return {
     type,
     value: create(ValueSchema, {
@@ -152,6 +172,20 @@ export function operation(
     ),
     outputs: [...outputs],
     attributes: { name: stringConstant(name).value },
+  });
+}
+
+/** A weight that is unpacked when the model is loaded: since iOS 16 its parts are attributes, as a const's value is. */
+export function constexprOperation(
+  type: 'constexpr_lut_to_dense' | 'constexpr_affine_dequantize',
+  output: MessageInitShape<typeof NamedValueTypeSchema> & { readonly name: string },
+  parts: Readonly<Record<string, MilConstant>>,
+): Operation {
+  const attributes = Object.entries(parts).map(([key, { value }]) => [key, value] as const);
+  return create(OperationSchema, {
+    type,
+    outputs: [output],
+    attributes: { name: stringConstant(output.name).value, ...Object.fromEntries(attributes) },
   });
 }
 

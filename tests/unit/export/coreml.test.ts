@@ -7,7 +7,7 @@ import { exportFormats, type ExportInput } from '../../../src/export/index.ts';
 import { DataType, type Operation } from '../../../src/export/coreml/generated/MIL_pb.ts';
 import { ModelSchema, type Model } from '../../../src/export/coreml/generated/Model_pb.ts';
 import { weightBlobWriter } from '../../../src/export/coreml/weightBlob.ts';
-import { Float16RangeError } from '../../../src/export/floatBytes.ts';
+import { encode, Float16RangeError } from '../../../src/export/floatBytes.ts';
 import { parametersOf, sizeOf } from '../../../src/graph/parameters.ts';
 import { readSafetensors } from '../../../src/weights/safetensors.ts';
 
@@ -72,8 +72,8 @@ function counts(model: Model): Record<string, number> {
 describe('the weight file', () => {
   it('is blob storage, version 2, byte for byte', () => {
     const writer = weightBlobWriter();
-    expect(writer.add('a', Float32Array.of(1, -2), 'float16')).toBe(64);
-    expect(writer.add('b', new Float32Array(17).fill(1), 'float32')).toBe(192);
+    expect(writer.add(encode('a', Float32Array.of(1, -2), 'float16'), 'float16')).toBe(64);
+    expect(writer.add(encode('b', new Float32Array(17).fill(1), 'float32'), 'float32')).toBe(192);
     const file = writer.finish();
     // By hand after StorageFormat.hpp: header, metadata + 4 bytes, metadata + 68 bytes, each padded to 64.
     const expected = new Uint8Array(384);
@@ -86,9 +86,9 @@ describe('the weight file', () => {
   });
 
   it('refuses a weight that float16 cannot hold', () => {
-    expect(() => weightBlobWriter().add('w', Float32Array.of(0, 70000), 'float16')).toThrow(Float16RangeError);
-    expect(() => weightBlobWriter().add('w', Float32Array.of(0, 70000), 'float16')).toThrow('70000');
-    expect(() => weightBlobWriter().add('w', Float32Array.of(70000), 'float32')).not.toThrow();
+    expect(() => encode('w', Float32Array.of(0, 70000), 'float16')).toThrow(Float16RangeError);
+    expect(() => encode('w', Float32Array.of(0, 70000), 'float16')).toThrow('70000');
+    expect(() => encode('w', Float32Array.of(70000), 'float32')).not.toThrow();
   });
 });
 
