@@ -1,11 +1,11 @@
 /**
  * Exports a weights file without the page, for the judges in tests/python:
  *
- *     node scripts/run.mjs tests/tools/exportFixture.ts WEIGHTS.safetensors OPTIONS.json OUT
+ *     node scripts/run.mjs tests/tools/exportFixture.ts WEIGHTS.safetensors OPTIONS.json OUT [OPTIONS.json OUT …]
  *
  * OPTIONS.json: {"architecture", "labels": [...], "imageSize", "precision", "format"?: "mlpackage"|"onnx"|…, "temperature"?,
  * "weightStorage"?, "makerOutput"?}.
- * Prints one line of JSON: seconds, bytes, and by how many MiB the export raised the process's peak memory.
+ * Prints a line of JSON for each: seconds, bytes, and by how many MiB the export raised the process's peak memory.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { architectures } from '../../src/architectures/index.ts';
@@ -21,39 +21,43 @@ interface Options extends Partial<Pick<ExportInput, 'temperature' | 'weightStora
   readonly format?: ExportFormatId;
 }
 
-const [weightsPath, optionsPath, outPath] = process.argv.slice(-3) as [string, string, string];
-const options = JSON.parse(readFileSync(optionsPath, 'utf8')) as Options;
-const architecture = architectures[options.architecture];
+const [weightsPath, ...pairs] = process.argv.slice(2) as [string, ...string[]];
 const { tensors } = readSafetensors(readFileSync(weightsPath));
-const graph = architecture.build(options.labels.length);
+for (let pair = 0; pair < pairs.length; pair += 2) await exportOne(pairs[pair] as string, pairs[pair + 1] as string);
 
-// The highest resident set so far, in KiB; the weights file has been read by now.
-const before = process.resourceUsage().maxRSS;
-const started = performance.now();
-const { fileName, bytes } = await exportFormats[options.format ?? 'mlpackage'].write({
-  name: 'PacerIDClassifier',
-  graph,
-  weights: tensors,
-  labels: options.labels,
-  imageSize: options.imageSize,
-  mean: architecture.mean,
-  std: architecture.std,
-  precision: options.precision,
-  temperature: options.temperature ?? 1,
-  weightStorage: options.weightStorage ?? 'full',
-  makerOutput: options.makerOutput ?? false,
-  metadata: {
-    author: 'tests',
-    description: 'A fixture.',
-    intendedUse: 'Tests only. Not a medical device.',
-    version: '1.0.0',
-    config: JSON.stringify({ model: { architecture: options.architecture } }),
-    dataset: { name: 'none', hash: '0'.repeat(64), synthetic: true },
-    test: { n: 10, accuracy: 0.9, interval: [0.6, 0.98] },
-    geometry: 'center_crop',
-  },
-});
-const seconds = (performance.now() - started) / 1000;
-const extraMiB = Math.round((process.resourceUsage().maxRSS - before) / 1024);
-writeFileSync(outPath, bytes);
-console.log(JSON.stringify({ fileName, seconds, bytes: bytes.length, extraMiB }));
+async function exportOne(optionsPath: string, outPath: string): Promise<void> {
+  const options = JSON.parse(readFileSync(optionsPath, 'utf8')) as Options;
+  const architecture = architectures[options.architecture];
+  const graph = architecture.build(options.labels.length);
+
+  // The highest resident set so far, in KiB; the weights file has been read by now.
+  const before = process.resourceUsage().maxRSS;
+  const started = performance.now();
+  const { fileName, bytes } = await exportFormats[options.format ?? 'mlpackage'].write({
+    name: 'PacerIDClassifier',
+    graph,
+    weights: tensors,
+    labels: options.labels,
+    imageSize: options.imageSize,
+    mean: architecture.mean,
+    std: architecture.std,
+    precision: options.precision,
+    temperature: options.temperature ?? 1,
+    weightStorage: options.weightStorage ?? 'full',
+    makerOutput: options.makerOutput ?? false,
+    metadata: {
+      author: 'tests',
+      description: 'A fixture.',
+      intendedUse: 'Tests only. Not a medical device.',
+      version: '1.0.0',
+      config: JSON.stringify({ model: { architecture: options.architecture } }),
+      dataset: { name: 'none', hash: '0'.repeat(64), synthetic: true },
+      test: { n: 10, accuracy: 0.9, interval: [0.6, 0.98] },
+      geometry: 'center_crop',
+    },
+  });
+  const seconds = (performance.now() - started) / 1000;
+  const extraMiB = Math.round((process.resourceUsage().maxRSS - before) / 1024);
+  writeFileSync(outPath, bytes);
+  console.log(JSON.stringify({ fileName, seconds, bytes: bytes.length, extraMiB }));
+}
