@@ -1,0 +1,114 @@
+import type { ActivationKind, BatchNorm2dNode, GraphNode } from '../../graph/types.ts';
+import type { GraphWriter } from './graphWriter.ts';
+
+/**
+ * The ONNX operators that stand for one node. Their semantics: onnx/docs/Operators.md, opset 17; no operator is written whose meaning
+ * changed between opset 13 and 17.
+ */
+export function operationsOf(node: GraphNode, writer: GraphWriter): void {
+  const { name } = node;
+  const x = (type?: 'float32') => writer.operand(node.inputs[0] as string, type);
+  const both = (size: number): readonly number[] => [size, size];
+  const emit = (...[type, inputs, attributes]: [string, readonly string[], Parameters<GraphWriter['emit']>[3]?]) =>
+    writer.bind(name, writer.emit(type, name, inputs, attributes));
+  /** Symmetric, so that ONNX's order, [top, left, bottom, right], doesn't matter. */
+  const window = ({ kernel, stride, padding }: { kernel: number; stride: number; padding: number }) => ({
+    kernel_shape: both(kernel),
+    strides: both(stride),
+    pads: Array<number>(4).fill(padding),
+  });
+  const weights = (bias: boolean) => [
+    writer.parameter(name, 'weight'),
+    ...(bias ? [writer.parameter(name, 'bias')] : []),
+  ];
+
+  switch (node.op) {
+    case 'input':
+      throw new Error('Only the first node is an input.');
+    case 'conv2d':
+      return emit('Conv', [x(), ...weights(node.bias)], { ...window(node), dilations: both(1), group: node.groups });
+    case 'batchNorm2d':
+      return emit('BatchNormalization', [x(), ...batchNorm(node, writer)], { epsilon: { float: node.eps } });
+    case 'activation':
+      return writer.bind(name, activation(node.kind, name, x(), writer));
+    case 'maxPool2d':
+      return emit('MaxPool', [x()], window(node));
+    case 'avgPool2d':
+      return emit('AveragePool', [x()], window({ ...node, padding: 0 }));
+    case 'globalAvgPool':
+      return emit('GlobalAveragePool', [x()]);
+    case 'flatten':
+      return emit('Flatten', [x()], { axis: 1 });
+    case 'linear':
+      return emit('Gemm', [x(), ...weights(node.bias)], { transB: 1 });
+    case 'add':
+    case 'mul':
+      return emit(node.op === 'add' ? 'Add' : 'Mul', [x(), writer.operand(node.inputs[1] as string)]);
+    case 'concat':
+      return emit(
+        'Concat',
+        node.inputs.map((input) => writer.operand(input)),
+        { axis: 1 },
+      );
+    case 'dropout':
+      return writer.bind(name, x());
+    case 'channelAffine': {
+      // In float32: 1/(255·std) rounded to float16 would shift every pixel by up to 5e-4 of its value, all in one direction.
+      const perChannel = [1, node.scale.length, 1, 1];
+      const scale = writer.floats(`${name}.scale`, node.scale, perChannel, 'float32');
+      const shift = writer.floats(`${name}.shift`, node.shift, perChannel, 'float32');
+      const scaled = writer.emit('Mul', `${name}.scaled`, [x('float32'), scale]);
+      return writer.bind(name, writer.emit('Add', name, [scaled, shift]), 'float32');
+    }
+    case 'softmax':
+      return writer.bind(name, writer.emit('Softmax', name, [x('float32')], { axis: 1 }), 'float32');
+  }
+}
+
+/**
+ * HardSwish as its own definition, HardSigmoid and Mul: the operator came with opset 14, is a function of these two by its
+ * specification, and runtimes without a kernel for it (onnxruntime's for float16 among them) have to take it apart first.
+ */
+function activation(kind: ActivationKind, name: string, x: string, writer: GraphWriter): string {
+  if (kind === 'relu') return writer.emit('Relu', name, [x]);
+  const gate = kind === 'hardswish' ? `${name}.gate` : name;
+  // min(max(x/6 + 1/2, 0), 1) = relu6(x + 3)/6.
+  const gated = writer.emit('HardSigmoid', gate, [x], { alpha: { float: 1 / 6 }, beta: { float: 0.5 } });
+  return kind === 'hardswish' ? writer.emit('Mul', name, [x, gated]) : gated;
+}
+
+/**
+ * Scale, shift, mean and variance of a batch norm that could not be folded into a convolution. In float32 as they are. In float16 they
+ * would lose variances below 6e-8 and with them the scale; there the scale and shift are computed first and rounded once: mean 0,
+ * variance 1, scale · sqrt(1 + eps).
+ */
+function batchNorm({ name, channels, eps }: BatchNorm2dNode, writer: GraphWriter): readonly string[] {
+  const statistic = (kind: string): Float32Array => {
+    const tensor = writer.weights.get(`${name}.${kind}`);
+    if (!tensor) throw new Error(`There are no weights named ${name}.${kind}`);
+    return tensor.data;
+  };
+  const [gamma, beta, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(statistic) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  const write = (kind: string, values: Float32Array) => writer.floats(`${name}.${kind}`, values, [channels]);
+  if (writer.precision === 'float32') {
+    return [write('weight', gamma), write('bias', beta), write('running_mean', mean), write('running_var', variance)];
+  }
+  const scale = gamma.map((value, channel) => value / Math.sqrt((variance[channel] as number) + eps));
+  return [
+    write(
+      'weight',
+      scale.map((value) => value * Math.sqrt(1 + eps)),
+    ),
+    write(
+      'bias',
+      beta.map((value, channel) => value - (mean[channel] as number) * (scale[channel] as number)),
+    ),
+    write('running_mean', new Float32Array(channels)),
+    write('running_var', new Float32Array(channels).fill(1)),
+  ];
+}
