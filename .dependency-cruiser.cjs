@@ -21,7 +21,7 @@ const allowed = {
   registry: ['architectures', 'export', 'parity', 'training'],
   training: ['evaluation', 'dataset', 'engine', 'weights', 'graph'],
   evaluation: ['dataset', 'engine', 'graph/types'],
-  export: ['weights', 'graph', 'dataset/types'],
+  export: ['weights', 'graph', 'dataset/types', 'parity/types'],
   engine: ['graph'],
   weights: ['graph', 'dataset/types'],
   architectures: ['graph'],
