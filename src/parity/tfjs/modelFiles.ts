@@ -1,0 +1,95 @@
+import JSZip from 'jszip';
+import { z } from '../../zod.ts';
+import { UnreadableModelError } from '../errors.ts';
+import { readWeights, type StoredTensor } from './weights.ts';
+
+const tensorInfo = z.object({ name: z.string() });
+const signature = z.object({
+  inputs: z.record(z.string(), tensorInfo).optional(),
+  outputs: z.record(z.string(), tensorInfo).optional(),
+});
+const node = z.object({
+  name: z.string(),
+  op: z.string(),
+  input: z.array(z.string()).optional(),
+  attr: z.record(z.string(), z.unknown()).nullish(),
+});
+export type Node = z.infer<typeof node>;
+
+/**
+ * model.json of a graph model: tfjs-core/src/io/types.ts, `ModelJSON`, whose topology is a GraphDef in proto3's JSON form
+ * (tfjs-converter/src/data/compiled_api.ts).
+ */
+const modelSchema = z.object({
+  format: z.string().optional(),
+  signature: signature.nullish(),
+  userDefinedMetadata: z.object({ signature: signature.nullish() }).nullish(),
+  modelTopology: z.object({ node: z.array(node) }),
+  weightsManifest: z.array(
+    z.object({
+      paths: z.array(z.string()),
+      weights: z.array(
+        z.object({
+          name: z.string(),
+          shape: z.array(z.int().min(0)),
+          dtype: z.string(),
+          quantization: z
+            .object({ dtype: z.string(), scale: z.number().optional(), min: z.number().optional() })
+            .optional(),
+        }),
+      ),
+    }),
+  ),
+});
+export type WeightsManifest = z.infer<typeof modelSchema>['weightsManifest'];
+
+/** Beside the model, and no part of the format: what its outputs stand for. */
+const labelsSchema = z.object({ labels: z.array(z.string()), makers: z.array(z.string()).optional() });
+
+export interface ModelFiles {
+  readonly nodes: readonly Node[];
+  /** Names of the graph's outputs, by what the signature calls them; empty where there is no signature. */
+  readonly outputs: ReadonlyMap<string, string>;
+  readonly weights: ReadonlyMap<string, StoredTensor>;
+  readonly labels: { readonly labels: readonly string[]; readonly makers?: readonly string[] | undefined } | null;
+}
+
+/** A zip with a model.json at its top or in a folder, and beside it what that names. Throws `UnreadableModelError`. */
+export async function readModelFiles(bytes: Uint8Array): Promise<ModelFiles> {
+  const zip = await JSZip.loadAsync(bytes, { checkCRC32: true }).catch((error: unknown) => {
+    throw new UnreadableModelError('The TensorFlow.js model is no zip, or a broken one.', error);
+  });
+  const found = Object.keys(zip.files).filter((path) => /(^|\/)model\.json$/.test(path));
+  const [path] = found;
+  if (path === undefined || found.length > 1) {
+    throw new UnreadableModelError(`There are ${found.length} files named model.json in the zip, in place of one.`);
+  }
+  const folder = path.slice(0, -'model.json'.length);
+  const file = (name: string): JSZip.JSZipObject => {
+    const entry = zip.file(`${folder}${name}`);
+    if (entry === null) throw new UnreadableModelError(`The TensorFlow.js model names ${name}, which isn’t there.`);
+    return entry;
+  };
+
+  const model = parsed(modelSchema, 'model.json', await file('model.json').async('string'));
+  if (model.format !== undefined && model.format !== 'graph-model') {
+    throw new UnreadableModelError(`The TensorFlow.js model is a “${model.format}”, not a graph-model.`);
+  }
+  const shards = (names: readonly string[]) => Promise.all(names.map((name) => file(name).async('uint8array')));
+  const names = zip.file(`${folder}labels.json`);
+  const used = model.signature ?? model.userDefinedMetadata?.signature;
+  return {
+    nodes: model.modelTopology.node,
+    outputs: new Map(Object.entries(used?.outputs ?? {}).map(([key, { name }]) => [key, name])),
+    weights: await readWeights(model.weightsManifest, shards),
+    labels: names && parsed(labelsSchema, 'labels.json', await names.async('string')),
+  };
+}
+
+function parsed<Schema extends z.ZodType>(schema: Schema, name: string, text: string): z.infer<Schema> {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new UnreadableModelError(`${name} of the TensorFlow.js model isn’t what the format says.`, error);
+  }
+}
