@@ -2,8 +2,8 @@
 /**
  * `npm run judge`: the foreign judges, in Python. The fixtures are made again by torch and torchvision and compared with the
  * committed ones; the Core ML packages that the browser tests exported (output/e2e/NAME.zip, NAME.predictions.json) are read
- * and run by coremltools and numpy; SkyPilot reads the cloud's task. Installs what it needs into .cache/python and
- * .cache/python-cloud, and Debian's torch when root. Each script is one count of the last line, `N passed, N failed,
+ * and run by coremltools and numpy; our packages are put beside those of Apple's own converter; SkyPilot reads the cloud's task.
+ * Installs what it needs into .cache/python, .cache/python-torch and .cache/python-cloud, and Debian's torch when root. Each script is one count of the last line, `N passed, N failed,
  * N skipped`; with --complete what cannot run is a failure.
  */
 import { spawnSync } from 'node:child_process';
@@ -60,20 +60,31 @@ for (const file of predictions.sort()) {
 }
 if (predictions.length === 0) count(missing, 'judge_coreml.py', 'the browser tests have left no package in output/e2e');
 
+const converter = pythonWithTorchAndCoremltools();
+judge('judge_table.py', converter, [join(scripts, 'judge_table.py'), '--images', '2'], { show: true });
+
 judge('judge_cloud.py', pythonWith('python-cloud', 'requirements-cloud.txt'), [join(scripts, 'judge_cloud.py')]);
 
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed > 0 ? 1 : 0);
 
-function judge(title, python, args) {
+/** `show`: its whole output where it passes, too. */
+function judge(title, python, args, { show = false } = {}) {
   if (python.missing) return count(missing, title, python.missing);
   const start = performance.now();
   const folders = [ignite, timm].filter(Boolean).join(delimiter);
-  const env = python === torch && folders !== '' ? { ...process.env, PYTHONPATH: folders } : process.env;
+  // On two processors OpenMP's threads are in each other's way while they wait.
+  const env = {
+    ...process.env,
+    OMP_WAIT_POLICY: 'PASSIVE',
+    ...(python === torch && folders !== '' && { PYTHONPATH: folders }),
+  };
   const result = spawnSync(python.path, args, { cwd: root, env, encoding: 'utf8', timeout: 300_000 });
   const seconds = `${((performance.now() - start) / 1000).toFixed(0)} s`;
-  const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim();
-  if (result.status === 0) return count('passed', title, `${output.split('\n').at(-1)} (${seconds})`);
+  const said = (result.stdout ?? '').trim();
+  const output = `${said}\n${result.stderr ?? ''}`.trim();
+  if (result.status === 0 && show) console.log(said);
+  if (result.status === 0) return count('passed', title, `${(said || output).split('\n').at(-1)} (${seconds})`);
   return count('failed', title, `${seconds}, ${result.error ?? `status ${result.status}`}\n${output}`);
 }
 
