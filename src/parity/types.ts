@@ -90,7 +90,7 @@ export interface ParsedModel {
   /** In the order of `probabilities`. */
   readonly labels: readonly string[];
   readonly makers: { readonly probabilities: string; readonly names: readonly string[] } | null;
-  /** Of the arithmetic: float16 if any operation rounds to it. */
+  /** float16 if any operation rounds to it, or weights lie in it where the arithmetic is float32. */
   readonly precision: Rounding;
   /** Whether weights lie there in 8 bits. */
   readonly eightBit: boolean;
@@ -117,7 +117,7 @@ export interface CertificateThresholds {
   readonly maxFlips: number;
 }
 
-interface Agreement {
+export interface Agreement {
   readonly images: number;
   /** Largest and mean |Δp| over images and classes. */
   readonly maxDifference: number;

@@ -9,15 +9,15 @@ import { batchNorm, linear, mean, softmax } from './reductions.ts';
 import { costOf, shapeOf, wholeAxis } from './shapes.ts';
 import type { Work } from './work.ts';
 
-export interface RunOptions {
+interface RunOptions {
   /** Called about every 30 ms: a worker answers its messages meanwhile. */
-  readonly between?: () => Promise<void>;
+  readonly between?: (() => Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Share of the work for this image, 0–1; as often as `between`. */
   readonly onProgress?: (share: number) => void;
 }
 
-export interface RunResult {
+interface RunResult {
   /** `[classes]`, in the order of `model.labels`. */
   readonly probabilities: Float32Array;
   /** `[makers]`, in the order of `model.makers.names`. */
@@ -27,8 +27,8 @@ export interface RunResult {
 }
 
 export interface Interpreter {
-  /** `pixels`: `[height, width, 3]` uint8, RGB. Throws the signal's reason once it is aborted. */
-  run(pixels: Uint8Array | Uint8ClampedArray, options?: RunOptions): Promise<RunResult>;
+  /** `pixels`: `[height, width, 3]`, RGB 0–255. Throws the signal's reason once it is aborted. */
+  run(pixels: ArrayLike<number>, options?: RunOptions): Promise<RunResult>;
 }
 
 const TURN_MS = 30;
@@ -83,7 +83,7 @@ export function interpreter(model: ParsedModel): Interpreter {
 }
 
 /** `[1,3,H,W]`, 0–255, the channels in the order that the file wants. */
-function inputOf({ input }: ParsedModel, pixels: Uint8Array | Uint8ClampedArray): Tensor {
+function inputOf({ input }: ParsedModel, pixels: ArrayLike<number>): Tensor {
   const size = input.width * input.height;
   if (pixels.length !== 3 * size)
     throw new ImpossibleOperationError(

@@ -1,0 +1,14 @@
+import { readMlpackage } from './mlpackage/read.ts';
+import { readOnnx } from './onnx/read.ts';
+import { readTfjs } from './tfjs/read.ts';
+import type { CertifiedFormat, ParsedModel } from './types.ts';
+
+/** Gets the very file that the user downloads, zip and all. Throws `UnreadableModelError`. */
+type Reader = (bytes: Uint8Array) => Promise<ParsedModel>;
+
+/** One line a format: `read…` of src/parity/FORMAT/read.ts. */
+export const readers: Readonly<Partial<Record<CertifiedFormat, Reader>>> = {
+  mlpackage: readMlpackage,
+  onnx: readOnnx,
+  tfjs: readTfjs,
+};
