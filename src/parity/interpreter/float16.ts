@@ -27,8 +27,12 @@ export function roundToFloat16(values: Float32Array): void {
   }
 }
 
-/** Of one number that lies there as its 16 bits. */
-export function fromFloat16(half: number): number {
+const numbers = Float32Array.from({ length: 2 ** 16 }, (_, half) => numberOf(half));
+
+/** What a number stands for that lies there as its 16 bits. */
+export const fromFloat16 = (half: number): number => numbers[half]!;
+
+function numberOf(half: number): number {
   const exponent = (half >>> 10) & 31;
   const mantissa = half & 1023;
   const size =

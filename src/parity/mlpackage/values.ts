@@ -133,8 +133,12 @@ function fromBytes(bytes: Uint8Array, type: MilType, size: number, fail: Fail): 
   switch (type) {
     case 'float32':
       return new Float32Array(buffer);
-    case 'float16':
-      return Float32Array.from(new Uint16Array(buffer), fromFloat16);
+    case 'float16': {
+      const halves = new Uint16Array(buffer);
+      const data = new Float32Array(size);
+      for (let i = 0; i < size; i++) data[i] = fromFloat16(halves[i]!);
+      return data;
+    }
     case 'int8':
       return Float32Array.from(new Int8Array(buffer));
     case 'uint8':
