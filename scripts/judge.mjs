@@ -2,8 +2,9 @@
 /**
  * `npm run judge`: the foreign judges, in Python. The fixtures are made again by torch and torchvision and compared with the
  * committed ones; the Core ML packages that the browser tests exported (output/e2e/NAME.zip, NAME.predictions.json) are read
- * and run by coremltools and numpy; our packages are put beside those of Apple's own converter; SkyPilot reads the cloud's task.
- * Installs what it needs into .cache/python, .cache/python-torch and .cache/python-cloud, and Debian's torch when root. Each script is one count of the last line, `N passed, N failed,
+ * and run by coremltools and numpy; our packages are put beside those of Apple's own converter; onnxruntime runs our ONNX
+ * files; SkyPilot reads the cloud's task. Installs what it needs into .cache/python, .cache/python-torch and
+ * .cache/python-cloud, and Debian's torch when root. Each script is one count of the last line, `N passed, N failed,
  * N skipped`; with --complete what cannot run is a failure.
  */
 import { spawnSync } from 'node:child_process';
@@ -62,6 +63,9 @@ if (predictions.length === 0) count(missing, 'judge_coreml.py', 'the browser tes
 
 const converter = pythonWithTorchAndCoremltools();
 judge('judge_table.py', converter, [join(scripts, 'judge_table.py'), '--images', '2'], { show: true });
+judge('judge_onnx.py', converter, [join(scripts, 'judge_onnx.py')], { show: true });
+judge('judge_pytorch.py', converter, [join(scripts, 'judge_pytorch.py')]);
+judge('judge_kit.py', converter, [join(scripts, 'judge_kit.py')]);
 
 judge('judge_cloud.py', pythonWith('python-cloud', 'requirements-cloud.txt'), [join(scripts, 'judge_cloud.py')]);
 

@@ -54,6 +54,7 @@ export const onnx: ExportFormat = {
   extension: '.onnx',
   mediaType: 'application/octet-stream',
   precisions: ['float32', 'float16'],
+  weightStorages: ['full', 'palettized', 'linear'],
   makerOutput: true,
   write: exportOnnx,
 };

@@ -2,11 +2,12 @@ import { create } from '@bufbuild/protobuf';
 import { inferShapes } from '../../graph/shapes.ts';
 import type { Graph, Weights } from '../../graph/types.ts';
 import { makersOf } from '../makers.ts';
-import type { Precision } from '../types.ts';
+import type { Precision, WeightStorage } from '../types.ts';
 import { GraphProtoSchema, type GraphProto, type NodeProto, type TensorProto } from './generated/onnx_pb.ts';
 import type { GraphWriter } from './graphWriter.ts';
 import { operationsOf } from './operations.ts';
-import { dataTypeOf, floatTensor, floatValue, node } from './values.ts';
+import { packedWeight, smallestPacked } from './packedWeight.ts';
+import { dataTypeOf, floatTensor, floatValue, node, tensor } from './values.ts';
 
 export const inputName = 'image';
 export const probabilitiesName = 'probabilities';
@@ -28,9 +29,10 @@ export function modelGraph(options: {
   readonly labels: readonly string[];
   readonly imageSize: number;
   readonly precision: Precision;
+  readonly weightStorage: WeightStorage;
   readonly makerOutput: boolean;
 }): GraphProto {
-  const { name: modelName, graph, weights, labels, imageSize, precision, makerOutput } = options;
+  const { name: modelName, graph, weights, labels, imageSize, precision, weightStorage, makerOutput } = options;
   if (labels.length !== graph.classes) throw new RangeError(`${labels.length} labels for ${graph.classes} classes`);
   const [first] = graph.nodes;
   const last = graph.nodes.at(-1);
@@ -64,9 +66,16 @@ export function modelGraph(options: {
       return name;
     },
     parameter(of, kind) {
-      const tensor = weights.get(`${of}.${kind}`);
-      if (!tensor) throw new Error(`There are no weights named ${of}.${kind}`);
-      return writer.floats(`${of}.${kind}`, tensor.data, tensor.shape);
+      const name = `${of}.${kind}`;
+      const values = weights.get(name);
+      if (!values) throw new Error(`There are no weights named ${name}`);
+      if (kind === 'bias' || weightStorage === 'full' || values.data.length <= smallestPacked)
+        return writer.floats(name, values.data, values.shape);
+      return packedWeight(weightStorage, name, values, precision, writer, (hint, bytes, shape, type) => {
+        const stored = unique(hint);
+        initializers.push(tensor(stored, bytes, shape, type));
+        return stored;
+      });
     },
     emit(type, hint, inputs, attributes) {
       const name = unique(hint);

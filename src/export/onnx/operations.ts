@@ -66,8 +66,8 @@ export function operationsOf(node: GraphNode, writer: GraphWriter): void {
 }
 
 /**
- * HardSwish as its own definition, HardSigmoid and Mul: the operator came with opset 14, is a function of these two by its
- * specification, and runtimes without a kernel for it (onnxruntime's for float16 among them) have to take it apart first.
+ * HardSwish as its own definition, HardSigmoid and Mul: ONNX specifies the operator as a function of these two, and onnxruntime takes
+ * it apart before it runs it, on float32 and float16 alike.
  */
 function activation(kind: ActivationKind, name: string, x: string, writer: GraphWriter): string {
   if (kind === 'relu') return writer.emit('Relu', name, [x]);
