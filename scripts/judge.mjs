@@ -38,14 +38,15 @@ for (const name of readdirSync(scripts).sort()) {
   judge(`${name} --check`, here, [join(scripts, name), '--check']);
 }
 
-// What TypeScript writes, Python's safetensors reads: a unit test that waits for a Python.
+// What TypeScript writes, Python's libraries read: unit tests that wait for a Python.
 if (!pip.missing) process.env.PACERID_PYTHON = pip.path;
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-judge('safetensors, read by Python', pip.missing ? pip : { path: process.execPath }, [
+judge('safetensors and bundles, read by Python', pip.missing ? pip : { path: process.execPath }, [
   vitest,
   'run',
   '--project=unit',
   'tests/unit/weights/safetensors',
+  'tests/unit/export/bundle',
 ]);
 
 const predictions = existsSync(exported)

@@ -24,7 +24,7 @@ interface GoldenJson {
     readonly file: string;
     /** An index into `labels`. */
     readonly label: number;
-    /** Probabilities in the order of `labels`: of the trained model, and by format of the exported ones. */
+    /** Probabilities in the order of `labels`: of the trained model, and by format of the exported ones (JSON has null for no number). */
     readonly trained: readonly number[];
     readonly exported: Readonly<Record<string, readonly number[]>>;
   }[];

@@ -45,7 +45,7 @@ export function readme(
     ...(withGoldens
       ? ['`golden/` holds images of the data set: if those are not to be shown, neither is this folder.']
       : []),
-    ...(coreML.length > 0 ? inTheApp(input) : []),
+    ...(coreML.length > 0 ? inTheApp(input, coreML) : []),
     ...(certified.length > 0
       ? certificates(certified)
       : ['No model here was compared with the trained one: there is no certificate.']),
@@ -59,10 +59,12 @@ const whatIs: Readonly<Record<string, string>> = {
   mlmodel: 'Core ML model in the older form, for earlier systems',
   onnx: 'ONNX',
   tfjs: 'TensorFlow.js',
+  pytorch: 'The trained weights and a script that loads them into PyTorch',
+  coremltools_kit: 'What Apple’s own converter makes the Core ML model from, by a script',
   safetensors: 'The trained weights, for PyTorch and for further training',
 };
 
-function inTheApp({ name, imageSize, metadata, temperature }: BundleInput): string[] {
+function inTheApp({ name, imageSize, metadata, temperature }: BundleInput, models: readonly BundledFile[]): string[] {
   const option = cropOption[metadata.geometry];
   const what =
     option === 'centerCrop'
@@ -72,7 +74,7 @@ function inTheApp({ name, imageSize, metadata, temperature }: BundleInput): stri
   const type = name.replace(/[^\p{L}\p{N}_]/gu, '_');
   return [
     '## In the app',
-    `Drag the model into Xcode. It takes an RGB image of ${imageSize} × ${imageSize} pixels, 0–255, and does the rest itself: scale, mean, standard deviation, softmax${temperature === 1 ? '' : ` (with a temperature of ${Number(temperature.toPrecision(4))}, fitted on validation)`}. Vision must be told how an image becomes square: \`imageCropAndScaleOption = .${option}\`, ${what}. With another option the app shows other probabilities than those below.`,
+    `Drag ${models.length === 1 ? 'the model' : 'one of the Core ML models'} into Xcode. It takes an RGB image of ${imageSize} × ${imageSize} pixels, 0–255, and does the rest itself: scale, mean, standard deviation, softmax${temperature === 1 ? '' : ` (with a temperature of ${Number(temperature.toPrecision(4))}, fitted on validation)`}. Vision must be told how an image becomes square: \`imageCropAndScaleOption = .${option}\`, ${what}. With another option the app shows other probabilities than those below.`,
     `\`\`\`swift
 import CoreML
 import ImageIO
@@ -129,7 +131,7 @@ function onAMac(checked: readonly BundledFile[]): string[] {
   return [
     '## On a Mac',
     'The comparison again, by Vision and Core ML themselves, with the same images, option and thresholds. It cannot run on Linux, where this was written, and was not run.',
-    `\`\`\`sh\n${checked.map((file) => `swift check.swift ${placeOf(file)} golden/`).join('\n')}\n\`\`\``,
+    `\`\`\`sh\n${checked.map((file) => `swift check.swift ${shellWord(placeOf(file))} golden/`).join('\n')}\n\`\`\``,
     '`Tests/ModelParityTests.swift` is the same for a test target of Xcode’s.',
   ];
 }
@@ -144,6 +146,11 @@ function text(plain: string): string {
     .replace(/\s+/g, ' ')
     .trim()
     .replace(/[\\`*_[\]<>|#~&]/g, '\\$&');
+}
+
+/** One word of a shell's, whatever is in it. */
+function shellWord(word: string): string {
+  return /^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** In Markdown’s code, also in a table. */

@@ -22,7 +22,8 @@ private struct Golden: Decodable {
         let file: String
         let label: Int
         let trained: [Double]
-        let exported: [String: [Double]]
+        /// By format. What is no number, in a model whose certificate failed, is nil.
+        let exported: [String: [Double?]]
     }
 
     let labels: [String]
