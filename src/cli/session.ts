@@ -21,8 +21,10 @@ import { loadPretrained } from '../weights/pretrained.ts';
 import type { WeightsProgress } from '../training/inputs.ts';
 import type { DownloadProgress, WeightCache } from '../weights/types.ts';
 import { datasetCommands } from '../workers/datasetCommands.ts';
+import { certifyingCommands } from '../workers/certifyingCommands.ts';
 import { demoCommands } from '../workers/demoCommands.ts';
 import { firstWeights, weightsCommands } from '../workers/firstWeights.ts';
+import { loadedModels } from '../workers/loadedModel.ts';
 import { modelCommands } from '../workers/modelCommands.ts';
 import type { DatasetEvent, ModelEvent, TrainerEvent } from '../workers/protocol.ts';
 import { trainerCommands } from '../workers/trainerCommands.ts';
@@ -57,6 +59,7 @@ export function openSession(options: SessionOptions) {
   const weights = { cache, base: besideBase(), fetch: fetchOrRead, now: Date.now };
   const weightFiles = weightsCommands(cache);
   const { importWeights } = weightFiles;
+  const models = loadedModels({ runs, openEngine: open });
   const versions = versionCommands({
     models: nodeFolder(options.modelsDir),
     runs,
@@ -64,9 +67,10 @@ export function openSession(options: SessionOptions) {
     pickedFolder: () => {
       throw new Error('Only a page has picked folders.');
     },
+    certify: certifyingCommands(models, { datasets, decoder }, (event) => options.onModel?.(event)).certifyPackage,
     now: Date.now,
   });
-  const ofEngine = modelCommands({ datasets, runs, decoder, openEngine: open, importWeights }, (event) =>
+  const ofEngine = modelCommands({ datasets, runs, decoder, importWeights }, models, (event) =>
     options.onModel?.(event),
   );
   const { openCheckpoint } = ofEngine;

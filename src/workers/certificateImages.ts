@@ -25,6 +25,8 @@ export interface ImagesAtHand {
   readonly datasets: DatasetStore;
   /** A checked one. */
   readonly decoder: ImageDecoder;
+  /** Images that were named for it, be they the checkpoint's or others of its classes; absent: its own data set, wherever it lies by now. */
+  readonly dataset?: Dataset;
 }
 
 /** How many images: those of the settings, so many of each class, or all of the split. */
@@ -34,6 +36,8 @@ export type HowMany = number | 'as set' | 'all';
 export interface TrainedAnswers {
   readonly images: readonly CertificateImage[];
   readonly from: Certificate['imagesFrom'];
+  /** How many it would be of the same split. */
+  countOf(howMany: HowMany): number;
 }
 
 /** Images that nobody learnt from come first. */
@@ -80,19 +84,21 @@ export function chosenImages(
  */
 export async function trainedAnswers(
   { checkpoint, network }: TrainedNetwork,
-  { datasets, decoder }: ImagesAtHand,
+  { datasets, decoder, dataset: named }: ImagesAtHand,
   howMany: HowMany,
   settings: Pick<CertificateSettings, 'images_per_class' | 'max_images'>,
   signal?: AbortSignal,
 ): Promise<TrainedAnswers> {
   const { config, members = null, temperature = 1, batchnormBatch } = checkpoint;
   const { classes } = checkpoint.dataset;
-  const dataset = await findDataset(datasets, checkpoint.dataset);
+  const dataset = named ?? (await findDataset(datasets, checkpoint.dataset));
   if (dataset === undefined) throw new CertificateImagesMissingError(checkpoint.dataset.name);
   const splits = splitWith(dataset, config.data, members);
-  const split = preferred.find((name) => splits[name].length > 0);
+  const known = (split: Split): number[] =>
+    splits[split].filter((i) => classes.includes(dataset.classes[dataset.images[i]?.label ?? -1] ?? ''));
+  const split = preferred.find((name) => known(name).length > 0);
   if (split === undefined) throw new CertificateImagesMissingError(checkpoint.dataset.name);
-  const chosen = chosenImages(dataset, splits[split], howMany, settings);
+  const chosen = chosenImages(dataset, known(split), howMany, settings);
 
   const { mean, std } = architectures[checkpoint.architecture as ArchitectureName];
   const source = evaluationSource(datasets, dataset, decoder, config.data);
@@ -122,7 +128,11 @@ export async function trainedAnswers(
     });
     await turn();
   }
-  return { images, from: { split, dataset: dataset.name, hash: dataset.hash } };
+  return {
+    images,
+    from: { split, dataset: dataset.name, hash: dataset.hash },
+    countOf: (wanted) => chosenImages(dataset, known(split), wanted, settings).length,
+  };
 }
 
 function compare(a: string, b: string): number {

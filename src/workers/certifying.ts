@@ -1,6 +1,7 @@
 import type { ExportedBytes, ExportFormatId, ExportInput } from '../export/index.ts';
+import { certify, type CertifyProgress } from '../parity/certify.ts';
 import type { CertificateSettings } from '../parity/settings.ts';
-import type { Certificate, CertificateImage, CertificateThresholds, CertifiedFormat, Golden } from '../parity/types.ts';
+import type { Certificate, CertificateThresholds, CertifiedFormat, Golden } from '../parity/types.ts';
 import { turn } from '../turn.ts';
 import {
   trainedAnswers,
@@ -10,14 +11,6 @@ import {
   type TrainedNetwork,
 } from './certificateImages.ts';
 
-/** Image `done` of `total` is through. */
-export interface CertifyingProgress {
-  readonly done: number;
-  readonly total: number;
-  /** Null as long as nothing is known of it. */
-  readonly secondsLeft: number | null;
-}
-
 export interface CertifyingOptions {
   /** `output.certificate` */
   readonly settings: CertificateSettings;
@@ -25,7 +18,7 @@ export interface CertifyingOptions {
   readonly written: Pick<ExportInput, 'precision' | 'weightStorage'>;
   /** Default: as the settings say. */
   readonly howMany?: HowMany;
-  readonly onProgress?: (progress: CertifyingProgress) => void;
+  readonly onProgress?: (progress: CertifyProgress) => void;
   /** Its reason is thrown: within about a tenth of a second, also while the interpreter runs. */
   readonly signal?: AbortSignal;
 }
@@ -34,20 +27,6 @@ export interface Certified {
   readonly certificate: Certificate;
   readonly goldens: readonly Golden[];
 }
-
-/** Gives way to src/parity/certify.ts, which is being written. */
-const certify: (wanted: {
-  readonly bytes: Uint8Array;
-  readonly format: CertifiedFormat;
-  readonly fileName: string;
-  readonly images: readonly CertificateImage[];
-  readonly labels: readonly string[];
-  readonly imagesFrom: Certificate['imagesFrom'];
-  readonly thresholds: CertificateThresholds;
-  readonly onProgress?: (done: number, total: number) => void;
-  readonly signal?: AbortSignal;
-  readonly between?: () => Promise<void>;
-}) => Promise<Certified> = () => Promise.reject(new Error('There is no interpreter yet.'));
 
 /** Formats that have a reader in src/parity: what isn't one of them is weights, not a model that runs. */
 const certifiedFormats = ['mlpackage', 'mlmodel', 'onnx', 'tfjs'] as const satisfies readonly CertifiedFormat[];
@@ -91,8 +70,6 @@ export async function certifyBy(
   format: CertifiedFormat,
   { settings, written, onProgress, signal }: Omit<CertifyingOptions, 'howMany'>,
 ): Promise<Certified> {
-  onProgress?.({ done: 0, total: images.length, secondsLeft: null });
-  let began = performance.now();
   return certify({
     bytes,
     format,
@@ -101,13 +78,8 @@ export async function certifyBy(
     labels,
     imagesFrom: from,
     thresholds: thresholdsOf(settings, written),
-    onProgress: (done: number, total: number) => {
-      // Reading the file is no part of an image.
-      if (done === 0) began = performance.now();
-      const each = (performance.now() - began) / 1000 / done;
-      onProgress?.({ done, total, secondsLeft: done === 0 ? null : each * (total - done) });
-    },
-    ...(signal && { signal }),
+    onProgress,
+    signal,
     between: turn,
   });
 }

@@ -9,10 +9,13 @@ import { pickedFolder } from '../platform/browser/pickedFolder.ts';
 import { runStore } from '../platform/browser/runStore.ts';
 import { speedStore } from '../platform/browser/speedStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
+import { bundleCommands } from './bundleCommands.ts';
+import { certifyingCommands } from './certifyingCommands.ts';
 import { demoCommands } from './demoCommands.ts';
 import { createEndpoint } from './endpoint.ts';
 import { exposeWithLifeline } from './lifeline.ts';
 import { weightsCommands } from './firstWeights.ts';
+import { loadedModels } from './loadedModel.ts';
 import { modelCommands } from './modelCommands.ts';
 import { pageAddress } from './pageAddress.ts';
 import type { ModelCommands, ModelEvent } from './protocol.ts';
@@ -26,16 +29,15 @@ const environment = { ...browserEngineEnvironment(), speeds: { ...speedStore(), 
 
 const { importWeights } = weights;
 
-const ofEngine = modelCommands(
-  {
-    datasets,
-    runs,
-    decoder: checkedDecoder(imageDecoder()),
-    openEngine: (setting) => openEngine(setting, environment),
-    importWeights,
-  },
-  (event) => emit(event),
+const decoder = checkedDecoder(imageDecoder());
+const tell = (event: ModelEvent): void => emit(event);
+const models = loadedModels({ runs, openEngine: (setting) => openEngine(setting, environment) });
+const { certify, cancelCertificate, certifyPackage, certifyRun } = certifyingCommands(
+  models,
+  { datasets, decoder },
+  tell,
 );
+const ofEngine = modelCommands({ datasets, runs, decoder, importWeights }, models, tell);
 const { openCheckpoint } = ofEngine;
 const demoFolder: DemoFolder = {
   read: async (path) => {
@@ -47,8 +49,18 @@ const demoFolder: DemoFolder = {
 };
 const { endpoint, emit } = createEndpoint<ModelCommands, ModelEvent>({
   ...ofEngine,
+  certify,
+  cancelCertificate,
+  ...bundleCommands(runs, models, certifyRun),
   ...weights,
-  ...versionCommands({ models: idbFolder(), runs, pickedFolder, importWeights, now: () => Date.now() }),
+  ...versionCommands({
+    models: idbFolder(),
+    runs,
+    pickedFolder,
+    importWeights,
+    certify: certifyPackage,
+    now: () => Date.now(),
+  }),
   ...demoCommands({ runs, demoFolder, openCheckpoint }),
 });
 exposeWithLifeline(endpoint);

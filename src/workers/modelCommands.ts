@@ -6,23 +6,21 @@ import { evaluationSource } from '../dataset/evaluationSource.ts';
 import { findDataset } from '../dataset/identity.ts';
 import { splitWith } from '../dataset/members.ts';
 import type { DatasetStore, ImageDecoder } from '../dataset/types.ts';
-import type { DeviceSetting, Engine, Network } from '../engine/types.ts';
 import { turn } from '../turn.ts';
 import { classify } from '../evaluation/classify.ts';
-import type { EvaluationReport } from '../evaluation/types.ts';
-import { exportFormats, type ExportInput } from '../export/index.ts';
-import { exportInput } from '../registry/exportInput.ts';
-import { readCheckpoint } from '../training/checkpoint.ts';
-import { DatasetChangedError, NoCheckpointError } from '../training/errors.ts';
-import { foldRun } from '../training/runState.ts';
-import type { Checkpoint, RunStore } from '../training/types.ts';
+import { DatasetChangedError } from '../training/errors.ts';
+import type { RunStore } from '../training/types.ts';
+import type { BundleCommands } from './bundleCommands.ts';
+import type { CertifyingCommands } from './certifyingCommands.ts';
 import { checkpointCommands } from './checkpointCommands.ts';
 import type { DemoCommands } from './demoCommands.ts';
 import type { Handlers } from './endpoint.ts';
 import type { WeightsCommands } from './firstWeights.ts';
-import { judge, networkOf } from './judge.ts';
+import { judge } from './judge.ts';
+import type { LoadedModels } from './loadedModel.ts';
 import type { ModelCommands, ModelEvent } from './protocol.ts';
 import type { VersionCommands } from './versionCommands.ts';
+import { reportOf, writeModel } from './writtenModel.ts';
 
 /** What the platform gives to the model worker. */
 export interface ModelPlatform extends Pick<WeightsCommands, 'importWeights'> {
@@ -30,66 +28,21 @@ export interface ModelPlatform extends Pick<WeightsCommands, 'importWeights'> {
   readonly runs: RunStore;
   /** A checked one. */
   readonly decoder: ImageDecoder;
-  openEngine(setting: DeviceSetting): Promise<Engine>;
 }
 
 /** Commands about weights files, versions and shared models need no engine: the roots put them beside these. */
-type EngineCommands = Omit<Handlers<ModelCommands>, keyof WeightsCommands | keyof VersionCommands | keyof DemoCommands>;
-
-interface LoadedModel {
-  readonly runId: string;
-  readonly epoch: number;
-  readonly checkpoint: Checkpoint;
-  readonly network: Network;
-  readonly engine: Engine;
-}
+type EngineCommands = Omit<
+  Handlers<ModelCommands>,
+  keyof WeightsCommands | keyof VersionCommands | keyof DemoCommands | keyof CertifyingCommands | keyof BundleCommands
+>;
 
 /** Evaluation, Try and export of a run's best checkpoint, on an engine of this worker's own: it answers while a run is on. */
-export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent) => void): EngineCommands {
+export function modelCommands(
+  platform: ModelPlatform,
+  { inTurn, bestOf, load }: LoadedModels,
+  emit: (event: ModelEvent) => void,
+): EngineCommands {
   const { runs } = platform;
-  let loaded: LoadedModel | null = null;
-  let queue: Promise<unknown> = Promise.resolve();
-  /** Commands take turns: there is one engine, and a model must not be replaced under an evaluation. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = queue.then(work);
-    queue = result.catch(() => undefined);
-    return result;
-  };
-
-  const bestOf = async (runId: string): Promise<Checkpoint> => {
-    const bytes = await runs.readCheckpoint(runId, 'best');
-    if (bytes === undefined) throw new NoCheckpointError();
-    return readCheckpoint(bytes);
-  };
-
-  /** The Test report of these very weights; null where they were not judged, though others of the run may have been. */
-  const reportOf = async (runId: string, { epoch }: Checkpoint): Promise<EvaluationReport | null> => {
-    const { test } = foldRun(await runs.events(runId));
-    return test?.epoch === epoch ? test.report : null;
-  };
-  const testOf = async (runId: string, checkpoint: Checkpoint): Promise<ExportInput['metadata']['test']> => {
-    const report = await reportOf(runId, checkpoint);
-    return report && { n: report.n, accuracy: report.accuracy, interval: report.accuracyInterval };
-  };
-
-  const load = async (runId: string): Promise<LoadedModel> => {
-    const epoch = (await runs.read(runId))?.bestEpoch ?? null;
-    if (loaded !== null && loaded.runId === runId && loaded.epoch === epoch) return loaded;
-    const checkpoint = await bestOf(runId);
-    const before = loaded;
-    loaded = null;
-    before?.network.dispose();
-    await before?.engine.dispose();
-    const engine = await platform.openEngine(checkpoint.config.training.device);
-    const network = await networkOf(checkpoint, engine);
-    const made: LoadedModel = { runId, epoch: checkpoint.epoch, checkpoint, network, engine };
-    // A device that is lost while nothing is asked of it must not answer the next question.
-    void engine.lost.then(() => {
-      if (loaded === made) loaded = null;
-    });
-    loaded = made;
-    return made;
-  };
 
   return {
     evaluate: ({ runId, split }) =>
@@ -109,7 +62,7 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
           },
         );
         // Weights that their run didn't judge are judged here: their exports then say how good they are, as those of a whole run do.
-        if (split === 'test' && (await reportOf(runId, checkpoint)) === null)
+        if (split === 'test' && (await reportOf(runs, runId, checkpoint)) === null)
           await runs.appendEvents(runId, [{ at: Date.now(), type: 'testEvaluated', epoch: checkpoint.epoch, report }]);
         return report;
       }),
@@ -127,26 +80,29 @@ export function modelCommands(platform: ModelPlatform, emit: (event: ModelEvent)
     exportModel: ({ runId, format, output }) =>
       inTurn(async () => {
         const checkpoint = await bestOf(runId);
-        const config = { ...checkpoint.config, output: output ?? checkpoint.config.output };
-        const kind = exportFormats[format];
         emit({ type: 'modelProgress', what: 'exporting', done: 0, total: 1 });
-        const input = exportInput(checkpoint, config, await testOf(runId, checkpoint));
-        const { fileName, bytes } = await kind.write(input);
+        const { kind, input, exported } = await writeModel(runs, runId, checkpoint, format, output);
+        const { fileName, bytes } = exported;
         emit({ type: 'modelProgress', what: 'exporting', done: 1, total: 1 });
-        return { fileName, blob: new Blob([bytes], { type: kind.mediaType }), sha256: bytesToHex(sha256(bytes)) };
+        return {
+          fileName,
+          blob: new Blob([bytes], { type: kind.mediaType }),
+          sha256: bytesToHex(sha256(bytes)),
+          precision: input.precision,
+          weights: input.weightStorage,
+        };
       }),
 
     keepWeights: ({ runId }) =>
       inTurn(async () => {
         const checkpoint = await bestOf(runId);
-        const test = await testOf(runId, checkpoint);
-        const { bytes } = await exportFormats.safetensors.write(exportInput(checkpoint, checkpoint.config, test));
+        const { input, exported } = await writeModel(runs, runId, checkpoint, 'safetensors');
         const best = checkpoint.history.find(({ epoch }) => epoch === checkpoint.epoch);
-        const accuracy = test?.accuracy ?? best?.validation?.accuracy;
+        const accuracy = input.metadata.test?.accuracy ?? best?.validation?.accuracy;
         const at = (await runs.read(runId))?.createdAt ?? Date.now();
         const name = `Run of ${dayOf(at)}${accuracy === undefined ? '' : `, ${percent(accuracy)}`} · ${checkpoint.dataset.name}`;
         const architecture = checkpoint.architecture as ArchitectureName;
-        return platform.importWeights({ file: new Blob([bytes]), name, architecture });
+        return platform.importWeights({ file: new Blob([exported.bytes]), name, architecture });
       }),
 
     ...checkpointCommands(platform),

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import type { HowMany } from './certificateImages.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import type { SampleSettings } from '../dataset/settings.ts';
 import type { AddedImages, Dataset, Members, RgbImage, Split } from '../dataset/types.ts';
@@ -6,6 +7,9 @@ import type { AdapterReport } from '../engine/types.ts';
 import type { ErrorReport } from '../errors.ts';
 import type { EvaluationReport, Prediction } from '../evaluation/types.ts';
 import type { EpochMetrics, RunEvent, TrainingOption, WeightsOrigin } from '../training/events.ts';
+import type { ExportFormatId } from '../export/index.ts';
+import type { Precision, WeightStorage } from '../export/types.ts';
+import type { Certificate, CertifiedFormat } from '../parity/types.ts';
 import type { RegistryListing, SyncChange, VersionDetails, VersionDiff, VersionRecord } from '../registry/types.ts';
 
 /** What crosses the border, so that the page needs no other room's files. */
@@ -13,12 +17,17 @@ export type {
   AdapterReport,
   AddedImages,
   ArchitectureName,
+  Certificate,
+  CertifiedFormat,
   Config,
   Dataset,
   EpochMetrics,
   ErrorReport,
   EvaluationReport,
+  ExportFormatId,
+  HowMany,
   Members,
+  Precision,
   Prediction,
   RegistryListing,
   RgbImage,
@@ -29,6 +38,7 @@ export type {
   VersionDetails,
   VersionDiff,
   VersionRecord,
+  WeightStorage,
   WeightsOrigin,
 };
 
@@ -256,18 +266,59 @@ export interface ExportedFile {
   readonly sha256: string;
 }
 
+/** A model in some format, in the form that the format could hold of what was asked for. */
+export interface WrittenFile extends ExportedFile {
+  readonly precision: Precision;
+  readonly weights: WeightStorage;
+}
+
+export interface FileCertificate {
+  readonly certificate: Certificate;
+  /** What an image took, seconds; null where that could not be told. */
+  readonly secondsEach: number | null;
+  /** Larger comparisons that are possible, smallest first. */
+  readonly further: readonly { readonly howMany: HowMany; readonly images: number }[];
+}
+
 export interface ModelCommands extends CommandMap {
   evaluate: { payload: { runId: string; split: Split }; result: EvaluationReport };
   predict: { payload: { runId: string; file: Blob }; result: Prediction };
   exportModel: {
     payload: {
       runId: string;
-      format: 'mlpackage' | 'safetensors';
-      /** Name and metadata as they stand on the page now; without it, as the run was configured. */
+      format: ExportFormatId;
+      /** Name, metadata and form as they stand on the page now; without it, as the run was configured. */
       output?: Config['output'];
     };
-    result: ExportedFile;
+    result: WrittenFile;
   };
+  /**
+   * Reads the bytes of an exported file back and compares them, image by image, with the trained network: Try and Evaluate answer
+   * meanwhile. `output`: the thresholds, and what the file was written as. Emits `modelProgress` of `certifying`. A certificate that failed is a
+   * result; throws `CertificateImagesMissingError`, `CertificateCancelledError`, and what is wrong with a file that can't be read.
+   */
+  certify: {
+    payload: {
+      runId: string;
+      format: CertifiedFormat;
+      file: WrittenFile;
+      output: Config['output'];
+      howMany: HowMany;
+    };
+    result: FileCertificate;
+  };
+  /**
+   * One zip for whoever builds the app: the Core ML package, its certificate, images that show the same on a Mac, labels, settings, weights.
+   * Where the package could not be compared, the bundle says so. Throws `CertificateCancelledError`.
+   */
+  exportBundle: {
+    payload: { runId: string; output: Config['output']; howMany: HowMany };
+    result: WrittenFile & {
+      readonly check: FileCertificate | { readonly certificate: null; readonly error: ErrorReport };
+    };
+  };
+  /** Ends the comparisons under way with `CertificateCancelledError`. */
+  cancelCertificate: { payload: null; result: null };
   /**
    * Reads, checks and keeps a weights file: safetensors, a checkpoint, or PyTorch's `.pt`/`.pth`. `architecture` null: whichever
    * it fits. Throws if it belongs to another architecture. `labels`: what the rows of its head stand for, where the user knows
@@ -299,7 +350,10 @@ export interface ModelCommands extends CommandMap {
   // Versions: the registry of this page (`models/` of a repository has the same layout).
   /** `runId`: the run whose model the number suggested is for; null: the newest that has one. */
   versions: { payload: { runId: string | null }; result: RegistryListing };
-  /** The best checkpoint of a run becomes an immutable version: package, weights, configuration, metrics, labels, checksums. */
+  /**
+   * The best checkpoint of a run becomes an immutable version: package, certificate, weights, configuration, metrics, labels, checksums.
+   * One that fails its comparison, or could not be compared, says so; none is made where `cancelCertificate` cut the comparison off.
+   */
   createVersion: {
     payload: { runId: string; version: string; notes: string; output: Config['output'] };
     result: VersionRecord;
@@ -318,10 +372,17 @@ export interface ModelCommands extends CommandMap {
   versionsZip: { payload: { version: string; iosDir: string }; result: ExportedFile };
   /**
    * Writes the version, `current` and the package into the user's folder (File System Access); `dryRun` only lists what would
-   * change.
+   * change. Throws `UnprovenVersionError` for a version without a certificate that passed, unless `unproven` says that it is wanted so.
    */
   syncVersion: {
-    payload: { version: string; folder: FileSystemDirectoryHandle; modelsDir: string; iosDir: string; dryRun: boolean };
+    payload: {
+      version: string;
+      folder: FileSystemDirectoryHandle;
+      modelsDir: string;
+      iosDir: string;
+      dryRun: boolean;
+      unproven: boolean;
+    };
     result: readonly SyncChange[];
   };
   /** Versions that a repository's folder has and this page lacks are taken over, checksums verified. */
@@ -332,4 +393,8 @@ export type ModelEvent = {
   readonly what: string;
   readonly done: number;
   readonly total: number;
+  /** Of all work, 0–1, where it is told more finely than by `done`. */
+  readonly share?: number;
+  /** Absent where nothing is known of it. */
+  readonly secondsLeft?: number;
 };

@@ -11,10 +11,13 @@ import { memoryFolder } from '../../../src/registry/memoryFolder.ts';
 import type { RunStore } from '../../../src/training/types.ts';
 import { membersOfImported } from '../../../src/weights/imported.ts';
 import type { WeightCache, WeightRecord } from '../../../src/weights/types.ts';
+import { bundleCommands } from '../../../src/workers/bundleCommands.ts';
+import { certifyingCommands } from '../../../src/workers/certifyingCommands.ts';
 import { demoCommands } from '../../../src/workers/demoCommands.ts';
 import { firstWeights, weightsCommands } from '../../../src/workers/firstWeights.ts';
+import { loadedModels } from '../../../src/workers/loadedModel.ts';
 import { modelCommands } from '../../../src/workers/modelCommands.ts';
-import type { TrainerEvent } from '../../../src/workers/protocol.ts';
+import type { ModelEvent, TrainerEvent } from '../../../src/workers/protocol.ts';
 import { trainerCommands } from '../../../src/workers/trainerCommands.ts';
 import { versionCommands } from '../../../src/workers/versionCommands.ts';
 import { openInNode } from '../support/openInNode.ts';
@@ -66,6 +69,7 @@ export function computer(runs: RunStore = memoryRunStore(), demo: ReadonlyMap<st
   const cache = memoryWeights();
   const state = { elsewhere: false };
   const listeners = new Set<(event: TrainerEvent) => void>();
+  const told = new Set<(event: ModelEvent) => void>();
   const offline = { cache, base: null, fetch: () => Promise.reject(new Error('offline')), now: () => 0 };
   const trainer = trainerCommands(
     {
@@ -85,17 +89,25 @@ export function computer(runs: RunStore = memoryRunStore(), demo: ReadonlyMap<st
     (event) => listeners.forEach((listener) => listener(event)),
   );
   const weights = weightsCommands(cache);
+  const tell = (event: ModelEvent): void => told.forEach((listener) => listener(event));
+  const models = loadedModels({ runs, openEngine: openInNode });
+  const { certify, cancelCertificate, certifyPackage, certifyRun } = certifyingCommands(
+    models,
+    { datasets, decoder },
+    tell,
+  );
   const versions = versionCommands({
     models: memoryFolder(),
     runs,
     importWeights: weights.importWeights,
+    certify: certifyPackage,
     pickedFolder: () => {
       throw new Error('no page');
     },
     now: () => 0,
   });
   const { importWeights } = weights;
-  const ofEngine = modelCommands({ datasets, runs, decoder, openEngine: openInNode, importWeights }, () => undefined);
+  const ofEngine = modelCommands({ datasets, runs, decoder, importWeights }, models, tell);
   const { openCheckpoint } = ofEngine;
   const demoFolder = {
     read: (path: string): Promise<Uint8Array> => {
@@ -106,6 +118,9 @@ export function computer(runs: RunStore = memoryRunStore(), demo: ReadonlyMap<st
   };
   const model = {
     ...ofEngine,
+    certify,
+    cancelCertificate,
+    ...bundleCommands(runs, models, certifyRun),
     ...weights,
     ...versions,
     ...demoCommands({ runs, demoFolder, openCheckpoint }),
@@ -119,6 +134,8 @@ export function computer(runs: RunStore = memoryRunStore(), demo: ReadonlyMap<st
     /** `elsewhere`: another tab trains. */
     state,
     listeners,
+    /** Who listens to the model worker. */
+    told,
     /** `seed`: other images of the same classes. */
     importSample: (seed = config.data.sample.seed): Promise<Dataset> =>
       importSample(

@@ -1,0 +1,69 @@
+import { configToYaml } from '../config/yamlOut.ts';
+import { reportOf as errorReportOf } from '../errors.ts';
+import { writeBundle } from '../export/bundle/index.ts';
+import type { CertifiedFormat } from '../parity/types.ts';
+import { hashBytes } from '../registry/checksums.ts';
+import type { RunStore } from '../training/types.ts';
+import type { CertifyRun } from './certifyingCommands.ts';
+import { CertificateCancelledError } from './certifyingErrors.ts';
+import type { Handlers } from './endpoint.ts';
+import type { LoadedModels } from './loadedModel.ts';
+import type { ModelCommands } from './protocol.ts';
+import { writeModel } from './writtenModel.ts';
+
+export type BundleCommands = Pick<Handlers<ModelCommands>, 'exportBundle'>;
+
+/** What an app is built with. */
+const model = 'mlpackage' satisfies CertifiedFormat;
+/** What it is trained further with: weights alone, so that there is nothing to run. */
+const weights = 'safetensors';
+
+/** All that an app's developer needs, its model certified. */
+export function bundleCommands(
+  runs: RunStore,
+  { bestOf }: Pick<LoadedModels, 'bestOf'>,
+  certifyRun: CertifyRun,
+): BundleCommands {
+  return {
+    exportBundle: async ({ runId, output, howMany }) => {
+      const checkpoint = await bestOf(runId);
+      const { input, exported } = await writeModel(runs, runId, checkpoint, model, output);
+      const options = { settings: output.certificate, written: input, howMany };
+      const certified = await certifyRun(runId, exported, model, options).catch((error: unknown) => {
+        // Without images there can be a bundle, which says that nothing proves it.
+        if (error instanceof CertificateCancelledError) throw error;
+        return { error: errorReportOf(error) };
+      });
+      const { certificate, goldens } = 'error' in certified ? { certificate: null, goldens: [] } : certified;
+      const { fileName, bytes } = await writeBundle({
+        input,
+        files: [
+          { id: model, ...exported, certificate, goldens },
+          {
+            id: weights,
+            ...(await writeModel(runs, runId, checkpoint, weights, output)).exported,
+            certificate: null,
+            goldens: [],
+          },
+        ],
+        configYaml: configToYaml({ ...checkpoint.config, output }),
+        modelCard: null,
+      });
+      return {
+        fileName,
+        blob: new Blob([bytes], { type: 'application/zip' }),
+        sha256: hashBytes(bytes),
+        precision: input.precision,
+        weights: input.weightStorage,
+        check:
+          'error' in certified
+            ? { certificate: null, error: certified.error }
+            : {
+                certificate: certified.certificate,
+                secondsEach: certified.secondsEach,
+                further: certified.further,
+              },
+      };
+    },
+  };
+}
