@@ -11,7 +11,7 @@ import { zipPackage } from './package.ts';
  * asked for; preprocessing and softmax inside, batch norms folded. Throws `Float16RangeError` where a weight doesn't fit into float16.
  */
 export async function exportCoreML(input: ExportInput): Promise<ExportedBytes> {
-  const { program, specificationVersion, weightFile } = writeMilProgram({ ...input, ...exportGraph(input) });
+  const { program, specificationVersion, weightFile } = await writeMilProgram({ ...input, ...exportGraph(input) });
   const model = create(ModelSchema, {
     specificationVersion,
     description: modelDescription(input),

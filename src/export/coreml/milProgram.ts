@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { inferShapes, type NodeShape } from '../../graph/shapes.ts';
 import type { Graph, Weights } from '../../graph/types.ts';
+import { turn } from '../../turn.ts';
 import { encode } from '../floatBytes.ts';
 import { makersOf } from '../makers.ts';
 import type { WeightStorage } from '../types.ts';
@@ -32,13 +33,15 @@ export const labelName = 'classLabel';
 export const probabilitiesName = 'classLabel_probs';
 export const makersName = 'maker_probs';
 const inlineBelow = 10;
+/** After so many ms whoever asks something of the same worker is answered. */
+const longestTurn = 50;
 /** iOS 15, macOS 12; and iOS 16, macOS 13, where weights may be packed. */
 const opsets = {
   full: { name: 'CoreML5', specificationVersion: 6 },
   packed: { name: 'CoreML6', specificationVersion: 7 },
 } as const;
 
-export function writeMilProgram(options: {
+export async function writeMilProgram(options: {
   /** Ends in a softmax over `labels.length` classes. */
   readonly graph: Graph;
   readonly weights: Weights;
@@ -47,7 +50,7 @@ export function writeMilProgram(options: {
   readonly precision: MilFloat;
   readonly weightStorage: WeightStorage;
   readonly makerOutput: boolean;
-}): MilProgram {
+}): Promise<MilProgram> {
   const { graph, weights, labels, imageSize, precision, weightStorage, makerOutput } = options;
   if (labels.length !== graph.classes) throw new RangeError(`${labels.length} labels for ${graph.classes} classes`);
   const [first] = graph.nodes;
@@ -122,7 +125,13 @@ export function writeMilProgram(options: {
   };
 
   writer.bind(first.name, inputName, 'float32');
-  for (const node of graph.nodes.slice(1)) operationsOf(node, writer);
+  let turned = performance.now();
+  for (const node of graph.nodes.slice(1)) {
+    operationsOf(node, writer);
+    if (performance.now() - turned < longestTurn) continue;
+    await turn();
+    turned = performance.now();
+  }
   const probabilities = writer.operand(last.name, 'float32');
   const outputs = [labelName, probabilitiesName];
   if (makerOutput) {

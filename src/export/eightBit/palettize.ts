@@ -72,19 +72,24 @@ interface Bins {
 }
 
 function binsOf(counts: Uint32Array, sums: Float64Array): Bins {
-  const ranks = Uint16Array.from(counts.keys()).filter((rank) => (counts[rank] as number) > 0);
-  const countBefore = new Float64Array(ranks.length + 1);
-  const sumBefore = new Float64Array(ranks.length + 1);
-  const squaresBefore = new Float64Array(ranks.length + 1);
-  const means = new Float64Array(ranks.length);
-  ranks.forEach((rank, bin) => {
+  let length = 0;
+  for (let rank = 0; rank < keys; rank++) if (counts[rank] !== 0) length++;
+  const ranks = new Uint16Array(length);
+  const means = new Float64Array(length);
+  const countBefore = new Float64Array(length + 1);
+  const sumBefore = new Float64Array(length + 1);
+  const squaresBefore = new Float64Array(length + 1);
+  for (let rank = 0, bin = 0; rank < keys; rank++) {
     const [count, sum] = [counts[rank] as number, sums[rank] as number];
+    if (count === 0) continue;
+    ranks[bin] = rank;
     means[bin] = sum / count;
     countBefore[bin + 1] = (countBefore[bin] as number) + count;
     sumBefore[bin + 1] = (sumBefore[bin] as number) + sum;
     squaresBefore[bin + 1] = (squaresBefore[bin] as number) + sum ** 2 / count;
-  });
-  return { ranks, length: ranks.length, means, countBefore, sumBefore, squaresBefore };
+    bin++;
+  }
+  return { ranks, length, means, countBefore, sumBefore, squaresBefore };
 }
 
 function meanOf({ sumBefore, countBefore }: Bins, from: number, to: number): number {
