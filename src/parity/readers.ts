@@ -1,3 +1,4 @@
+import { readMlmodel } from './mlmodel/read.ts';
 import { readMlpackage } from './mlpackage/read.ts';
 import { readOnnx } from './onnx/read.ts';
 import { readTfjs } from './tfjs/read.ts';
@@ -9,6 +10,7 @@ type Reader = (bytes: Uint8Array) => Promise<ParsedModel>;
 /** One line a format: `read…` of src/parity/FORMAT/read.ts. */
 export const readers: Readonly<Partial<Record<CertifiedFormat, Reader>>> = {
   mlpackage: readMlpackage,
+  mlmodel: readMlmodel,
   onnx: readOnnx,
   tfjs: readTfjs,
 };

@@ -1,0 +1,152 @@
+import { UnreadableModelError } from '../errors.ts';
+import { readMessage, type Message } from '../protobuf.ts';
+import type { ParsedModel } from '../types.ts';
+import { Network, type Value } from './layer.ts';
+import { layers } from './layers.ts';
+
+const fail = (what: string, cause?: unknown) =>
+  new UnreadableModelError(`The Core ML model file can’t be read: ${what}.`, cause);
+
+/** Field numbers of FeatureType. */
+const STRING = 3;
+const IMAGE = 4;
+const MULTI_ARRAY = 5;
+const DICTIONARY = 6;
+/** Of NeuralNetworkLayer: name, inputs, outputs, ranks of both (which say nothing new), whether it may be trained on. */
+const aboutLayer = [1, 2, 3, 4, 5, 10];
+
+/**
+ * An `.mlmodel` with a neural network that classifies images, by Model.proto, FeatureTypes.proto and NeuralNetwork.proto of
+ * apple/coremltools: whoever wrote it. Values `[Sequence, Batch, C, H, W]`, as they were up to iOS 12, are taken as `[1,C,H,W]`.
+ *
+ * A neural network's values have no type: the CPU computes in float32 and the GPU and the Neural Engine in float16, whatever the weights
+ * lie in. What is read here rounds to float16 where a weight lies in float16. Throws `UnreadableModelError`.
+ */
+export async function readMlmodel(bytes: Uint8Array): Promise<ParsedModel> {
+  const model = readMessage(bytes);
+  const classifier = model.message(403);
+  const description = model.message(2);
+  if (classifier === null) throw fail('it is no neural network that classifies');
+  if (description === null) throw fail('it does not say what goes in and comes out');
+  // 5 and 6 say on how many axes inputs lie, 10 how it may be trained further.
+  classifier.allow('The classifier', 1, 2, 5, 6, 10, 100, 200);
+  const input = imageOf(description);
+  const labels = classifier.message(100)?.strings(1);
+  if (labels === undefined) throw fail('its classes have no names');
+
+  const network = new Network();
+  network.bind(input.name, preprocessed(classifier, network, input));
+  for (const layer of classifier.messages(1)) readLayer(layer, network);
+  const output = (name: string) => flatOutput(network, name);
+  const probabilities = output(classifier.string(200));
+  const makers = makersOf(description);
+  const makersValue = makers && { names: makers.names, probabilities: output(makers.output) };
+
+  const precision = network.storages.has('float16') ? 'float16' : 'float32';
+  return {
+    input,
+    constants: network.constants,
+    operations: network.operations.map((operation) => ({
+      ...operation,
+      rounding: operation.name === productOf(input.name) ? 'float32' : precision,
+    })),
+    probabilities,
+    labels,
+    makers: makersValue,
+    precision,
+    eightBit: network.storages.has('8 bits'),
+  };
+}
+
+/** A pixel is scaled and shifted before it becomes a value of the network: the product alone is never rounded to float16. */
+const productOf = (image: string) => `${image}/product`;
+
+function imageOf(description: Message): ParsedModel['input'] {
+  const inputs = description.messages(1);
+  const image = inputs[0]?.message(3)?.message(IMAGE) ?? null;
+  if (inputs.length !== 1 || image === null) throw fail('its input is not one image');
+  if (image.has(21) || image.has(31)) throw fail('its image may have several sizes');
+  const colors = ({ 20: 'RGB', 30: 'BGR' } as const)[image.int(3)];
+  if (colors === undefined) throw fail(`its image has colour space ${image.int(3)}, not RGB or BGR`);
+  return { name: inputs[0]!.string(1), width: image.int(1), height: image.int(2), colors };
+}
+
+/** `NeuralNetworkImageScaler`: one scale, a bias a colour, in the order of the image's channels. */
+function preprocessed(classifier: Message, network: Network, input: ParsedModel['input']): Value {
+  const steps = classifier.messages(2);
+  const [step] = steps;
+  if (step === undefined) return { name: input.name, rank: 4 };
+  const scaler = step.message(10);
+  if (steps.length > 1 || scaler === null || step.string(1) !== input.name)
+    throw fail('its preprocessing is no scaler of its image');
+  const [blue, green, red] = [20, 21, 22].map((field) => scaler.float(field)) as [number, number, number];
+  const name = `${input.name}/scaled`;
+  const product = productOf(input.name);
+  const biases = input.colors === 'RGB' ? [red, green, blue] : [blue, green, red];
+  network.operations.push(
+    {
+      kind: 'mul',
+      name: product,
+      x: input.name,
+      y: network.constant(`${input.name}/channelScale`, [1], Float32Array.of(scaler.float(10))),
+    },
+    {
+      kind: 'add',
+      name,
+      x: product,
+      y: network.constant(`${input.name}/bias`, [3, 1, 1], Float32Array.from(biases)),
+    },
+  );
+  return { name, rank: 4 };
+}
+
+function readLayer(message: Message, network: Network): void {
+  const name = message.string(1);
+  const [kind, ...more] = message.fields.filter((field) => !aboutLayer.includes(field));
+  const read = kind === undefined ? undefined : layers[kind];
+  if (kind === undefined || more.length > 0 || read === undefined)
+    throw fail(`the layer “${name}” is of a type that is not known here (${[kind, ...more].join(', ')})`);
+  const inputs = message.strings(2).map((input) => {
+    const value = network.value(input);
+    if (value === undefined) throw fail(`the layer “${name}” reads “${input}”, which no layer before it gives`);
+    return value;
+  });
+  const outputs = message.strings(3);
+  if (outputs.length !== 1) throw fail(`the layer “${name}” has ${outputs.length} outputs`);
+  network.bind(outputs[0]!, read(network.layer(name, message.message(kind)!, inputs, outputs[0]!)));
+}
+
+/** A value as `[1, n]`, whatever axes of one it has; the name of that. */
+function flatOutput(network: Network, name: string): string {
+  const value = network.value(name);
+  if (value === undefined) throw fail(`no layer gives “${name}”`);
+  const flat = `${name}/flat`;
+  network.operations.push({ kind: 'reshape', name: flat, x: value.name, shape: [1, -1] });
+  return flat;
+}
+
+/** The description must name the class and its probabilities; another output is the makers'. */
+function makersOf(description: Message): { readonly output: string; readonly names: readonly string[] } | null {
+  const outputs = new Map(description.messages(10).map((feature) => [feature.string(1), feature.message(3)]));
+  const [label, probabilities] = [description.string(11), description.string(12)];
+  if (outputs.get(label)?.has(STRING) !== true) throw fail(`“${label}” is not described as the predicted class`);
+  if (outputs.get(probabilities)?.has(DICTIONARY) !== true)
+    throw fail(`“${probabilities}” is not described as the probabilities`);
+  const others = [...outputs.keys()].filter((name) => name !== label && name !== probabilities);
+  const pairs = description.message(100)?.messages(100) ?? [];
+  const named = pairs.find((pair) => pair.string(1) === 'pacerid.makers')?.string(2);
+  const [output] = others;
+  if (output === undefined && named === undefined) return null;
+  if (output === undefined || others.length > 1 || outputs.get(output)?.has(MULTI_ARRAY) !== true)
+    throw fail(`it has the outputs ${[...outputs.keys()].join(', ')}`);
+  if (named === undefined) throw fail(`nothing says what the numbers of “${output}” are`);
+  let names: unknown;
+  try {
+    names = JSON.parse(named);
+  } catch (error) {
+    throw fail('its list of makers is no JSON', error);
+  }
+  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string'))
+    throw fail('its list of makers is no list of names');
+  return { output, names };
+}
