@@ -1,0 +1,344 @@
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { createHash } from 'node:crypto';
+import JSZip from 'jszip';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { architectures } from '../../../src/architectures/index.ts';
+import type { ArchitectureName } from '../../../src/architectures/settings.ts';
+import type { Operation } from '../../../src/export/coreml/generated/MIL_pb.ts';
+import { ModelSchema, type Model } from '../../../src/export/coreml/generated/Model_pb.ts';
+import { openInference } from '../../../src/engine/inference.ts';
+import { exportFormats, type ExportInput } from '../../../src/export/index.ts';
+import { withBatchNormEps } from '../../../src/graph/batchNormEps.ts';
+import { certify, type CertifyOptions, type CertifyProgress } from '../../../src/parity/certify.ts';
+import { nodeEngineEnvironment } from '../../../src/platform/node/engineEnvironment.ts';
+import type { CertificateImage } from '../../../src/parity/types.ts';
+import { formulaWeights, signed } from '../support/formulaWeights.ts';
+
+const size = 64;
+const labels = ['MDT - Azure', 'BOS - "Quoted", and more', 'MDT - Advisa', 'STJ - Früh'];
+const networks = ['tiny', 'mobilenet_v3_small'] as const;
+
+function inputFor(name: ArchitectureName, change: Partial<ExportInput> = {}): ExportInput {
+  const { build, mean, std } = architectures[name];
+  const graph = build(labels.length);
+  return {
+    name: 'PacerIDClassifier',
+    graph,
+    weights: formulaWeights(graph),
+    labels,
+    imageSize: size,
+    mean,
+    std,
+    precision: 'float32',
+    temperature: 1,
+    weightStorage: 'full',
+    makerOutput: false,
+    metadata: {
+      author: 'tests',
+      description: 'A fixture.',
+      intendedUse: 'Tests only.',
+      version: '1.0.0',
+      config: '{}',
+      dataset: null,
+      test: null,
+      geometry: 'center_crop',
+    },
+    ...change,
+  };
+}
+const written = async (name: ArchitectureName, change: Partial<ExportInput> = {}) =>
+  (await exportFormats.mlpackage.write(inputFor(name, change))).bytes;
+
+/** Coloured slopes with noise, so that colours and places matter. */
+function pixelsOf(name: string): Uint8Array {
+  const noise = signed(name, size * size * 3);
+  const tint = signed(`${name} tint`, 3);
+  return Uint8Array.from(noise, (value, i) => {
+    const [x, c] = [Math.floor(i / 3) % size, i % 3];
+    return Math.max(0, Math.min(255, 110 + 90 * tint[c]! + x + 25 * value));
+  });
+}
+
+/** What the engine says, of which parity knows nothing. */
+async function imagesFor(name: ArchitectureName): Promise<CertificateImage[]> {
+  const { mean, std } = architectures[name];
+  const pixels = Array.from({ length: 4 }, (_, i) => pixelsOf(`parity ${i}`));
+  const engine = await openInference(await nodeEngineEnvironment({ gpu: false }));
+  const { graph, weights } = inputFor(name);
+  const network = await engine.build(graph, weights);
+  const images = Float32Array.from(
+    pixels.flatMap((own) => Array.from(own, (value, i) => (value / 255 - mean[i % 3]!) / std[i % 3]!)),
+  );
+  const logits = await network.predict({ images, n: pixels.length, size });
+  network.dispose();
+  return pixels.map((own, i) => {
+    const row = [...logits.subarray(i * labels.length, (i + 1) * labels.length)];
+    const terms = row.map((logit) => Math.exp(logit - Math.max(...row)));
+    const sum = terms.reduce((a, b) => a + b);
+    return {
+      name: `Test/${i}.png`,
+      label: i % 2,
+      pixels: own,
+      trained: Float32Array.from(terms, (term) => term / sum),
+    };
+  });
+}
+
+const images = {} as Record<(typeof networks)[number], CertificateImage[]>;
+beforeAll(async () => {
+  for (const name of networks) images[name] = await imagesFor(name);
+});
+
+const certified = async (name: (typeof networks)[number], bytes: Uint8Array, change: Partial<CertifyOptions> = {}) =>
+  certify({
+    bytes,
+    format: 'mlpackage',
+    fileName: 'PacerIDClassifier.mlpackage.zip',
+    images: images[name],
+    labels,
+    imagesFrom: { split: 'test', dataset: 'Sample', hash: 'abc' },
+    thresholds: { maxDifference: 1e-5, maxFlips: 0 },
+    ...change,
+  });
+
+const folder = 'PacerIDClassifier.mlpackage/Data/com.apple.CoreML';
+/** The package with one of its files changed. */
+async function edited(bytes: Uint8Array, path: string, change: (content: Uint8Array) => Uint8Array) {
+  const zip = await JSZip.loadAsync(bytes);
+  zip.file(`${folder}/${path}`, change(await zip.file(`${folder}/${path}`)!.async('uint8array')));
+  return zip.generateAsync({ type: 'uint8array' });
+}
+const editedModel = (bytes: Uint8Array, change: (model: Model) => void) =>
+  edited(bytes, 'model.mlmodel', (content) => {
+    const model = fromBinary(ModelSchema, content);
+    change(model);
+    return toBinary(ModelSchema, model);
+  });
+function operationsOf(model: Model): Operation[] {
+  if (model.Type.case !== 'mlProgram') throw new Error('no program');
+  return Object.values(model.Type.value.functions['main']!.blockSpecializations)[0]!.operations;
+}
+const flipped = (bytes: Uint8Array, at: number, bit: number) => {
+  const changed = bytes.slice();
+  changed[at]! ^= bit;
+  return changed;
+};
+/** Where the data of the largest blob begin, and how many bytes they are. */
+function largestBlob(weights: Uint8Array): { start: number; size: number } {
+  const view = new DataView(weights.buffer, weights.byteOffset, weights.byteLength);
+  let best = { start: 0, size: 0 };
+  for (let at = 64; at < weights.length;) {
+    const own = { start: Number(view.getBigUint64(at + 16, true)), size: Number(view.getBigUint64(at + 8, true)) };
+    if (own.size > best.size) best = own;
+    at = own.start + Math.ceil(own.size / 64) * 64;
+  }
+  return best;
+}
+
+describe.each(networks)('%s', (name) => {
+  it('passes as it was exported, with figures and goldens', async () => {
+    const bytes = await written(name);
+    const { certificate, goldens } = await certified(name, bytes);
+    expect(certificate.failures).toEqual([]);
+    expect(certificate).toMatchObject({
+      schema: 1,
+      passed: true,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      bytes: bytes.length,
+      precision: 'float32',
+      eightBit: false,
+      labels,
+      imageSize: size,
+      images: 4,
+      flips: 0,
+      thresholds: { maxDifference: 1e-5, maxFlips: 0 },
+    });
+    // The trained model is one of rows that differ: a constant would agree with anything.
+    const firsts = images[name].map(({ trained }) => trained[0]!);
+    expect(Math.max(...firsts) - Math.min(...firsts)).toBeGreaterThan(0.01);
+    expect(certificate.perClass.map(({ label, images: n }) => [label, n])).toEqual([
+      [labels[0], 2],
+      [labels[1], 2],
+    ]);
+    const right = images[name].filter(({ trained, label }) => trained.indexOf(Math.max(...trained)) === label).length;
+    expect(certificate.right).toEqual({ trained: right, exported: right });
+    const apart = goldens.map(({ exported, trained }) =>
+      Math.max(...exported.map((p, i) => Math.abs(p - trained[i]!))),
+    );
+    expect(certificate.maxDifference).toBeCloseTo(Math.max(...apart), 12);
+    expect((await certified(name, bytes)).certificate).toEqual(certificate);
+  });
+
+  it('passes in float16 and in 8 bits at their own thresholds, and says what it is', async () => {
+    const half = await certified(name, await written(name, { precision: 'float16' }), {
+      thresholds: { maxDifference: 0.05, maxFlips: 0 },
+    });
+    expect(half.certificate).toMatchObject({ passed: true, precision: 'float16', eightBit: false });
+    expect(half.certificate.maxDifference).toBeGreaterThan(1e-6);
+    for (const weightStorage of ['palettized', 'linear'] as const) {
+      const packed = await certified(name, await written(name, { weightStorage }), {
+        thresholds: { maxDifference: 0.2, maxFlips: 4 },
+      });
+      expect(packed.certificate).toMatchObject({ passed: true, eightBit: true });
+      expect(packed.certificate.maxDifference).toBeGreaterThan(1e-5);
+    }
+  });
+
+  it('fails without the division by 255, which it names', async () => {
+    const { mean, std } = architectures[name];
+    const scaled = (values: readonly number[]) => values.map((value) => value / 255) as [number, number, number];
+    const { certificate } = await certified(name, await written(name, { mean: scaled(mean), std: scaled(std) }));
+    expect(certificate.passed).toBe(false);
+    expect(certificate.failures.join('\n')).toMatch(/probabilities differ by more than 0\.00001/);
+    expect(certificate.failures.at(-1)).toMatch(/divided by 255/);
+  });
+
+  it('fails with red and blue exchanged, which it names', async () => {
+    const bytes = await editedModel(await written(name), (model) => {
+      const image = model.description!.input[0]!.type!.Type;
+      if (image.case === 'imageType') image.value.colorSpace = 30;
+    });
+    const { certificate } = await certified(name, bytes);
+    expect(certificate.passed).toBe(false);
+    expect(certificate.failures.at(-1)).toMatch(/red and blue are exchanged/);
+  });
+
+  it('fails without softmax: its numbers are no probabilities', async () => {
+    const bytes = await editedModel(await written(name), (model) => {
+      const softmax = operationsOf(model).find(({ type }) => type === 'softmax')!;
+      softmax.type = 'identity';
+      delete softmax.inputs['axis'];
+    });
+    const { certificate } = await certified(name, bytes);
+    expect(certificate.passed).toBe(false);
+    expect(certificate.failures[0]).toMatch(/On 4 of 4 images .* no probabilities: they add up to .* softmax/);
+  });
+
+  it('fails with batch norms folded by another epsilon', async () => {
+    const { graph } = inputFor(name);
+    const wrong = withBatchNormEps(graph, name === 'tiny' ? 1e-3 : 1e-5);
+    const { certificate } = await certified(name, await written(name, { graph: wrong }));
+    expect(certificate.passed).toBe(false);
+    expect(certificate.failures[0]).toMatch(
+      /^On \d of 4 images probabilities differ by more than 0\.00001, by .* on Test\/\d\.png/,
+    );
+  });
+
+  it('fails with the labels in another order, which it names', async () => {
+    const { certificate } = await certified(name, await written(name, { labels: [...labels].reverse() }));
+    expect(certificate.passed).toBe(false);
+    expect(certificate.failures[0]).toBe(
+      'The file’s classes stand in another order: 4 of 4 are elsewhere; number 1 is “STJ - Früh” there and “MDT - Azure” in the model.',
+    );
+  });
+
+  it('fails with one byte of a weight changed', async () => {
+    const bytes = await edited(await written(name), 'weights/weight.bin', (weights) => {
+      const { start, size: bytesOfBlob } = largestBlob(weights);
+      // The exponent of a float32 number in the middle of the largest blob.
+      return flipped(weights, start + 4 * Math.floor(bytesOfBlob / 8) + 3, 0x40);
+    });
+    const { certificate } = await certified(name, bytes);
+    expect(certificate.passed).toBe(false);
+    expect(certificate.failures.join('\n')).toMatch(/probabilities differ|range of float32/);
+  });
+});
+
+describe('a file that can’t be read', () => {
+  it('fails with the reader’s sentence, whatever byte of a blob’s metadata or of the header is changed', async () => {
+    const bytes = await written('tiny');
+    const { start } = await new Promise<{ start: number; size: number }>((resolve, reject) => {
+      edited(bytes, 'weights/weight.bin', (weights) => {
+        resolve(largestBlob(weights));
+        return weights;
+      }).catch(reject);
+    });
+    for (const base of [0, start - 64]) {
+      for (let at = base; at < base + 64; at++) {
+        const { certificate, goldens } = await certified(
+          'tiny',
+          await edited(bytes, 'weights/weight.bin', (weights) => flipped(weights, at, 1)),
+        );
+        expect(certificate.failures, `byte ${at}`).toHaveLength(1);
+        expect(certificate.failures[0]).toMatch(/weight file is broken|constant “.*” is broken/);
+        expect([certificate.passed, certificate.images, goldens.length]).toEqual([false, 0, 0]);
+      }
+    }
+  });
+
+  it('fails with a byte of the zip changed, cut short, or empty', async () => {
+    const bytes = await written('tiny');
+    for (const broken of [flipped(bytes, Math.floor(bytes.length / 2), 4), bytes.slice(0, -40), new Uint8Array()]) {
+      const { certificate } = await certified('tiny', broken);
+      expect(certificate.failures).toEqual(['The Core ML package can’t be read: it is no zip file, or a broken one.']);
+      expect(certificate.imageSize).toBe(size);
+    }
+  });
+
+  it('names an operation that is not known, and one whose declared shape is wrong', async () => {
+    const bytes = await written('tiny');
+    const strange = await editedModel(bytes, (model) => {
+      operationsOf(model).find(({ type }) => type === 'relu')!.type = 'gelu';
+    });
+    expect((await certified('tiny', strange)).certificate.failures).toEqual([
+      expect.stringMatching(/^In the package, the operation “.+” \(gelu\) can’t be read: it is not known here\.$/),
+    ]);
+  });
+});
+
+describe('a certificate', () => {
+  it('does not pass without images, with fewer classes, or with another size of image', async () => {
+    const bytes = await written('tiny');
+    const none = await certified('tiny', bytes, { images: [] });
+    expect(none.certificate.failures).toEqual(['There is no image on which file and model were compared.']);
+    const fewer = await certified('tiny', bytes, { labels: [...labels, 'SOR - New'] });
+    expect(fewer.certificate.failures).toEqual([
+      'The file has other classes than the model, 4 instead of 5: 1 of the model’s are missing (“SOR - New”).',
+    ]);
+    const small = images.tiny.map((image) => ({ ...image, pixels: image.pixels.slice(0, 32 * 32 * 3) }));
+    const other = await certified('tiny', bytes, { images: small });
+    expect(other.certificate.failures).toEqual([
+      'The file takes images of 64 × 64 pixels, the model those of 32 × 32.',
+    ]);
+  });
+
+  it('allows as many flips as the thresholds do, and counts them', async () => {
+    const turned = images.tiny.map((image) => ({ ...image, trained: image.trained.toReversed() }));
+    const bytes = await written('tiny');
+    const strict = await certified('tiny', bytes, { images: turned, thresholds: { maxDifference: 1, maxFlips: 3 } });
+    expect(strict.certificate.flips).toBe(4);
+    expect(strict.certificate.failures).toEqual([
+      expect.stringMatching(/^On 4 of 4 images another class is the most probable one, 3 allowed/),
+    ]);
+    const lax = await certified('tiny', bytes, { images: turned, thresholds: { maxDifference: 1, maxFlips: 4 } });
+    expect(lax.certificate.passed).toBe(true);
+  });
+
+  it('looks at the makers: the sum of their models', async () => {
+    const sound = await written('tiny', { makerOutput: true });
+    expect((await certified('tiny', sound)).certificate.failures).toEqual([]);
+    const renamed = await editedModel(sound, (model) => {
+      model.description!.metadata!.userDefined['pacerid.makers'] = JSON.stringify(['BOS', 'MDT', 'STJ']);
+    });
+    expect((await certified('tiny', renamed)).certificate.failures).toEqual([
+      expect.stringMatching(/^On 4 of 4 images the makers’ probabilities are not those of their models/),
+    ]);
+  });
+
+  it('tells how far it is, and is given up with the reason of the signal', async () => {
+    const bytes = await written('tiny');
+    const told: CertifyProgress[] = [];
+    await certified('tiny', bytes, { onProgress: (progress) => told.push(progress) });
+    expect(told[0]).toEqual({ image: 1, of: 4, share: 0, secondsLeft: null });
+    expect(told.at(-1)).toEqual({ image: 4, of: 4, share: 1, secondsLeft: 0 });
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const given = certified('tiny', bytes, {
+      signal: controller.signal,
+      onProgress: ({ image }) => {
+        if (image === 2) controller.abort(reason);
+      },
+    });
+    await expect(given).rejects.toBe(reason);
+  });
+});
