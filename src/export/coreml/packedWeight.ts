@@ -32,6 +32,8 @@ export function packedWeight(
       shape: mil.shapeConstant(shape),
     });
   }
+  // Throws where a weight is too large; the numbers of steps wouldn't.
+  if (precision === 'float16') encode(name, data, precision);
   const [channels = 1] = shape;
   const { values, scale, zeroPoint } = quantize(
     data,
