@@ -151,6 +151,47 @@ export class VersionNotCopiedError extends UserError {
   }
 }
 
+/** A file is to be compared with the trained model, and there is nothing to compare them on. */
+export class NoCertificateImagesError extends UserError {
+  constructor(dataset: string, cause: unknown) {
+    super(`The images that the model was trained with, ${dataset}, are not here: there is nothing to compare on.`, {
+      kept: unchanged,
+      remedy: 'Name them, or others of the same classes, with --data PATH.',
+      cause,
+    });
+  }
+}
+
+/** The file doesn't say what the trained model says. */
+export class CertificateFailedError extends UserError {
+  /** `failures`: sentences; `path`: where the file would have been written to. */
+  constructor(path: string, failures: readonly string[]) {
+    super(`${path} was not written, because it does not answer as the trained model does. ${failures.join(' ')}`, {
+      kept: `What was there before was left as it is, and so was the checkpoint.`,
+      remedy:
+        'Try --precision float32 and --weights full. What may differ is set in output.certificate.max_difference and ' +
+        'max_flips. With --force the file is written all the same, its certificate beside it.',
+    });
+  }
+}
+
+/** A version would be made, or copied, that nothing proves to be the trained model. */
+export class VersionUnprovenError extends UserError {
+  /** `problem`: of `proofProblem`; `made`: whether the version exists. */
+  constructor(version: string, problem: string, made: boolean) {
+    super(
+      `${version} was not ${made ? 'copied' : 'made'}, because nothing proves that it answers as the trained model does. ${problem}`,
+      {
+        kept: made ? `${version} and the app’s folder are as they were.` : unchanged,
+        remedy: made
+          ? `Make another version of its model that has a certificate, or copy it all the same with --force.`
+          : 'Name images to compare on with --data PATH, or try --set output.precision=float32; with --force it is made and copied ' +
+            'all the same, and says what it lacks.',
+      },
+    );
+  }
+}
+
 /** The split that was asked for is empty. */
 export class NothingToJudgeError extends UserError {
   constructor(split: string, dataset: string) {

@@ -1,72 +1,247 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { mergeTrees, treeOf, valueAt, type ConfigTree } from '../config/tree.ts';
+import { configToYaml } from '../config/yamlOut.ts';
+import { UserError } from '../errors.ts';
+import { writeBundle } from '../export/bundle/index.ts';
+import type { BundledFile } from '../export/bundle/types.ts';
+import { exportFormats, type ExportFormatId } from '../export/index.ts';
 import { writeWhole } from '../platform/node/atomicWrite.ts';
 import { memoryDatasetStore } from '../platform/node/memoryDatasetStore.ts';
 import { memoryRunStore } from '../platform/node/runStore.ts';
+import { exportInput } from '../registry/exportInput.ts';
 import { readCheckpoint } from '../training/checkpoint.ts';
+import { metricsOf } from '../training/metricsFile.ts';
+import { trainedModel } from '../training/trainedModel.ts';
+import type { TrainedAnswers } from '../workers/certificateImages.ts';
+import { isCertified } from '../workers/certifying.ts';
+import { CertificateCancelledError } from '../workers/certifyingErrors.ts';
+import type { ModelCommands } from '../workers/protocol.ts';
+import {
+  answersOf,
+  certificateFlags,
+  certificateUsage,
+  certified,
+  howManyOf,
+  stoppable,
+  type CertificateFlags,
+} from './certifying.ts';
 import { checkpointPath, openCheckpointFile, readCheckpointFile } from './checkpointFile.ts';
 import type { Command } from './command.ts';
-import { UsageError } from './errors.ts';
+import { CertificateFailedError, UsageError } from './errors.ts';
 import { readFlags, refuseWords } from './flags.ts';
 import { writePackage } from './results.ts';
 import { openSession } from './session.ts';
 import { settingsOf } from './settings.ts';
+import { terminal, type Terminal } from './terminal.ts';
+import { certificateInWords } from './versionWords.ts';
+
+const formats = [...(Object.keys(exportFormats) as ExportFormatId[]), 'bundle', 'demo'] as const;
+type Format = (typeof formats)[number];
+const isFormat = (name: string): name is Format => (formats as readonly string[]).includes(name);
 
 export const command: Command = {
-  summary: 'Writes a checkpoint as a Core ML package, as safetensors, or as a page that shows it to others.',
+  summary: 'Writes a checkpoint for phones and other programs, and shows that the file answers as the model does.',
   usage: `npm run export -- [flags]
 
   --checkpoint FILE      default: checkpoint_best.safetensors in output.dir
-  --format FORMAT        mlpackage (a folder for Xcode; the default), safetensors, or demo (a zip: a
-                         small web page with the model inside, for any static host; made by
-                         npm run build)
-  --precision P          of an mlpackage: float16 or float32; default: that of the checkpoint's run
+  --format FORMAT        ${formats.slice(0, 5).join(', ')},
+                         ${formats.slice(5).join(', ')}; default: mlpackage, a folder for Xcode.
+                         bundle: a zip with all that the app's developer needs; demo: a small web
+                         page with the model inside, for any static host (made by npm run build)
+  --with FORMAT          of a bundle: another model beside the mlpackage; as often as needed
+  --precision P          auto, float16 or float32; default: that of the checkpoint's run
+  --weights W            full, or in 8 bits: palettized, linear
+  --makers               a second output with the makers' probabilities
   --output DIR           where to; default: output.dir
   --config FILE          YAML, of which the settings of output count
-  --set output.KEY=VALUE model_name, author, description, intended_use, version
-  --help`,
+  --set output.KEY=VALUE model_name, author, description, intended_use, version, …
+  --help
+
+Certificate: the file is read back, run on images and compared with the trained model; what was found
+lies beside it as NAME.FORMAT.certificate.json. A file that fails is not written.
+${certificateUsage}
+  --no-certificate       the file alone
+  --force                the file, and its certificate, though it failed`,
   run,
+};
+
+type Values = CertificateFlags & {
+  readonly with?: readonly string[] | undefined;
+  readonly output?: string | undefined;
+  readonly 'no-certificate'?: boolean | undefined;
+  readonly force?: boolean | undefined;
 };
 
 async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = readFlags('export', args, {
     checkpoint: { type: 'string' },
     format: { type: 'string', default: 'mlpackage' },
+    with: { type: 'string', multiple: true },
     precision: { type: 'string' },
+    weights: { type: 'string' },
+    makers: { type: 'boolean' },
     output: { type: 'string' },
     config: { type: 'string' },
     set: { type: 'string', multiple: true },
+    ...certificateFlags,
+    'no-certificate': { type: 'boolean' },
+    force: { type: 'boolean' },
   });
   refuseWords('export', positionals);
   const { format } = values;
-  if (format !== 'mlpackage' && format !== 'safetensors' && format !== 'demo')
-    throw new UsageError(`--format is ${format}; it can be mlpackage, safetensors or demo.`, 'export');
+  if (!isFormat(format))
+    throw new UsageError(
+      `--format is ${format}; it can be ${formats.slice(0, -1).join(', ')} or ${formats.at(-1)}.`,
+      'export',
+    );
+  mustMeanSomething(format, values);
   const useless = values.set?.find((pair) => !pair.startsWith('output.'));
   if (useless !== undefined)
     throw new UsageError(`--set ${useless} changes nothing in an export: only settings of output do.`, 'export');
-  const precision = values.precision === undefined ? [] : [`output.precision=${values.precision}`];
-  const { config, named } = await settingsOf({ config: values.config, set: [...(values.set ?? []), ...precision] });
+  const { precision, weights, makers } = values;
+  const short = { precision, weights, maker_output: makers };
+  const pairs = Object.entries(short).flatMap(([key, value]) =>
+    value === undefined ? [] : [`output.${key}=${value}`],
+  );
+  const { config, named } = await settingsOf({ config: values.config, set: [...(values.set ?? []), ...pairs] });
 
   const path = checkpointPath(values.checkpoint, config.output.dir);
   const bytes = await readCheckpointFile(
     path,
     `Its package lies in ${join(config.output.models_dir, 'versions')}, beside weights.safetensors; npm run sync-model copies it to the app.`,
   );
-  const runs = memoryRunStore();
-  const session = openSession({ datasets: memoryDatasetStore(), runs, modelsDir: config.output.models_dir });
-  const runId = await openCheckpointFile(session, runs, path, bytes);
   // Settings of the last weeks' checkpoints may lack a key: the configuration of today fills it.
   const own = { ...config.output, ...readCheckpoint(bytes).config.output };
   const output = withNamed(own, config, named);
-  const exported = await (format === 'demo'
-    ? session.model.exportDemo({ runId, output })
-    : session.model.exportModel({ runId, format, output }));
-  const dir = values.output ?? config.output.dir;
-  const written = format === 'mlpackage' ? await writePackage(exported.blob, dir) : join(dir, exported.fileName);
-  if (format !== 'mlpackage') await writeWhole(written, new Uint8Array(await exported.blob.arrayBuffer()));
-  console.log(`${path} → ${written}${format === 'mlpackage' ? ` (${output.precision})` : ''}`);
+  const out = terminal(process.stdout);
+  return stoppable(out, (signal) =>
+    write({ path, bytes, format, output, place: config, dir: values.output ?? config.output.dir, values, out, signal }),
+  );
+}
+
+/** Throws `UsageError` for flags that would change nothing. */
+function mustMeanSomething(format: Format, values: Values): void {
+  howManyOf(values, 'export');
+  for (const one of values.with ?? []) {
+    if (format !== 'bundle') throw new UsageError('--with adds a model to a bundle: --format bundle.', 'export');
+    if (!Object.hasOwn(exportFormats, one) || one === 'mlpackage')
+      throw new UsageError(`--with is ${one}; it can be ${Object.keys(exportFormats).slice(1).join(', ')}.`, 'export');
+  }
+  const given = (['data', 'images', 'force'] as const).find((flag) => values[flag] !== undefined);
+  if (given === undefined) return;
+  if (values['no-certificate'])
+    throw new UsageError(`--${given} is about the certificate, and --no-certificate asks for none.`, 'export');
+  if (format !== 'bundle' && !isCertified(format))
+    throw new UsageError(
+      `--${given} is about a certificate, and ${format} is no file that runs: it gets none.`,
+      'export',
+    );
+}
+
+interface Job {
+  /** Of the checkpoint. */
+  readonly path: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly format: Format;
+  readonly output: Config['output'];
+  /** The configuration of this computer. */
+  readonly place: Config;
+  readonly dir: string;
+  readonly values: Values;
+  readonly out: Terminal;
+  readonly signal: AbortSignal;
+}
+
+async function write(job: Job): Promise<number> {
+  const { path, bytes, format, output, place, dir, out } = job;
+  const runs = memoryRunStore();
+  const session = openSession({ datasets: memoryDatasetStore(), runs, modelsDir: place.output.models_dir });
+  const runId = await openCheckpointFile(session, runs, path, bytes);
+  if (format === 'demo') {
+    const { fileName, blob } = await session.model.exportDemo({ runId, output });
+    const written = join(dir, fileName);
+    await writeWhole(written, new Uint8Array(await blob.arrayBuffer()));
+    out.line(`${path} → ${written}`);
+    return 0;
+  }
+  const prove = certifierOf(job);
+  const files: (BundledFile & { readonly file: ExportedModel })[] = [];
+  const wanted =
+    format === 'bundle' ? (['mlpackage', ...(job.values.with ?? [])] as ExportFormatId[]) : ([format] as const);
+  for (const id of wanted) {
+    const file = await session.model.exportModel({ runId, format: id, output });
+    const content = new Uint8Array(await file.blob.arrayBuffer());
+    const proof = await prove(id, file, content);
+    files.push({ id, file, fileName: file.fileName, bytes: content, ...proof });
+  }
+  const failed = files.find(({ certificate }) => certificate?.passed === false);
+  const name = format === 'bundle' ? `${output.model_name}-bundle.zip` : nameOf(files[0]);
+  if (failed?.certificate && !job.values.force)
+    throw new CertificateFailedError(join(dir, name), failed.certificate.failures);
+
+  const certificateFile = join(dir, `${output.model_name}.${format}.certificate.json`);
+  // That of an earlier file says nothing of this one.
+  await rm(certificateFile, { force: true });
+  const [first] = files;
+  if (format === 'bundle') {
+    const { checkpoint, run: state } = await trainedModel(runs, runId);
+    const config = { ...checkpoint.config, output };
+    const input = exportInput(checkpoint, config, metricsOf({ ...checkpoint, config }, state).test);
+    const bundle = await writeBundle({ input, files, configYaml: configToYaml(config), modelCard: null });
+    await writeWhole(join(dir, bundle.fileName), bundle.bytes);
+  } else if (first !== undefined) {
+    if (format === 'mlpackage') await writePackage(first.file.blob, dir);
+    else await writeWhole(join(dir, first.fileName), first.bytes);
+    if (first.certificate !== null)
+      await writeWhole(certificateFile, new TextEncoder().encode(`${JSON.stringify(first.certificate, null, 2)}\n`));
+  }
+  const about =
+    first && format !== 'bundle' && isCertified(format) ? ` (${first.file.precision}${eightBit(first.file)})` : '';
+  out.line(`${path} → ${join(dir, name)}${about}`);
+  for (const { id, certificate } of files)
+    if (certificate !== null)
+      out.line(`Certificate${format === 'bundle' ? ` of ${id}` : ''}: ${certificateInWords(certificate)}.`);
   return 0;
+}
+
+type ExportedModel = ModelCommands['exportModel']['result'];
+
+/** A package is written as the folder that its zip holds. */
+function nameOf(file: BundledFile | undefined): string {
+  return file?.id === 'mlpackage' ? file.fileName.replace(/\.zip$/, '') : (file?.fileName ?? '');
+}
+
+const eightBit = ({ weights }: ExportedModel): string => (weights === 'full' ? '' : `, weights ${weights}`);
+
+type FileProof = Pick<BundledFile, 'certificate' | 'goldens'>;
+
+/** Certificates of files of one model: it answers once. Without images, where none were named, there is none, and that is said. */
+function certifierOf({ bytes, output, place, values, out, signal }: Job) {
+  const none: FileProof = { certificate: null, goldens: [] };
+  const checkpoint = readCheckpoint(bytes);
+  const settings = output.certificate;
+  let answers: Promise<TrainedAnswers | null> | null = null;
+  const ask = async (): Promise<TrainedAnswers | null> => {
+    const howMany = howManyOf(values, 'export');
+    try {
+      return await answersOf({ checkpoint, flags: values, howMany, place, settings, out, signal });
+    } catch (error) {
+      if (values.data !== undefined || !(error instanceof UserError) || error instanceof CertificateCancelledError)
+        throw error;
+      out.line(`No certificate: ${error.message}`);
+      return null;
+    }
+  };
+  return async (id: ExportFormatId, file: ExportedModel, content: Uint8Array<ArrayBuffer>): Promise<FileProof> => {
+    if (values['no-certificate'] || !isCertified(id)) return none;
+    const at = await (answers ??= ask());
+    if (at === null) return none;
+    const written = { precision: file.precision, weightStorage: file.weights };
+    const exported = { fileName: file.fileName, bytes: content };
+    return certified(at, checkpoint.dataset.classes, exported, id, { settings, written, out, signal });
+  };
 }
 
 function withNamed(own: Config['output'], config: Config, named: readonly string[]): Config['output'] {

@@ -7,19 +7,33 @@ import { nodeFolder } from '../platform/node/folder.ts';
 import { versionContent } from '../registry/content.ts';
 import { memoryFolder } from '../registry/memoryFolder.ts';
 import { versionOf } from '../registry/number.ts';
+import { proofProblem } from '../registry/proof.ts';
 import { versionRegistry, type Registry } from '../registry/registry.ts';
 import { syncVersion } from '../registry/sync.ts';
 import type { SyncChange } from '../registry/types.ts';
 import { UserError } from '../errors.ts';
+import { precisionOf } from '../export/precision.ts';
 import type { Weights } from '../graph/types.ts';
 import { readSafetensors } from '../weights/safetensors.ts';
+import type { HowMany } from '../workers/certificateImages.ts';
+import { proofOr } from '../workers/versionCommands.ts';
+import {
+  answersOf,
+  certificateFlags,
+  certificateUsage,
+  certified,
+  howManyOf,
+  stoppable,
+  type CertificateFlags,
+} from './certifying.ts';
 import type { Command } from './command.ts';
-import { FileMissingError, UsageError, VersionNotCopiedError } from './errors.ts';
+import { FileMissingError, UsageError, VersionNotCopiedError, VersionUnprovenError } from './errors.ts';
 import { readFlags } from './flags.ts';
 import { candidateIn, modelIn, nodeHash, openRegistry } from './registry.ts';
 import { layerOfModel, settingFlags, settingsOf, type SettingFlags } from './settings.ts';
+import { terminal, type Terminal } from './terminal.ts';
 import { megabytes, table } from './words.ts';
-import { noCertificate, versionInWords } from './versionWords.ts';
+import { proofInWords, versionInWords } from './versionWords.ts';
 
 const flags = {
   config: settingFlags.config,
@@ -28,6 +42,9 @@ const flags = {
   to: { type: 'string' },
   notes: { type: 'string' },
   'dry-run': { type: 'boolean' },
+  force: { type: 'boolean' },
+  'no-certificate': { type: 'boolean' },
+  ...certificateFlags,
 } as const;
 
 export const command: Command = {
@@ -39,11 +56,16 @@ export const command: Command = {
   --to DIR               where the app's package lies, instead of output.ios_dir
   --notes TEXT           kept in the version's notes.md
   --dry-run              says what would change, and changes nothing
+  --force                also where no certificate proves that the package answers as the trained
+                         model does
+${certificateUsage}
+  --no-certificate       makes the version without; goes with --force
   --config FILE, --set path=value
                          output.dir, output.models_dir, output.ios_dir, output.model_name, …
 
 The version goes to output.models_dir/versions/, where it never changes; output.models_dir/current names it.
-The package in the app's folder is replaced as a whole.`,
+The package in the app's folder is replaced as a whole. A version is made with a certificate:
+its package, read back and run on images, beside the trained model.`,
   run,
 };
 
@@ -60,19 +82,23 @@ async function run(args: readonly string[]): Promise<number> {
     const problem = given.length > 1 ? `${given.join(' and ')} are two versions.` : 'Which version is missing.';
     throw new UsageError(`${problem} The next number would be ${suggested}: --version ${suggested}.`, 'sync-model');
   }
+  if (values['no-certificate'] && !values.force)
+    throw new UsageError('--no-certificate goes with --force: nothing would prove the version.', 'sync-model');
   const version = versionOf(given[0] as string);
   const to = values.to ?? iosDir;
   await mustHaveParent(to);
 
   const dryRun = values['dry-run'] === true;
-  if (dryRun) return sync(values, { registry, version, dir, modelsDir, to, dryRun });
+  const plan = { registry, version, dir, modelsDir, to, dryRun, howMany: howManyOf(values, 'sync-model') };
+  const out = terminal(process.stderr);
+  if (dryRun) return stoppable(out, (signal) => sync(values, plan, out, signal));
   const lock = await lockFolder(modelsDir, {
     name: 'sync',
     doing: 'is making or copying a version from',
     instead: 'use another folder of versions: --set output.models_dir=FOLDER.',
   });
   try {
-    return await sync(values, { registry, version, dir, modelsDir, to, dryRun });
+    return await stoppable(out, (signal) => sync(values, plan, out, signal));
   } finally {
     await lock.release();
   }
@@ -87,11 +113,22 @@ interface Plan {
   /** The app's folder. */
   readonly to: string;
   readonly dryRun: boolean;
+  /** Images for the certificate. */
+  readonly howMany: HowMany;
 }
 
+type Flags = SettingFlags &
+  CertificateFlags & {
+    readonly notes?: string | undefined;
+    readonly force?: boolean | undefined;
+    readonly 'no-certificate'?: boolean | undefined;
+  };
+
 async function sync(
-  values: SettingFlags & { readonly notes?: string | undefined },
-  { registry, version, dir, modelsDir, to, dryRun }: Plan,
+  values: Flags,
+  { registry, version, dir, modelsDir, to, dryRun, howMany }: Plan,
+  out: Terminal,
+  signal: AbortSignal,
 ): Promise<number> {
   const say = (line = ''): void => console.log(line);
   const exists = await registry.has(version);
@@ -100,7 +137,8 @@ async function sync(
   if (!exists) {
     const { checkpoint, run: state } = await modelIn(dir);
     // Name, author and the like as it was trained, where nothing else is asked for now.
-    const { output } = (await settingsOf(values, layerOfModel(dir, checkpoint.config as unknown as ConfigTree))).config;
+    const place = (await settingsOf(values, layerOfModel(dir, checkpoint.config as unknown as ConfigTree))).config;
+    const { output } = place;
     const content = await versionContent({
       version,
       createdAt: Date.now(),
@@ -108,10 +146,26 @@ async function sync(
       run: state,
       output,
       yaml: configToYaml,
+      certify: async (exported, { config }) => {
+        const { certificate: settings, precision, weights } = config.output;
+        const written = { precision: precisionOf(precision, checkpoint.architecture), weightStorage: weights };
+        if (values['no-certificate']) return { uncertified: 'It was made with --no-certificate.' };
+        const { classes } = checkpoint.dataset;
+        const asked = answersOf({ checkpoint, flags: values, howMany, place, settings, out, signal });
+        // What was named and isn't there is a mistake, not a version without proof.
+        if (values.data !== undefined) await asked;
+        return proofOr(async () =>
+          certified(await asked, classes, exported, 'mlpackage', { settings, written, out, signal }),
+        );
+      },
     });
+    const problem = proofProblem(content.record);
+    if (problem !== null && !values.force && !dryRun) throw new VersionUnprovenError(version, problem, false);
     await source.create(content, values.notes ?? '');
   }
   const { record } = await source.open(version);
+  const problem = proofProblem(record);
+  if (exists && problem !== null && !values.force && !dryRun) throw new VersionUnprovenError(version, problem, true);
   if (exists && values.notes !== undefined && !dryRun) await registry.setNotes(version, values.notes);
 
   const current = await registry.current();
@@ -119,7 +173,7 @@ async function sync(
     source,
     version,
     { folder: nodeFolder(to), modelsDir: null, iosDir: '' },
-    { dryRun },
+    { dryRun, unproven: values.force === true },
   ).catch((error: unknown) => {
     const made = !exists && !dryRun && error instanceof UserError;
     throw made ? new VersionNotCopiedError(join(modelsDir, 'versions', version), version, error) : error;
@@ -136,7 +190,8 @@ async function sync(
       : [current === null ? 'create' : 'replace', join(modelsDir, 'current'), `${current ?? 'none'} → ${version}`],
   ];
   for (const line of table(rows, [0, 1])) say(`  ${line}`);
-  say(noCertificate);
+  say(`Certificate: ${proofInWords(record)}`);
+  if (problem !== null && dryRun && !values.force) say('Without --force this would be refused.');
   if (exists) await sayIfOther(registry, version, dir, say);
   return 0;
 }

@@ -1,16 +1,23 @@
 import type { Config } from '../config/schema.ts';
 import { ImportCancelledError } from '../dataset/errors.ts';
+import type { DatasetStore } from '../dataset/types.ts';
+import type { ExportedBytes } from '../export/index.ts';
+import { precisionOf } from '../export/precision.ts';
 import { diskFeatureStore } from '../platform/node/diskFeatureStore.ts';
 import { diskRunStore, readRecord, repairRunFolder } from '../platform/node/diskRunStore.ts';
 import { lockFolder } from '../platform/node/folderLock.ts';
 import { finishSettingAside, putBack, setAside } from '../platform/node/previousRuns.ts';
 import { eventLine } from '../platform/node/runEventText.ts';
+import type { Proof } from '../registry/proof.ts';
 import { StoppedBeforeFirstStepError } from '../training/errors.ts';
 import type { WeightsProgress } from '../training/inputs.ts';
 import { cachedViews } from '../training/settings.ts';
-import type { FeatureStore, RunRecord, RunStore } from '../training/types.ts';
+import type { Checkpoint, FeatureStore, RunRecord, RunStore } from '../training/types.ts';
 import { DownloadCancelledError } from '../weights/errors.ts';
+import { CertificateCancelledError } from '../workers/certifyingErrors.ts';
+import { proofOr } from '../workers/versionCommands.ts';
 import { cacheFolder } from './cacheFolder.mjs';
+import { answersOf, certified } from './certifying.ts';
 import type { Command } from './command.ts';
 import { OtherDatasetError, UnfinishedRunError, UsageError } from './errors.ts';
 import { readFlags, refuseWords } from './flags.ts';
@@ -22,7 +29,7 @@ import { projectRoot } from './root.ts';
 import { openSession, type Session } from './session.ts';
 import { settingFlags, settingsOf, type Settings } from './settings.ts';
 import { onStopSignals, type Signals, type StopSignal } from './signals.ts';
-import { terminal } from './terminal.ts';
+import { terminal, type Terminal } from './terminal.ts';
 import { labelsIn, startingPoint, type StartingPoint } from './weights.ts';
 import { quoted } from './words.ts';
 
@@ -68,7 +75,8 @@ Output
   --help
 
 Into output.dir go checkpoint_<epoch>, checkpoint_latest and checkpoint_best (.safetensors),
-run.json, events.ndjson, and at the end <output.model_name>.mlpackage and metrics.json.
+run.json, events.ndjson, and at the end <output.model_name>.mlpackage, its certificate (read back,
+run on images and compared with the trained model) and metrics.json.
 Ctrl-C ends after the step under way and keeps the epochs that are whole; --resume trains the one
 that was cut off anew, so that the run becomes what it would have been.
 A second Ctrl-C ends at once.`,
@@ -158,7 +166,8 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
     await runs.write({ ...record, config: { ...record.config, output: config.output } });
     write({ at: Date.now(), type: 'finished', reason: 'completed', bestEpoch: record.bestEpoch });
     say(`The run in ${dir} is complete. Longer: --resume --epochs ${config.training.epochs + 10}. Anew: --fresh.`);
-    for (const line of summary(await writeResults(session, runs, record.id, dir), dir)) say(line);
+    const certify = packageCertifier(config, images.store, out, new AbortController().signal);
+    for (const line of summary(await writeResults(session, runs, record.id, dir, certify), dir)) say(line);
     return 0;
   }
 
@@ -181,7 +190,8 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
     if (ended?.state !== 'completed') return stoppedAt(ended, dir, given, say, signals);
     complete = true;
     out.status('Writing the package …');
-    const results = await writeResults(session, runs, runId, dir);
+    const certify = packageCertifier(config, images.store, out, stopping.signal);
+    const results = await writeResults(session, runs, runId, dir, certify);
     out.status('');
     for (const line of summary(results, dir)) say(line);
     return 0;
@@ -201,6 +211,25 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
     out.status('');
     signals.release();
   }
+}
+
+/** The run is complete, and whoever stops it now has its package without a certificate. */
+function packageCertifier(place: Config, store: DatasetStore, out: Terminal, signal: AbortSignal) {
+  return async (exported: ExportedBytes, checkpoint: Checkpoint): Promise<Proof> => {
+    const { precision, weights, certificate: settings } = checkpoint.config.output;
+    const written = { precision: precisionOf(precision, checkpoint.architecture), weightStorage: weights };
+    const { classes } = checkpoint.dataset;
+    try {
+      return await proofOr(async () => {
+        const comparison = { checkpoint, flags: {}, howMany: 'as set', place, settings, store, out, signal } as const;
+        const answers = await answersOf(comparison);
+        return certified(answers, classes, exported, 'mlpackage', { settings, written, out, signal });
+      });
+    } catch (error) {
+      if (!(error instanceof CertificateCancelledError) && !signal.aborted) throw error;
+      return { uncertified: 'Nobody waited for it: npm run export writes the package with one.' };
+    }
+  };
 }
 
 /** Where there is no folder for it, the run does without. */

@@ -1,8 +1,38 @@
+import type { Certificate } from '../parity/types.ts';
 import type { VersionDiff, VersionRecord } from '../registry/types.ts';
 import { count, megabytes, percent } from './words.ts';
 
-export const noCertificate =
-  'No parity certificate yet: that the package answers as the trained model does has not been proven for any version.';
+/** `passed: no probability differs by more than 0.0012 (allowed: 0.005) and no most probable class is another one, of 12 Test images` */
+export function certificateInWords(
+  one: Pick<Certificate, 'passed' | 'maxDifference' | 'flips' | 'images' | 'thresholds' | 'imagesFrom' | 'failures'>,
+): string {
+  const split = { test: 'Test', val: 'validation', train: 'training' }[one.imagesFrom.split] ?? one.imagesFrom.split;
+  const of = `${count(one.images, `${split} image`)}`;
+  if (!one.passed) return `FAILED on ${of}. ${one.failures.join(' ')}`;
+  const { maxDifference, maxFlips } = one.thresholds;
+  const flips =
+    one.flips === 0
+      ? 'no most probable class is another one'
+      : `${count(one.flips, 'most probable class is', 'most probable classes are')} another one (allowed: ${maxFlips})`;
+  return `passed: no probability differs by more than ${difference(one.maxDifference)} (allowed: ${difference(maxDifference)}) and ${flips}, of ${of}`;
+}
+
+/** `0.0012`, `8.3e-6` */
+function difference(value: number): string {
+  if (!Number.isFinite(value)) return 'a number';
+  return value !== 0 && value < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(2)));
+}
+
+/** For a column. */
+export function proofInShort({ certificate }: Pick<VersionRecord, 'certificate'>): string {
+  if (certificate === null) return 'none';
+  return certificate.passed ? `passed, ${difference(certificate.maxDifference)}` : 'FAILED';
+}
+
+/** For a line of its own. */
+export function proofInWords({ certificate, uncertified }: Pick<VersionRecord, 'certificate' | 'uncertified'>): string {
+  return certificate === null ? `none. ${uncertified}` : certificateInWords(certificate);
+}
 
 /** `v1.0.0: PacerIDClassifier, tiny, 6 classes; Test: 95.0 % of 20 images; 0.4 MB` */
 export function versionInWords(record: VersionRecord): string {

@@ -1,13 +1,21 @@
 import { join } from 'node:path';
+import { proofProblem } from '../registry/proof.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { RegistryListing, VersionDetails, VersionDiff } from '../registry/types.ts';
+import type { RegistryListing, VersionDetails, VersionDiff, VersionRecord } from '../registry/types.ts';
 import type { Command } from './command.ts';
 import { UsageError } from './errors.ts';
 import { readFlags } from './flags.ts';
 import { candidateIn, openRegistry } from './registry.ts';
 import { settingFlags, settingsOf } from './settings.ts';
-import { dateInWords, noCertificate, testInWords, testSetsInWords, versionInWords } from './versionWords.ts';
-import { megabytes, percent, table } from './words.ts';
+import {
+  dateInWords,
+  proofInShort,
+  proofInWords,
+  testInWords,
+  testSetsInWords,
+  versionInWords,
+} from './versionWords.ts';
+import { count, megabytes, percent, table } from './words.ts';
 
 const flags = { config: settingFlags.config, set: settingFlags.set, json: { type: 'boolean' } } as const;
 
@@ -87,19 +95,40 @@ function listed(listing: RegistryListing, modelsDir: string): string[] {
     testInWords(one),
     one.validation === null ? '–' : percent(one.validation.accuracy),
     megabytes(one.bytes),
+    proofInShort(one),
     one.startedFrom,
     firstLine(one.notes),
   ]);
-  const head = ['', 'version', 'made', 'network', 'classes', 'Test', 'validation', 'size', 'started from', 'notes'];
+  const head = [
+    '',
+    'version',
+    'made',
+    'network',
+    'classes',
+    'Test',
+    'validation',
+    'size',
+    'certificate',
+    'started from',
+    'notes',
+  ];
   return [
-    ...(rows.length > 0 ? table([head, ...rows], [0, 1, 2, 3, 8, 9]) : []),
+    ...(rows.length > 0 ? table([head, ...rows], [0, 1, 2, 3, 8, 9, 10]) : []),
     ...newer.map((version) => `!  ${version}  saved by a newer version of PacerID Studio, left as it is`),
     ...damaged.map(({ version, reason }) => `!  ${version}  damaged: ${reason}`),
     '',
     ...(current === null ? ['No version is current.'] : []),
     ...(missing ? [`${join(modelsDir, 'current')} names ${current}, which is not there whole.`] : []),
+    ...unprovenInWords(versions),
     next,
-    noCertificate,
+  ];
+}
+
+function unprovenInWords(versions: RegistryListing['versions']): string[] {
+  const unproven = versions.filter((one) => proofProblem(one) !== null).map(({ version }) => version);
+  if (unproven.length === 0) return [];
+  return [
+    `Nothing proves that the package of ${unproven.join(', ')} answers as the trained model does; npm run versions -- show V says why.`,
   ];
 }
 
@@ -138,7 +167,7 @@ function shown(details: VersionDetails, current: string | null): string[] {
             : `${percent(validation.accuracy)} of ${validation.n} images, loss ${validation.loss.toFixed(3)}, epoch ${details.epoch}`,
         ],
         ['labels', labels.join(', ')],
-        ['parity', 'no certificate yet'],
+        ['certificate', proofInWords(details)],
         ['notes', notes.trim() === '' ? 'none' : notes.trim()],
       ].map(([name = '', text = '']) => [`  ${name}`, text]),
       [0, 1],
@@ -165,7 +194,7 @@ function compared({ a, b, labelsAdded, labelsRemoved, settings, testSets }: Vers
     ['Test', testInWords(a), testInWords(b)],
     ['validation', ...[a, b].map(({ validation: v }) => (v === null ? '–' : percent(v.accuracy)))],
     ['size', megabytes(a.bytes), megabytes(b.bytes)],
-    ['parity', 'no certificate yet', 'no certificate yet'],
+    ['certificate', ...[a, b].map(certificateFigures)],
   ];
   const rows = settings.map((row) => [row.path, row.a ?? '(absent)', row.b ?? '(absent)']);
   return [
@@ -177,6 +206,12 @@ function compared({ a, b, labelsAdded, labelsRemoved, settings, testSets }: Vers
   ];
 }
 
+function certificateFigures(one: VersionRecord): string {
+  const { certificate } = one;
+  const of = certificate === null ? '' : `; ${certificate.flips} of ${count(certificate.images, 'image')} flipped`;
+  return proofInShort(one) + of;
+}
+
 async function rollback(registry: Registry, [given = '']: readonly string[]): Promise<Answer> {
   const from = await registry.current();
   const { record } = await registry.open(given);
@@ -186,7 +221,7 @@ async function rollback(registry: Registry, [given = '']: readonly string[]): Pr
     lines: [
       from === to ? `${to} is current already.` : `${to} is current now${from === null ? '' : `; it was ${from}`}.`,
       `The app's folder was not touched. To copy ${to} there: npm run sync-model -- --version ${to}`,
-      noCertificate,
+      `Certificate of ${to}: ${proofInWords(record)}`,
     ],
     json: { current: to, from },
   };

@@ -1,11 +1,12 @@
 import JSZip from 'jszip';
-import { exportFormats } from '../export/index.ts';
+import { exportFormats, type ExportedBytes } from '../export/index.ts';
 import type { OutputSettings } from '../export/settings.ts';
 import { metricsOf, metricsText } from '../training/metricsFile.ts';
 import type { RunState } from '../training/runState.ts';
 import { originInWords } from '../training/originInWords.ts';
 import type { Checkpoint, RunConfig } from '../training/types.ts';
 import { exportInput } from './exportInput.ts';
+import { certificateIn, proofFiles, withoutNames, type Proof } from './proof.ts';
 import { recordText } from './record.ts';
 import type { Files, VersionRecord } from './types.ts';
 
@@ -22,6 +23,8 @@ export interface VersionSource {
   readonly output: OutputSettings;
   /** The configuration as YAML: `config/` writes it. */
   readonly yaml: (config: RunConfig) => string;
+  /** Reads the package back, zipped as the user would download it, and compares it with the trained model. */
+  readonly certify: (exported: ExportedBytes, checkpoint: Checkpoint) => Promise<Proof>;
 }
 
 export interface VersionContent {
@@ -38,8 +41,11 @@ export async function versionContent(source: VersionSource): Promise<VersionCont
   const input = exportInput(checkpoint, config, metrics.test);
   const labels = checkpoint.dataset.classes;
   const text = (value: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(value);
+  const exported = await exportFormats.mlpackage.write(input);
+  const proof = withoutNames(await source.certify(exported, { ...checkpoint, config }));
   const files = new Map([
-    ...(await unpacked((await exportFormats.mlpackage.write(input)).bytes)),
+    ...(await unpacked(exported.bytes)),
+    ...proofFiles(proof),
     ['weights.safetensors', (await exportFormats.safetensors.write({ ...input, precision: 'float32' })).bytes],
     ['config.yaml', text(source.yaml(config))],
     ['metrics.json', text(metricsText(metrics))],
@@ -48,7 +54,7 @@ export async function versionContent(source: VersionSource): Promise<VersionCont
   ]);
   const { name, hash, synthetic } = checkpoint.dataset;
   const record: VersionRecord = {
-    schema: 1,
+    schema: 2,
     version,
     createdAt: source.createdAt,
     modelName: output.model_name,
@@ -64,7 +70,7 @@ export async function versionContent(source: VersionSource): Promise<VersionCont
     validation: metrics.validation,
     epoch: checkpoint.epoch,
     startedFrom: originInWords(checkpoint.origin),
-    certificate: null,
+    ...certificateIn(proof, files, output.model_name),
     bytes: [...files.values()].reduce((sum, bytes) => sum + bytes.length, 0),
   };
   files.set('version.json', text(recordText(record)));

@@ -55,6 +55,17 @@ export class NewerVersionError extends UserError {
   }
 }
 
+/** Without a certificate that passed, a version is copied to the app only by those who say so. */
+export class UnprovenVersionError extends UserError {
+  /** `problem`: of `proofProblem`. */
+  constructor(version: string, problem: string) {
+    super(`${version} was not copied, because nothing proves that it answers as the trained model does: ${problem}`, {
+      kept: 'The app’s folder is as it was.',
+      remedy: 'Make a version that has one, or say that it is to be copied all the same.',
+    });
+  }
+}
+
 /** What `current` names goes last. */
 export class CurrentVersionError extends UserError {
   constructor(version: string) {

@@ -1,5 +1,6 @@
 import { z } from '../zod.ts';
 import { NewerVersionError } from './errors.ts';
+import { beforeCertificates } from './proof.ts';
 import type { VersionRecord } from './types.ts';
 
 const count = z.int().min(0);
@@ -7,7 +8,27 @@ const count = z.int().min(0);
 const figure = z.nullable(z.number()).transform((value) => value ?? NaN);
 const metrics = z.object({ n: count, loss: figure, accuracy: figure, precision: figure });
 
-const SCHEMA = 1;
+const SCHEMA = 2;
+
+const certificate = z.object({
+  format: z.enum(['mlpackage', 'mlmodel', 'onnx', 'tfjs']),
+  fileName: z.string(),
+  sha256: z.string(),
+  content: z.string(),
+  bytes: count,
+  precision: z.enum(['float16', 'float32']),
+  eightBit: z.boolean(),
+  imageSize: count,
+  imagesFrom: z.object({ split: z.string(), dataset: z.string(), hash: z.string() }),
+  images: count,
+  maxDifference: figure,
+  meanDifference: figure,
+  flips: count,
+  right: z.object({ trained: count, exported: count }),
+  thresholds: z.object({ maxDifference: z.number(), maxFlips: count }),
+  passed: z.boolean(),
+  failures: z.array(z.string()),
+});
 
 /**
  * What a version's `version.json` must say; keys that this one doesn't know are left alone. A version never changes, so neither does
@@ -32,9 +53,16 @@ const versionRecord = z.object({
   validation: metrics.nullable(),
   epoch: z.int(),
   startedFrom: z.string(),
-  certificate: z.null(),
+  certificate: certificate.nullable(),
+  uncertified: z.string(),
   bytes: count,
 });
+
+/** Schema 1: no version had a certificate. */
+function migrated(parsed: unknown): unknown {
+  const old = parsed as { readonly schema?: unknown } | null;
+  return old?.schema === 1 ? { ...old, schema: SCHEMA, ...beforeCertificates } : parsed;
+}
 
 export function recordText(record: VersionRecord): string {
   return `${JSON.stringify(record, null, 2)}\n`;
@@ -51,7 +79,7 @@ export function readRecord(bytes: Uint8Array | undefined, version: string): Vers
   }
   const schema = (parsed as { readonly schema?: unknown } | null)?.schema;
   if (typeof schema === 'number' && schema > SCHEMA) throw new NewerVersionError(version);
-  const result = versionRecord.safeParse(parsed);
+  const result = versionRecord.safeParse(migrated(parsed));
   if (!result.success)
     return `version.json lacks what a version says of itself (${result.error.issues[0]?.path.join('.')})`;
   if (result.data.version !== version) return `it says of itself that it is ${result.data.version}`;

@@ -9,6 +9,7 @@ import {
   VersionExistsError,
 } from './errors.ts';
 import { compareVersions, isVersion, versionAfter, versionOf } from './number.ts';
+import { withOwnCertificate } from './proof.ts';
 import { readRecord } from './record.ts';
 import type { Folder, RegistryListing, Sha256, VersionDetails, VersionDiff, VersionRecord } from './types.ts';
 
@@ -94,8 +95,9 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
     const parts = [`${record.modelName}.mlpackage/Manifest.json`, ...PARTS];
     const lacking = parts.find((part) => !files.has(part));
     if (lacking !== undefined) return `${lacking} is not among its files`;
-    seenWhole.set(version, text(files.get(CHECKSUMS)));
-    return { files, record };
+    const sums = text(files.get(CHECKSUMS));
+    seenWhole.set(version, sums);
+    return { files, record: withOwnCertificate(record, sums, hash) };
   };
   const open = async (given: string): Promise<OpenVersion> => {
     const version = versionOf(given);
@@ -107,7 +109,10 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
   };
   const recordOf = async (version: string): Promise<VersionRecord | string> => {
     const sums = await sumsOf(version);
-    if (sums !== undefined && seenWhole.get(version) === sums) return described(version);
+    if (sums !== undefined && seenWhole.get(version) === sums) {
+      const record = await described(version);
+      return typeof record === 'string' ? record : withOwnCertificate(record, sums, hash);
+    }
     const found = await whole(version);
     return typeof found === 'string' ? found : found.record;
   };

@@ -1,6 +1,7 @@
 import { CHECKSUMS, readChecksums, sameBytes } from './checksums.ts';
-import { VersionExistsError } from './errors.ts';
+import { UnprovenVersionError, VersionExistsError } from './errors.ts';
 import { versionAfter } from './number.ts';
+import { proofProblem } from './proof.ts';
 import { folderIn, joined, pathInside, pathsUnder } from './paths.ts';
 import { NOTES, versionRegistry, type Registry } from './registry.ts';
 import type { Files, Folder, SyncChange } from './types.ts';
@@ -17,17 +18,19 @@ export interface SyncTarget {
  * Copies a version's package to where the app is built from, under the name that the app loads, and, where `modelsDir` is given, the
  * version to `modelsDir/versions` with `current` pointing at it. Checksums are verified first; what is there already, byte for byte, is not
  * written again. At no moment does the package hold files of two models: it is replaced as a whole, or, where folders cannot be renamed, has no
- * `Manifest.json` meanwhile (Core ML refuses it then). Throws the errors of `Registry.read`, and `VersionExistsError`
- * where the folder has another version of this number.
+ * `Manifest.json` meanwhile (Core ML refuses it then). Throws the errors of `Registry.read`, `UnprovenVersionError` for a version without
+ * a certificate that passed, unless it is copied `unproven`, and `VersionExistsError` where the folder has another version of this number.
  */
 export async function syncVersion(
   models: Registry,
   version: string,
   target: SyncTarget,
-  { dryRun }: { dryRun: boolean },
+  { dryRun, unproven = false }: { dryRun: boolean; unproven?: boolean },
 ): Promise<SyncChange[]> {
   const { record, files, notes } = await models.open(version);
   const { version: number, modelName } = record;
+  const problem = proofProblem(record);
+  if (problem !== null && !unproven && !dryRun) throw new UnprovenVersionError(number, problem);
   const iosDir = pathInside(target.iosDir);
   const modelsDir = target.modelsDir === null ? null : pathInside(target.modelsDir);
   const top = `${modelName}.mlpackage`;

@@ -1,3 +1,4 @@
+import type { Certificate } from '../parity/types.ts';
 import type { EpochMetrics } from '../training/events.ts';
 
 /**
@@ -33,9 +34,15 @@ export interface VersionFile {
   readonly sha256: string;
 }
 
+/** What a version says of its certificate, which lies beside its package as `certificate.json`. */
+export interface VersionCertificate extends Omit<Certificate, 'schema' | 'labels' | 'perClass'> {
+  /** Of the files that it is about, and of the certificate itself (`provenContent`), hexadecimal; `sha256` is of the zip that was read back. */
+  readonly content: string;
+}
+
 /** `version.json` of `models/versions/vX.Y.Z/`. */
 export interface VersionRecord {
-  readonly schema: 1;
+  readonly schema: 2;
   /** `v1.2.0`, also the folder's name. */
   readonly version: string;
   /** ms since the epoch. */
@@ -60,9 +67,11 @@ export interface VersionRecord {
   readonly epoch: number;
   /** What its training started from, in words: `ImageNet weights`, `a random start`, `v1.0.0`. */
   readonly startedFrom: string;
-  /** The parity certificate (issue of its own); null: it carries no proof yet. */
-  readonly certificate: null;
-  /** Package, weights, configuration, metrics and labels together. */
+  /** How the package was found to agree with the trained model, or to differ; null: nobody looked, or it is of another package. */
+  readonly certificate: VersionCertificate | null;
+  /** Why there is none, in a sentence; '' where there is one. */
+  readonly uncertified: string;
+  /** Package, weights, configuration, metrics, labels and certificate together. */
   readonly bytes: number;
 }
 

@@ -1,10 +1,11 @@
 import JSZip from 'jszip';
 import { joined, pathInside } from './paths.ts';
+import { proofProblem } from './proof.ts';
 import { NOTES, type Registry } from './registry.ts';
 
 /**
  * What `syncVersion` would write, as a zip: `models/versions/…`, `models/current`, and the package under `iosDir`. Equal content gives
- * equal bytes.
+ * equal bytes. A version without a certificate that passed is called unproven in the zip's name.
  */
 export async function versionsZip(
   registry: Registry,
@@ -22,7 +23,7 @@ export async function versionsZip(
   for (const [path, bytes] of files) if (path.startsWith(top)) add(joined(pathInside(iosDir), path), bytes);
   add('models/current', `${record.version}\n`);
   return {
-    fileName: `models-${record.version}.zip`,
+    fileName: `models-${record.version}${proofProblem(record) === null ? '' : '-unproven'}.zip`,
     // Weights hardly shrink.
     bytes: (await zip.generateAsync({ type: 'uint8array', platform: 'DOS' })) as Uint8Array<ArrayBuffer>,
   };

@@ -1,16 +1,21 @@
 import type { ArchitectureName } from '../architectures/settings.ts';
 import { configToYaml } from '../config/yamlOut.ts';
+import { UserError } from '../errors.ts';
+import type { ExportedBytes } from '../export/index.ts';
 import { hashBytes } from '../registry/checksums.ts';
 import { versionContent } from '../registry/content.ts';
 import { folderIn, pathInside } from '../registry/paths.ts';
 import { importVersions } from '../registry/import.ts';
 import { versionOf } from '../registry/number.ts';
+import type { Proof } from '../registry/proof.ts';
 import { versionRegistry } from '../registry/registry.ts';
 import { syncVersion } from '../registry/sync.ts';
 import type { Folder } from '../registry/types.ts';
 import { versionsZip } from '../registry/zip.ts';
 import { trainedModel } from '../training/trainedModel.ts';
-import type { RunStore } from '../training/types.ts';
+import type { Checkpoint, RunStore } from '../training/types.ts';
+import type { Certified } from './certifying.ts';
+import { CertificateCancelledError } from './certifyingErrors.ts';
 import type { Handlers } from './endpoint.ts';
 import type { ModelCommands } from './protocol.ts';
 
@@ -35,8 +40,23 @@ export interface VersionPlatform extends Pick<Handlers<ModelCommands>, 'importWe
   readonly models: Folder;
   readonly runs: RunStore;
   pickedFolder(handle: FileSystemDirectoryHandle): Folder;
+  /**
+   * Compares a package of the run's best checkpoint, written with this checkpoint's settings, with its network. Throws as `certifyExport`
+   * does, and `CertificateCancelledError`.
+   */
+  certify(runId: string, exported: ExportedBytes, checkpoint: Checkpoint): Promise<Certified>;
   /** ms since the epoch. */
   now(): number;
+}
+
+/** A version may be made of what could not be compared; then it says why. One whose comparison was cancelled is not made. */
+export async function proofOr(certify: () => Promise<Certified>): Promise<Proof> {
+  try {
+    return await certify();
+  } catch (error) {
+    if (!(error instanceof UserError) || error instanceof CertificateCancelledError) throw error;
+    return { uncertified: error.message };
+  }
 }
 
 /** The model worker's commands about versions, over the registry of the platform. */
@@ -60,6 +80,7 @@ export function versionCommands(platform: VersionPlatform): VersionCommands {
         ...(await trainedModel(runs, runId)),
         output,
         yaml: configToYaml,
+        certify: (exported, checkpoint) => proofOr(() => platform.certify(runId, exported, checkpoint)),
       });
       return registry.create(content, notes);
     },
@@ -88,9 +109,9 @@ export function versionCommands(platform: VersionPlatform): VersionCommands {
       const { fileName, bytes } = await versionsZip(registry, version, iosDir);
       return { fileName, blob: new Blob([bytes], { type: 'application/zip' }), sha256: hashBytes(bytes) };
     },
-    syncVersion: async ({ version, folder, modelsDir, iosDir, dryRun }) => {
+    syncVersion: async ({ version, folder, modelsDir, iosDir, dryRun, unproven }) => {
       const target = { folder: platform.pickedFolder(folder), modelsDir, iosDir };
-      const changes = await syncVersion(registry, version, target, { dryRun });
+      const changes = await syncVersion(registry, version, target, { dryRun, unproven });
       if (!dryRun) await registry.setCurrent(version);
       return changes;
     },

@@ -161,7 +161,7 @@ test('what a newer page stored beside ours is said, left out, and not touched by
   const raised = (key: string, value: unknown): unknown => {
     if (records.includes(key)) return { ...(value as object), schema: 99, anew: [1, 2] };
     if (key !== 'file/versions/v1.0.0/version.json') return value;
-    const text = new TextDecoder().decode(value as Uint8Array).replace('"schema": 1', '"schema": 2');
+    const text = new TextDecoder().decode(value as Uint8Array).replace('"schema": 1', '"schema": 3');
     return new TextEncoder().encode(text);
   };
   const mixed: StoredPage = {

@@ -1,11 +1,11 @@
 import { untrack } from 'svelte';
-import type { Config, RegistryListing, VersionDetails, VersionDiff } from '../../workers/protocol.ts';
+import type { Config, RegistryListing, VersionDetails, VersionDiff, VersionRecord } from '../../workers/protocol.ts';
 import { count } from '../format.ts';
 import { saveFile } from '../saveFile.ts';
 import { announce } from './announce.svelte.ts';
 import { during, model } from './model.svelte.ts';
 import { provideStep } from './steps.svelte.ts';
-import { ask } from './workers.svelte.ts';
+import { ask, onEvents } from './workers.svelte.ts';
 
 let listing = $state.raw<RegistryListing | null>(null);
 let asked = $state(false);
@@ -13,6 +13,17 @@ let asked = $state(false);
 let newest = 0;
 /** The version that is being written; null when idle. */
 let saving = $state<string | null>(null);
+/** How far the comparison of its package with the trained network is; null before and after. */
+let comparing = $state.raw<Comparing | null>(null);
+
+export interface Comparing {
+  /** The one under way, from 1 on, of `total`. */
+  readonly image: number;
+  readonly total: number;
+  /** Of all work, 0–1. */
+  readonly share: number;
+  readonly secondsLeft: number | null;
+}
 
 /** The registry of this page: versions kept in this browser, in the layout of the repository's `models/`. */
 export const versions = {
@@ -40,6 +51,9 @@ export const versions = {
   get saving(): string | null {
     return saving;
   },
+  get comparing(): Comparing | null {
+    return comparing;
+  },
 
   /** Also when another run is chosen: the number suggested is for its model. */
   async refresh(): Promise<void> {
@@ -51,13 +65,30 @@ export const versions = {
   /** The best checkpoint of a run becomes an immutable version. */
   async create(runId: string, version: string, notes: string, output: Config['output']): Promise<boolean> {
     saving = version;
+    const quiet = onEvents('model', (events) => {
+      const last = events.findLast(({ what }) => what === 'certifying');
+      if (last) {
+        const { done: image, total, share = 0, secondsLeft = null } = last;
+        comparing = { image, total, share, secondsLeft };
+      }
+    });
     const made = await during(`saving ${version}`, () =>
-      ask('model', 'createVersion', { runId, version, notes, output }),
+      ask(
+        'model',
+        'createVersion',
+        { runId, version, notes, output },
+        { quiet: ({ name }) => name === 'CertificateCancelledError' },
+      ),
     );
-    saving = null;
+    quiet();
+    [saving, comparing] = [null, null];
     await versions.refresh();
-    if (made) announce(`${version} is saved in this browser.`);
+    if (made) announce(`${version} is saved in this browser.${proof(made)}`);
     return made !== undefined;
+  },
+  /** Ends the comparison of the version that is being saved: it is not saved then. */
+  async cancelSaving(): Promise<void> {
+    await ask('model', 'cancelCertificate', null);
   },
   /** All about one, its checksums verified; undefined where it cannot be read. */
   details(version: string): Promise<VersionDetails | undefined> {
@@ -88,8 +119,18 @@ export const versions = {
   },
 };
 
+function proof({ certificate }: VersionRecord): string {
+  if (certificate === null) return ' It has no certificate.';
+  return certificate.passed ? ' Its certificate passed.' : ' Its certificate failed.';
+}
+
 provideStep('versions', () => {
-  if (saving !== null) return { state: 'working', progress: null, note: `saving ${saving}` };
+  if (saving !== null)
+    return {
+      state: 'working',
+      progress: comparing?.share ?? null,
+      note: `saving ${saving}`,
+    };
   const n = versions.list.length;
   if (n > 0)
     return { state: 'done', note: versions.current === null ? count(n, 'version') : `${versions.current} is current` };

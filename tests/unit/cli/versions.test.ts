@@ -33,7 +33,9 @@ function listen(): { lines: string[] } {
   vi.spyOn(console, 'log').mockImplementation((...words) => void lines.push(words.join(' ')));
   return { lines };
 }
-const sync = (...args: string[]): Promise<string> => said(syncModel.run([...args, ...flags]), listen());
+/** What a version is without a certificate is the subject of its own tests, below. */
+const unproven = ['--no-certificate', '--force'];
+const sync = (...args: string[]): Promise<string> => said(syncModel.run([...args, ...unproven, ...flags]), listen());
 const ask = (...args: string[]): Promise<string> => said(versions.run([...args, ...flags]), listen());
 
 /** As `npm run train` leaves it. */
@@ -71,7 +73,7 @@ it('makes the version, points current at it, copies the package, and says all th
   await trained(1);
   const text = await sync('--version', 'v1.0.0', '--notes', 'The first.');
   expect(text).toContain('v1.0.0: M, tiny, 3 classes; Test: 75.0 % of 4 images;');
-  expect(text).toContain('No parity certificate yet');
+  expect(text).toContain('Certificate: none. It was made with --no-certificate.');
   expect(text).toMatch(/create +\S+models\/current +none → v1\.0\.0/);
   await run('sha256sum', ['-c', '--strict', '--quiet', 'SHA256SUMS'], { cwd: join(place, 'models/versions/v1.0.0') });
   expect(await readFile(join(place, 'models/current'), 'utf8')).toBe('v1.0.0\n');
@@ -189,20 +191,20 @@ it('lists, shows, compares, rolls back and annotates', async () => {
   await sync('--version', 'v1.1.0');
   await ask('notes', 'v1.1.0', 'Knows the oak.');
   const table = (await ask('list')).split('\n');
-  expect(table[0]).toMatch(/version +made +network +classes +Test +validation +size +started from +notes/);
+  expect(table[0]).toMatch(/version +made +network +classes +Test +validation +size +certificate +started from +notes/);
   expect(table[1]).toMatch(
-    /^\* +v1\.1\.0 .* tiny +3 +75\.0 % of 4 images +50\.0 % .* a random start +Knows the oak\.$/,
+    /^\* +v1\.1\.0 .* tiny +3 +75\.0 % of 4 images +50\.0 % .* none +a random start +Knows the oak\.$/,
   );
   expect(table[2]).toMatch(/^ +v1\.0\.0 /);
-  expect(table.at(-2)).toContain('The next number would be v1.1.1');
-  expect(table.at(-1)).toContain('No parity certificate yet');
+  expect(table.at(-1)).toContain('The next number would be v1.1.1');
+  expect(table.at(-2)).toContain('Nothing proves that the package of v1.1.0, v1.0.0 answers as the trained model does');
 
   expect(await ask('show', '1.1.0')).toMatch(
     /v1\.1\.0: M.*; current\n[^]*labels +BIO Alder, MDT Cedar, New Oak\n[^]*Knows the oak/,
   );
   const diff = await ask('diff', 'v1.0.0', 'v1.1.0');
   expect(diff).toMatch(/training\.seed +1 +2\n/);
-  expect(diff).toMatch(/parity +no certificate yet +no certificate yet/);
+  expect(diff).toMatch(/certificate +none +none/);
   expect(diff.split('\n').slice(-2)).toEqual(['+ New Oak', '- SJM Elm']);
 
   const app = await treeOf(join(place, 'app'));
@@ -250,7 +252,7 @@ it('says which versions newer code saved', async () => {
   await trained(1);
   await sync('--version', 'v1.0.0');
   await mkdir(join(place, 'models/versions/v2.0.0'));
-  await writeFile(join(place, 'models/versions/v2.0.0/version.json'), '{"schema":2}');
+  await writeFile(join(place, 'models/versions/v2.0.0/version.json'), '{"schema":3}');
   await writeFile(join(place, 'models/current'), 'v2.0.0\n');
   const text = await ask('list');
   expect(text).toContain('!  v2.0.0  saved by a newer version of PacerID Studio, left as it is');

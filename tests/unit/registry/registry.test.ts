@@ -223,7 +223,7 @@ describe('a version that newer code saved', () => {
     await mkdir(place, { recursive: true });
     await writeFile(
       join(place, 'version.json'),
-      JSON.stringify({ schema: 2, version: 'v3.0.0', parts: ['model.bin'] }),
+      JSON.stringify({ schema: 3, version: 'v3.0.0', parts: ['model.bin'] }),
     );
     await writeFile(join(place, 'SHA256SUMS'), 'in another form');
     await writeFile(join(models, 'current'), 'v3.0.0\n');
@@ -253,7 +253,7 @@ describe('a version that newer code saved', () => {
     const { models, registry } = await onDisk();
     await registry.create(first, '');
     await mkdir(join(models, 'versions/v3.0.0'), { recursive: true });
-    await writeFile(join(models, 'versions/v3.0.0/version.json'), '{"schema":2}');
+    await writeFile(join(models, 'versions/v3.0.0/version.json'), '{"schema":3}');
     const { folder } = memoryFolder();
     const into = versionRegistry(folder);
     await expect(importVersions(registry, into)).rejects.toMatchObject({

@@ -8,8 +8,10 @@ import { initialWeights } from '../../../src/architectures/initialise.ts';
 import { configToYaml } from '../../../src/config/yamlOut.ts';
 import { idbFolder } from '../../../src/platform/browser/idbFolder.ts';
 import type { KeyValue } from '../../../src/platform/browser/keyValue.ts';
+import type { Certificate, Golden } from '../../../src/parity/types.ts';
 import { versionContent, type VersionContent, type VersionSource } from '../../../src/registry/content.ts';
 import type { Folder } from '../../../src/registry/types.ts';
+import type { Proof } from '../../../src/registry/proof.ts';
 import { emptyRun } from '../../../src/training/runState.ts';
 import type { Checkpoint } from '../../../src/training/types.ts';
 import { config } from '../training/smallRun.ts';
@@ -42,6 +44,42 @@ export function checkpointOf(
   };
 }
 
+/** Says of itself what `certify` says of a package. `failures`: what it failed by. */
+export function proofOf(
+  { bytes, fileName }: { bytes: Uint8Array; fileName: string },
+  labels: readonly string[],
+  failures: readonly string[] = [],
+): Exclude<Proof, { uncertified: string }> {
+  const figures = { images: 2, maxDifference: 0.0012, meanDifference: 0.0002, flips: failures.length };
+  const right = { trained: 2, exported: 2 - failures.length };
+  const certificate: Certificate = {
+    schema: 1,
+    format: 'mlpackage',
+    fileName,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    bytes: bytes.length,
+    precision: 'float16',
+    eightBit: false,
+    labels,
+    imageSize: 1,
+    imagesFrom: { split: 'test', dataset: 'devices', hash: 'abc' },
+    perClass: [],
+    thresholds: { maxDifference: 0.005, maxFlips: 0 },
+    ...figures,
+    right,
+    passed: failures.length === 0,
+    failures,
+  };
+  const goldens: Golden[] = [0, 1].map((label) => ({
+    name: `Test/${label}/Jane Doe.png`,
+    label,
+    pixels: Uint8Array.of(1, 2, label),
+    trained: Float32Array.of(0.1, 0.7, 0.2),
+    exported: Float32Array.of(0.1, 0.7, 0.2),
+  }));
+  return { certificate, goldens };
+}
+
 export function sourceOf(version: string, seed: number, labels?: readonly string[]): VersionSource {
   const checkpoint = checkpointOf(seed, labels);
   return {
@@ -69,6 +107,7 @@ export function sourceOf(version: string, seed: number, labels?: readonly string
     },
     output: { ...checkpoint.config.output, model_name: 'PacerIDClassifier', author: 'A. Nother' },
     yaml: configToYaml,
+    certify: () => Promise.resolve({ uncertified: 'There were no images.' }),
   };
 }
 

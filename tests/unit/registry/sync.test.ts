@@ -38,7 +38,7 @@ const packageIn = async (folder: Folder, place = `ios/${PACKAGE}`): Promise<Reco
 };
 const actions = (changes: readonly SyncChange[]) => changes.map(({ action, path }) => `${action} ${path}`);
 const target = (folder: Folder) => ({ folder, modelsDir: null, iosDir: 'ios' });
-const now = { dryRun: false };
+const now = { dryRun: false, unproven: true };
 
 describe.each(['with renames', 'without renames'] as const)('a sync into a folder %s', (kind) => {
   const open = async () => {

@@ -4,19 +4,26 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { BlobReader, Uint8ArrayWriter, ZipReader } from '@zip.js/zip.js';
 import { beforeEach, expect, it } from 'vitest';
+import type { ExportedBytes } from '../../../src/export/index.ts';
 import { nodeFolder } from '../../../src/platform/node/folder.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { weightStore } from '../../../src/platform/node/weightStore.ts';
 import { writeCheckpoint } from '../../../src/training/checkpoint.ts';
+import type { Certified } from '../../../src/workers/certifying.ts';
+import { CertificateCancelledError, CertificateImagesMissingError } from '../../../src/workers/certifyingErrors.ts';
 import { weightsCommands } from '../../../src/workers/firstWeights.ts';
 import { versionCommands } from '../../../src/workers/versionCommands.ts';
-import { checkpointOf, memoryFolder, sourceOf, temporaryFolder, treeOf } from '../registry/support.ts';
+import { checkpointOf, memoryFolder, proofOf, sourceOf, temporaryFolder, treeOf } from '../registry/support.ts';
 
 const run = promisify(execFile);
 /** Stands for the handle of a picked folder: a folder of the disk. */
 const handleOf = (path: string): FileSystemDirectoryHandle => ({ name: path }) as FileSystemDirectoryHandle;
 
-async function page() {
+/** What comes of a comparison. */
+type Check = (exported: ExportedBytes, labels: readonly string[]) => Promise<Certified>;
+const passes: Check = (exported, labels) => Promise.resolve(proofOf(exported, labels));
+
+async function page(check: Check = passes) {
   const runs = memoryRunStore();
   const cache = weightStore(await temporaryFolder());
   const commands = versionCommands({
@@ -28,6 +35,7 @@ async function page() {
       return folder;
     },
     importWeights: weightsCommands(cache).importWeights,
+    certify: (_, exported, { dataset }) => check(exported, dataset.classes),
     now: () => 1_760_000_000_000,
   });
   const train = async (seed: number, labels?: readonly string[]): Promise<string> => {
@@ -91,7 +99,14 @@ it('syncs into a picked folder what the zip holds, as another library reads it',
   await save('v1.1.0', await train(2, ['BIO Alder', 'MDT Cedar', 'New Oak']));
   const [picked, unzipped] = [await temporaryFolder(), await temporaryFolder()];
   const sync = (version: string, dryRun: boolean) =>
-    commands.syncVersion({ version, folder: handleOf(picked), modelsDir: 'models', iosDir: 'app/Models', dryRun });
+    commands.syncVersion({
+      version,
+      folder: handleOf(picked),
+      modelsDir: 'models',
+      iosDir: 'app/Models',
+      dryRun,
+      unproven: false,
+    });
   const promised = await sync('v1.1.0', true);
   expect(await treeOf(picked)).toEqual({});
   expect((await commands.versions({ runId: null })).current).toBeNull();
@@ -119,7 +134,14 @@ it('takes over what a folder has and this page lacks, whole ones only', async ()
   await save('v1.1.0', await train(2));
   const folder = await temporaryFolder();
   const sync = (version: string) =>
-    commands.syncVersion({ version, folder: handleOf(folder), modelsDir: 'models', iosDir: 'ios', dryRun: false });
+    commands.syncVersion({
+      version,
+      folder: handleOf(folder),
+      modelsDir: 'models',
+      iosDir: 'ios',
+      dryRun: false,
+      unproven: false,
+    });
   await sync('v1.0.0');
   await sync('v1.1.0');
 
@@ -141,4 +163,48 @@ it('takes over what a folder has and this page lacks, whole ones only', async ()
     ['v1.0.0', 'About v1.0.0.'],
   ]);
   expect(current).toBe('v1.1.0');
+});
+
+it('a version that failed, or could not be compared, is made, says so, and is synced only where that is asked for', async () => {
+  const flip = 'One answer is another one.';
+  const failing: Check = (exported, labels) => Promise.resolve(proofOf(exported, labels, [flip]));
+  const missing: Check = () => Promise.reject(new CertificateImagesMissingError('devices'));
+  for (const [check, says] of [
+    [failing, flip],
+    [missing, 'The data set “devices”'],
+  ] as const) {
+    const { commands, train } = await page(check);
+    const made = await commands.createVersion({ runId: await train(1), version: 'v1.0.0', notes: '', output });
+    expect(made.uncertified + (made.certificate?.failures.join() ?? '')).toContain(says);
+    const folder = await temporaryFolder();
+    const sync = (unproven: boolean) =>
+      commands.syncVersion({
+        version: 'v1.0.0',
+        folder: handleOf(folder),
+        modelsDir: 'models',
+        iosDir: 'ios',
+        dryRun: false,
+        unproven,
+      });
+    await expect(sync(false)).rejects.toMatchObject({
+      name: 'UnprovenVersionError',
+      message: expect.stringContaining(says) as unknown,
+    });
+    expect(await treeOf(folder)).toEqual({});
+    expect((await commands.versions({ runId: null })).current).toBeNull();
+    await sync(true);
+    expect((await commands.versions({ runId: null })).current).toBe('v1.0.0');
+    expect((await commands.versionsZip({ version: 'v1.0.0', iosDir: 'ios' })).fileName).toBe(
+      'models-v1.0.0-unproven.zip',
+    );
+  }
+});
+
+it('a version whose comparison was cancelled, or broke, is not made', async () => {
+  for (const error of [new CertificateCancelledError(), new TypeError('a mistake of ours')]) {
+    const { commands, train } = await page(() => Promise.reject(error));
+    const runId = await train(1);
+    await expect(commands.createVersion({ runId, version: 'v1.0.0', notes: '', output })).rejects.toBe(error);
+    expect((await commands.versions({ runId: null })).versions).toEqual([]);
+  }
 });

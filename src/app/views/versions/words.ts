@@ -23,6 +23,45 @@ export function testWords(test: VersionRecord['test']): string {
     : 'not judged on Test';
 }
 
+type Proven = Pick<VersionRecord, 'certificate' | 'uncertified'>;
+
+/** Why nobody should rely on its package; null where its certificate passed. */
+export function proofProblem({ certificate, uncertified }: Proven): string | null {
+  if (certificate === null) return uncertified;
+  return certificate.passed ? null : certificate.failures.join(' ');
+}
+
+const splits: Readonly<Record<string, string>> = { test: 'Test', val: 'validation', train: 'training' };
+
+/** What was found when its package was read back and run, or why nobody looked. */
+export function proofWords(one: Proven): string {
+  const { certificate } = one;
+  if (certificate === null) return `None. ${one.uncertified}`;
+  const { images, flips, right, thresholds, imagesFrom, failures, passed } = certificate;
+  const of = `${count(images, `${splits[imagesFrom.split] ?? imagesFrom.split} image`)} of ${imagesFrom.dataset}`;
+  const both = `Right: ${right.trained} by the trained network, ${right.exported} by the package.`;
+  if (!passed) return `Failed on ${of}. ${failures.join(' ')} ${both}`;
+  const flipped = flips === 0 ? 'no answer is another one' : `${count(flips, 'answer')} of ${images} changed`;
+  return (
+    `On ${of} the package says what the trained network says: no probability differs by more than ` +
+    `${difference(certificate.maxDifference)} (allowed: ${difference(thresholds.maxDifference)}), ${flipped}. ${both}`
+  );
+}
+
+/** `passed, 12 images, |Δp| ≤ 0.0012` */
+export function proofFigures({ certificate }: Proven): string {
+  if (certificate === null) return 'none';
+  const { passed, images, maxDifference, flips } = certificate;
+  const changed = flips === 0 ? '' : `, ${count(flips, 'answer')} changed`;
+  return `${passed ? 'passed' : 'failed'}, |Δp| ≤ ${difference(maxDifference)}${changed}, n = ${images}`;
+}
+
+/** Of a probability: `0.0012`, `8.3e-6`. */
+export function difference(value: number): string {
+  if (!Number.isFinite(value)) return 'not a number';
+  return value !== 0 && value < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(2)));
+}
+
 export function day(at: number): string {
   return new Date(at).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 }
