@@ -69,6 +69,7 @@ describe('the zip of a demo page', () => {
       geometry: 'center_crop',
       mean: [0.485, 0.456, 0.406],
       std: [0.229, 0.224, 0.225],
+      temperature: readCheckpoint((await here.runs.readCheckpoint(runId, 'best'))!).temperature,
       weights: { file: 'weights.safetensors', sha256: hash(weights), bytes: weights.length },
       dataset: { name: dataset.name, synthetic: true },
       test: { n: 12, accuracy: report.accuracy, interval: report.accuracyInterval },
