@@ -64,6 +64,7 @@ if (predictions.length === 0) count(missing, 'judge_coreml.py', 'the browser tes
 
 const converter = pythonWithTorchAndCoremltools();
 judge('judge_table.py', converter, [join(scripts, 'judge_table.py'), '--images', '2'], { show: true });
+judge('judge_mlmodel.py', converter, [join(scripts, 'judge_mlmodel.py')], { show: true });
 judge('judge_onnx.py', converter, [join(scripts, 'judge_onnx.py')], { show: true });
 judge('judge_pytorch.py', converter, [join(scripts, 'judge_pytorch.py')]);
 judge('judge_kit.py', converter, [join(scripts, 'judge_kit.py')]);

@@ -45,6 +45,13 @@ export const layers: Readonly<Record<number, (layer: Layer) => Value>> = {
   },
   // reshapeStatic
   1140: (layer) => reshaped(layer, layer.input(), layer.parameters.ints(1)),
+  // reduceMean
+  1280: (layer) => {
+    layer.parameters.allow(`“${layer.name}”`, 1, 2);
+    const { name: x, rank } = layer.input();
+    const [axes, keepDims] = [layer.parameters.ints(1), layer.parameters.bool(2)];
+    return layer.emit((name) => ({ kind: 'mean', name, x, axes, keepDims }), keepDims ? rank : rank - axes.length);
+  },
 };
 
 function convolution(layer: Layer): Value {
