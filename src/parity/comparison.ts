@@ -106,7 +106,7 @@ export function failuresOf(
   const improper = answers.flatMap((answer, i) => (isProbability(answer, i) ? [] : [i]));
   if (improper.length > 0)
     failures.push(
-      `${on(improper.length)} what the file gives are no probabilities: they add up to ${figure(sums[improper[0]!]!)} on ${answers[improper[0]!]!.image.name}, not to 1. A softmax at its end is missing or wrong.`,
+      `${on(improper.length)} what the file gives are no probabilities: they add up to ${figure(sums[improper[0]!]!, 5)} on ${answers[improper[0]!]!.image.name}, not to 1. A softmax at its end is missing or wrong.`,
     );
 
   const agreement = agreementOf(answers);
@@ -164,9 +164,11 @@ function makerFailures(
   ];
 }
 
-/** Three digits that count, and no exponent that needn't be. */
-function figure(value: number): string {
+/** No exponent that needn't be. */
+function figure(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return 'no number';
   const size = Math.abs(value);
-  return size !== 0 && (size < 1e-6 || size >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(3)));
+  return size !== 0 && (size < 1e-6 || size >= 1e6)
+    ? value.toExponential(digits - 1)
+    : String(Number(value.toPrecision(digits)));
 }

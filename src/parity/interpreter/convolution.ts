@@ -135,7 +135,7 @@ function* product(op: Convolution, x: Tensor, weight: Tensor, bias: Tensor | nul
   return out;
 }
 
-/** Blocks of four columns, `[columns / 4][depth][4]`; what is missing of the last block is zero. */
+/** Blocks of four columns, `[columns / 4][depth][4]`; what is missing of the last block stays as it was: nobody reads its sums. */
 function packColumns(
   to: Float64Array,
   from: Float32Array,
@@ -148,13 +148,9 @@ function packColumns(
     let at = (p & ~3) * steps.length + (p & 3);
     for (let k = 0; k < steps.length; k++, at += 4) to[at] = from[corner + steps[k]!]!;
   }
-  for (let p = count; (p & 3) !== 0; p++) {
-    let at = (p & ~3) * steps.length + (p & 3);
-    for (let k = 0; k < steps.length; k++, at += 4) to[at] = 0;
-  }
 }
 
-/** `[depth][4]` of four filters, or of `count` and zeros. */
+/** `[depth][4]` of four filters; where there are fewer, the sums of the others are read by nobody. */
 function packRows(
   to: Float64Array,
   from: Float32Array,
@@ -163,9 +159,8 @@ function packRows(
   count: number,
   deep: number,
 ): void {
-  for (let o = 0; o < 4; o++) {
-    if (o < count) for (let k = 0; k < deep; k++) to[k * 4 + o] = from[start + o * apart + k]!;
-    else for (let k = 0; k < deep; k++) to[k * 4 + o] = 0;
+  for (let o = 0; o < count; o++) {
+    for (let k = 0; k < deep; k++) to[k * 4 + o] = from[start + o * apart + k]!;
   }
 }
 

@@ -11,6 +11,9 @@ import { exportFormats, type ExportInput } from '../../../src/export/index.ts';
 import { withBatchNormEps } from '../../../src/graph/batchNormEps.ts';
 import { certify, type CertifyOptions, type CertifyProgress } from '../../../src/parity/certify.ts';
 import { nodeEngineEnvironment } from '../../../src/platform/node/engineEnvironment.ts';
+import { failuresOf } from '../../../src/parity/comparison.ts';
+import { roundToFloat16 } from '../../../src/parity/interpreter/float16.ts';
+import { readMlpackage } from '../../../src/parity/mlpackage/read.ts';
 import type { CertificateImage } from '../../../src/parity/types.ts';
 import { formulaWeights, signed } from '../support/formulaWeights.ts';
 
@@ -175,6 +178,14 @@ describe.each(networks)('%s', (name) => {
     });
     expect(half.certificate).toMatchObject({ passed: true, precision: 'float16', eightBit: false });
     expect(half.certificate.maxDifference).toBeGreaterThan(1e-6);
+    // What a scale makes of 8 bits is a float16 number where the arithmetic is float16.
+    const model = await readMlpackage(await written(name, { precision: 'float16', weightStorage: 'linear' }));
+    for (const { shape, data } of model.constants.values()) {
+      if (shape.length !== 4 || shape[2] === 1) continue;
+      const rounded = data.slice();
+      roundToFloat16(rounded);
+      expect(rounded).toEqual(data);
+    }
     for (const weightStorage of ['palettized', 'linear'] as const) {
       const packed = await certified(name, await written(name, { weightStorage }), {
         thresholds: { maxDifference: 0.2, maxFlips: 4 },
@@ -283,6 +294,14 @@ describe('a file that can’t be read', () => {
     expect((await certified('tiny', strange)).certificate.failures).toEqual([
       expect.stringMatching(/^In the package, the operation “.+” \(gelu\) can’t be read: it is not known here\.$/),
     ]);
+    const misdeclared = await editedModel(bytes, (model) => {
+      const { type } = operationsOf(model).find((operation) => operation.type === 'relu')!.outputs[0]!;
+      const side = type!.type.case === 'tensorType' && type!.type.value.dimensions[3]!.dimension;
+      if (side && side.case === 'constant') side.value.size++;
+    });
+    expect((await certified('tiny', misdeclared)).certificate.failures).toEqual([
+      expect.stringMatching(/\(relu\) can’t be read: it gives \[1, .*\] and is declared \[1, /),
+    ]);
   });
 });
 
@@ -299,6 +318,24 @@ describe('a certificate', () => {
     const other = await certified('tiny', bytes, { images: small });
     expect(other.certificate.failures).toEqual([
       'The file takes images of 64 × 64 pixels, the model those of 32 × 32.',
+    ]);
+  });
+
+  it('wants probabilities that add up to 1, also where each could be one', async () => {
+    const model = await readMlpackage(await written('tiny'));
+    const [image] = images.tiny as [CertificateImage];
+    const answer = (factor: number) => [
+      { image, exported: image.trained.map((p) => p * factor), makers: null, notFinite: null },
+    ];
+    const lax = { maxDifference: 1, maxFlips: 0 };
+    expect(failuresOf(model, answer(0.99995), labels, lax)).toEqual([]);
+    expect(failuresOf(model, answer(0.9998), labels, lax)).toEqual([
+      expect.stringMatching(
+        /^On 1 of 1 image what the file gives are no probabilities: they add up to 0\.9998 on Test/,
+      ),
+    ]);
+    expect(failuresOf(model, [{ ...answer(1)[0]!, notFinite: 'conv_3' }], labels, lax)).toEqual([
+      'On 1 of 1 image the file’s arithmetic leaves the range of float32 numbers, first in the operation “conv_3” on Test/0.png.',
     ]);
   });
 
