@@ -107,7 +107,9 @@ class NeuralNetwork:
         demand(len(description.input) == 1, "there is not one input")
         self.input = description.input[0].name
         image = description.input[0].type.imageType
-        demand(image.colorSpace == FeatureTypes_pb2.ImageFeatureType.RGB, "the input is not RGB")
+        colors = {FeatureTypes_pb2.ImageFeatureType.RGB: "RGB", FeatureTypes_pb2.ImageFeatureType.BGR: "BGR"}
+        demand(image.colorSpace in colors, "the input is neither RGB nor BGR")
+        self.colors = colors[image.colorSpace]
         self.size = (image.height, image.width)
         known = {self.input}
         for layer in self.layers:
@@ -141,12 +143,13 @@ class NeuralNetwork:
             return values.astype(np.float16).astype(np.float32) if self.is_float16 else values.astype(np.float32)
 
     def run(self, image):
-        """`image`: [H,W,3] uint8. Returns every blob by its name."""
+        """`image`: [H,W,3] uint8, RGB. Returns every blob by its name."""
         demand(image.shape == (*self.size, 3), f"an image of {image.shape}")
-        x = image.astype(np.float32).transpose(2, 0, 1)[(None,) * self.leading]
+        order = slice(None) if self.colors == "RGB" else slice(None, None, -1)
+        x = image[:, :, order].astype(np.float32).transpose(2, 0, 1)[(None,) * self.leading]
         for step in self.network.preprocessing:
             scaler = step.scaler
-            bias = np.array([scaler.redBias, scaler.greenBias, scaler.blueBias], np.float32)
+            bias = np.array([scaler.redBias, scaler.greenBias, scaler.blueBias], np.float32)[order]
             x = self.rounded(x * np.float32(scaler.channelScale) + bias[:, None, None])
         blobs = {self.input: x}
         for layer in self.layers:
@@ -265,6 +268,7 @@ def batchnorm(parameters, weight, x):
 
 def scale(parameters, weight, x):
     demand(len(parameters.shapeScale) == 1, "a scale that isn't one a channel")
+    demand(not parameters.hasBias or len(parameters.shapeBias) == 1, "a bias that isn't one a channel")
     y = x * per_channel(weight("scale"))
     return y + per_channel(weight("bias")) if parameters.hasBias else y
 
