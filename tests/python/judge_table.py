@@ -14,8 +14,11 @@ coremltools, node. Exit code 1 where a claim of `check_row` or `beside_the_refer
 
 import argparse
 import base64
+import contextlib
+import io
 import json
 import logging
+import multiprocessing
 import os
 import pathlib
 import shutil
@@ -23,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
@@ -131,8 +135,11 @@ def probabilities_of(network, images, temperature=1.0):
         return Whole(network, temperature).eval()(batch_of(images)).numpy().astype(np.float64)
 
 
-def convert_with_apple(network, labels, size, precision, target):
-    traced = torch.jit.trace(Whole(network).eval(), torch.rand(1, 3, size, size) * 255)
+def traced_by_torch(network, size):
+    return torch.jit.trace(Whole(network).eval(), torch.rand(1, 3, size, size) * 255, check_trace=False)
+
+
+def convert_with_apple(traced, labels, size, precision, target):
     return ct.convert(
         traced,
         inputs=[ct.ImageType(name="image", shape=(1, 3, size, size))],
@@ -267,9 +274,10 @@ def judge_network(name, arguments, folder):
     archives = export_ours(network, options, folder)
     ours_parity = start_parity(archives["palettized"], images, folder)
     apple_models, parity = {}, {}
+    traced = traced_by_torch(network, size)
     for precision in ("float32", "float16"):
         path = folder / f"apple {precision}.mlpackage"
-        apple_models[precision] = saved(convert_with_apple(network, labels, size, precision, ct.target.iOS15), path)
+        apple_models[precision] = saved(convert_with_apple(traced, labels, size, precision, ct.target.iOS15), path)
         zipped = pathlib.Path(shutil.make_archive(str(folder / f"apple {precision}"), "zip", folder, path.name))
         parity[precision] = start_parity(zipped, images, folder)
 
@@ -289,7 +297,7 @@ def judge_network(name, arguments, folder):
         most = max(ALLOWED[precision], 2 * apple_p.max() if precision == "float16" else 0)
         require(read_p <= most, f"{name} {precision}: our reader makes {read_p:.3g} of Apple's package")
 
-    optimized = beside_apples_optimizer(network, labels, size, packages["linear"], folder) if arguments.optimizer else None
+    optimized = beside_apples_optimizer(traced, labels, size, packages["linear"], folder) if arguments.optimizer else None
     for storage in ("palettized", "linear"):
         package = packages[storage]
         found = differences(package, images, labels, truth[TEMPERATURE])
@@ -309,9 +317,9 @@ def judge_network(name, arguments, folder):
         beside_the_reference(packages["float16"], packages["float32"], images, labels, truth[1.0])
 
 
-def beside_apples_optimizer(network, labels, size, ours, folder):
+def beside_apples_optimizer(traced, labels, size, ours, folder):
     """Apple's linear 8 bits of Apple's package: ours has the same weights, to a step, and is no larger."""
-    model = convert_with_apple(network, labels, size, "float16", ct.target.iOS16)
+    model = convert_with_apple(traced, labels, size, "float16", ct.target.iOS16)
     config = optimize.OptimizationConfig(global_config=optimize.OpLinearQuantizerConfig(mode="linear"))
     theirs = saved(optimize.linear_quantize_weights(model, config), folder / "apple linear.mlpackage")
     weights = {}
@@ -358,6 +366,18 @@ def beside_the_reference(package, wide, images, labels, truth):
     require(wrong > 0.1, "the first defect makes no difference here")
 
 
+def judged(name, arguments):
+    """What was said of a network, and its complaint or None."""
+    torch.set_num_threads(1)
+    said, complaint = io.StringIO(), None
+    with contextlib.redirect_stdout(said), tempfile.TemporaryDirectory() as folder:
+        try:
+            judge_network(name, arguments, pathlib.Path(folder))
+        except BadPackage as refused:
+            complaint = str(refused)
+    return said.getvalue().strip(), complaint
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--networks", nargs="+", default=list(CLASSES))
@@ -369,9 +389,15 @@ def main():
     print(f"torch {torch.__version__}, coremltools {ct.__version__}, {arguments.size} px, {arguments.images} images")
     print_row("network", "form", "operations", "MB", "max |Δp|", "mean |Δp|", "Apple's by our reader")
     print_row(*["---"] * 7)
-    for name in arguments.networks:
-        with tempfile.TemporaryDirectory() as folder:
-            judge_network(name, arguments, pathlib.Path(folder))
+    # Apple's converter works on one processor alone: two networks at a time, the one that takes longest (the last) first.
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        results = {name: pool.submit(judged, name, arguments) for name in reversed(arguments.networks)}
+        complaints = []
+        for name in arguments.networks:
+            said, complaint = results[name].result()
+            print(said)
+            complaints += [complaint] if complaint is not None else []
+    require(complaints == [], "; ".join(complaints))
 
 
 if __name__ == "__main__":
