@@ -244,6 +244,12 @@ describe('numbers', () => {
       return Math.abs((values[i]! - zero[channel]!) * scale[channel]! - one) / scale[channel]!;
     });
     expect(Math.max(...apart)).toBeLessThan(0.501);
+    // As the specification has it, in the type of the arithmetic.
+    for (const precision of ['float32', 'float16'] as const) {
+      const { constants } = await readOnnx(await write(random({ weightStorage: 'linear', precision })));
+      const back = constants.get(weight)!.data;
+      expect(Math.max(...before.map((one, i) => Math.abs(back[i]! - one)))).toBeLessThan(0.6 * Math.max(...scale));
+    }
     // The smallest tensors stay as they are.
     expect(tensorOf(model, 'classifier.weight').dataType).toBe(DataType.FLOAT);
     expect(counts(model)).toMatchObject({ DequantizeLinear: 5 });
@@ -279,16 +285,21 @@ describe('numbers', () => {
       ...input.weights,
       ...Object.entries(statistics).map(([kind, data]) => [`${norm}.${kind}`, { shape: [channels], data }] as const),
     ]);
-    const model = await decoded({ ...input, weights, precision: 'float16' });
-    const entry = nodesOf(model).find(({ name }) => name === norm)!;
-    const eps = entry.attribute.find(({ name }) => name === 'epsilon')!.f;
-    const [gamma, beta, mean, variance] = entry.input.slice(1).map((name) => numbers(model, name));
-    for (let c = 0; c < channels; c++) {
-      const of = (kind: string) => statistics[kind]![c]!;
-      for (const x of [0, 1e-3]) {
-        const wanted = (of('weight') * (x - of('running_mean'))) / Math.sqrt(of('running_var') + 1e-5) + of('bias');
-        const found = (gamma![c]! * (x - mean![c]!)) / Math.sqrt(variance![c]! + eps) + beta![c]!;
-        expect(Math.abs(found - wanted)).toBeLessThan(2e-3);
+    for (const eps of [1e-5, 0.1]) {
+      const nodes = input.graph.nodes.map((node) => (node.op === 'batchNorm2d' ? { ...node, eps } : node));
+      const model = await decoded({ ...input, graph: { ...input.graph, nodes }, weights, precision: 'float16' });
+      const entry = nodesOf(model).find(({ name }) => name === norm)!;
+      const epsilon = entry.attribute.find(({ name }) => name === 'epsilon')!.f;
+      const [gamma, beta, mean, variance] = entry.input.slice(1).map((name) => numbers(model, name));
+      for (let c = 0; c < channels; c++) {
+        const of = (kind: string) => statistics[kind]![c]!;
+        for (const x of [0, 1e-3]) {
+          const wanted = (of('weight') * (x - of('running_mean'))) / Math.sqrt(of('running_var') + eps) + of('bias');
+          const found = (gamma![c]! * (x - mean![c]!)) / Math.sqrt(variance![c]! + epsilon) + beta![c]!;
+          expect(Math.abs(found - wanted)).toBeLessThan(2e-3);
+        }
+        const scale = of('weight') / Math.sqrt(of('running_var') + eps);
+        expect(Math.abs(gamma![c]! / Math.sqrt(1 + epsilon) / scale - 1)).toBeLessThan(2 ** -10);
       }
     }
   });

@@ -238,6 +238,16 @@ describe('constants', () => {
     expect((await readOnnx(onnxFile(file))).eightBit).toBe(true);
   });
 
+  it('are rounded where they are cast', async () => {
+    const nodes = [
+      node('Cast', ['c'], 'half', { to: types.float16 }),
+      node('Cast', ['half'], 'wide', { to: types.float32 }),
+      node('Add', ['x', 'wide'], 'z'),
+    ];
+    const found = await run(12, { nodes, initializers: [floats('c', [1], 2051)] });
+    expect(found.slice(0, 3)).toEqual([2053, 2054, 2055]);
+  });
+
   it('by a table are what Gather picks', async () => {
     const nodes = [
       node('Cast', ['indices'], 'wide', { to: types.int32 }),
