@@ -121,7 +121,7 @@ function addMakers(
 export const mlmodel: ExportFormat = {
   id: 'mlmodel',
   label: 'Core ML model file',
-  summary: 'One file for apps that run on iOS 14 or older, or load a .mlmodel by name.',
+  summary: 'One file, for iOS 11 to 14 and for apps that load a .mlmodel; GPU and Neural Engine run it in float16.',
   extension: '.mlmodel',
   mediaType: 'application/octet-stream',
   precisions: ['float16', 'float32'],

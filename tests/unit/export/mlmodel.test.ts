@@ -4,6 +4,7 @@ import { ModelSchema, type Model } from '../../../src/export/coreml/generated/Mo
 import type { NeuralNetworkLayer, WeightParams } from '../../../src/export/coreml/generated/NeuralNetwork_pb.ts';
 import { Float16RangeError } from '../../../src/export/floatBytes.ts';
 import { exportFormats, type ExportInput } from '../../../src/export/index.ts';
+import { withBatchNormEps } from '../../../src/graph/batchNormEps.ts';
 import { graphBuilder } from '../../../src/graph/builder.ts';
 import { interpreter } from '../../../src/parity/interpreter/index.ts';
 import { readMlmodel } from '../../../src/parity/mlmodel/read.ts';
@@ -157,15 +158,20 @@ describe('a Core ML model file', () => {
 
   it('keeps in float16 the scale of a batch norm whose variance float16 does not have', async () => {
     const name = 'features.denseblock1.denselayer1.norm1';
-    const input = withWeights(inputFor('densenet121', { precision: 'float16' }), (key, i) =>
+    const plain = inputFor('densenet121', { precision: 'float16' });
+    const eps = 3e-5; // Not the file's default.
+    const input = withWeights({ ...plain, graph: withBatchNormEps(plain.graph, eps) }, (key, i) =>
       key === `${name}.running_var` ? 1e-9 : key === `${name}.running_mean` ? 1e-4 : wavy(key, i),
     );
     const read = await readMlmodel(await write(input));
+    const norm = read.operations.find((one) => one.name === name);
+    if (norm?.kind !== 'batchNorm') throw new Error(`${name} is ${norm?.kind}`);
     const value = (kind: string) => read.constants.get(`${name}/${kind}`)!.data;
+    expect(norm.epsilon).toBeCloseTo(eps, 9);
     for (const channel of [0, 1, 63]) {
       const gamma = input.weights.get(`${name}.weight`)!.data[channel]!;
-      const scale = gamma / Math.sqrt(1e-9 + 1e-5);
-      const found = value('gamma')[channel]! / Math.sqrt(value('variance')[channel]! + 1e-5);
+      const scale = gamma / Math.sqrt(1e-9 + eps);
+      const found = value('gamma')[channel]! / Math.sqrt(value('variance')[channel]! + norm.epsilon);
       expect(Math.abs(found / scale - 1)).toBeLessThan(2 ** -11);
       const shift = input.weights.get(`${name}.bias`)!.data[channel]! - 1e-4 * scale;
       expect(value('beta')[channel]! - value('mean')[channel]! * found).toBeCloseTo(shift, 3);

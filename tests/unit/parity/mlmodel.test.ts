@@ -63,6 +63,23 @@ describe('a model file made by hand', () => {
     expect(await run({ layers: [flat], scaler, colorSpace: 30 })).toEqual([61, 42, 23]);
   });
 
+  it('counts padding in a mean unless it is told not to', async () => {
+    const border = message([10], numberField(1, 1));
+    const mean = (excludes: number) =>
+      layerOf(
+        'mean',
+        120,
+        ['pixels'],
+        [
+          ...[numberField(1, 1), numberField(10, 2), numberField(10, 2), numberField(50, excludes)],
+          message([30, 1], border, border),
+        ],
+      );
+    const flattened = layerOf('probability', 301, ['mean'], []);
+    expect(await run({ layers: [mean(0), flattened] })).toEqual([2.5, 5, 7.5]);
+    expect(await run({ layers: [mean(1), flattened] })).toEqual([10, 20, 30]);
+  });
+
   it('unpacks bytes by table and by scale and bias, a channel or all of them', async () => {
     const linear = (scale: number[], bias: number[]) =>
       message([101], packedFloats(1, scale, 'packed'), packedFloats(2, bias, 'packed'));
