@@ -232,6 +232,30 @@ def check_unpacking(package):
         require(np.array_equal(op.materialized_val_inference(), numbers), f"{op.outputs[0].name} is unpacked otherwise")
 
 
+def check_packed_weights(packed, full):
+    """Next to the same weights in float16: half a step of 255 away at most, or less than equal steps would be in the mean."""
+    for op in packed.block.operations:
+        name = op.outputs[0].name
+        # The temperature is in the last layer's weights, and only in the packed forms'.
+        if op.type not in UNPACKED or name == last_weight(full):
+            continue
+        weights = full.constants[name]
+        rows = weights.reshape(len(weights), -1)
+        wrong = packed.constants[name].reshape(rows.shape) - rows
+        if op.type == "constexpr_affine_dequantize":
+            step = (np.maximum(rows.max(1), 0) - np.minimum(rows.min(1), 0)) / 255
+            # float16 rounds the scale, the product and the weight beside it, each by 2^-11 or, of what is tiny, by 2^-25 a step.
+            most = 0.5 * step + 2**-10 * 255 * step + 255 * 2**-24
+            require((np.abs(wrong).max(1) <= most).all(), f"{name}: steps lead away from the weights")
+        else:
+            step = (rows.max() - rows.min()) / 255
+            require(np.sqrt((wrong**2).mean()) <= step / np.sqrt(12), f"{name}: a palette worse than equal steps")
+
+
+def last_weight(package):
+    return [op for op in package.block.operations if op.type == "linear"][-1].inputs["weight"].arguments[0].name
+
+
 def print_row(*cells):
     print("| " + " | ".join(str(cell) for cell in cells) + " |")
 
@@ -312,6 +336,7 @@ def judge_network(name, arguments, folder):
             f"{found.mean():.2g}", read_p,
         )  # fmt: skip
         require(found.max() <= ALLOWED_PACKED, f"{name}, {storage}: |Δp| {found.max():.3g}")
+        check_packed_weights(package, packages["float16"])
         require(share < 0.54, f"{name}, {storage}: {share:.2f} of the size in float16")
     if name == "densenet121":
         beside_the_reference(packages["float16"], packages["float32"], images, labels, truth[1.0])
