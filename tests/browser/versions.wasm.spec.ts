@@ -80,6 +80,9 @@ test('versions: saved, compared, made current, downloaded with sums that hold, d
   await goTo(page, 'Versions');
   await expect(page.getByLabel('Number')).toHaveValue('v1.0.0');
   await save(page, 'v1.0.0', 'The first.');
+  await expect(page.locator('tr[data-version="v1.0.0"]')).toContainText(/✓ passed \|Δp\| ≤ \S+, n = 12/);
+  await expect(page.getByTestId('parity')).toContainText('the package says what the trained network says');
+  await expect(page.getByTestId('unproven')).toHaveCount(0);
 
   // A number that is taken, and one that is none, are said in place.
   const number = page.getByLabel('Number');
@@ -103,6 +106,8 @@ test('versions: saved, compared, made current, downloaded with sums that hold, d
   const comparison = page.getByTestId('comparison');
   await expect(comparison.getByRole('row', { name: 'training.epochs 1 2' })).toBeVisible();
   await expect(comparison.getByRole('row', { name: /^Test/ })).toContainText('n = 12');
+  await expect(comparison.getByRole('row', { name: /^Parity/ })).toContainText(/passed.*n = 12.*passed.*n = 12/);
+  await expect(comparison.getByRole('row', { name: /^Size/ })).toContainText(/kB.*kB/);
   await page.getByRole('button', { name: 'Make current' }).click();
   await expect(page.locator('tr[data-version="v1.1.0"]')).toContainText('current');
   // Rolling back is making the other one current.
@@ -134,6 +139,9 @@ test('versions: saved, compared, made current, downloaded with sums that hold, d
   const packaged = summed.filter((path) => path.startsWith('PacerIDClassifier.mlpackage/'));
   for (const path of packaged) expect(files.get(`ios/${path}`), path).toEqual(files.get(`${folder}/${path}`));
   expect(packaged).toContain('PacerIDClassifier.mlpackage/Manifest.json');
+  expect(summed).toEqual(expect.arrayContaining(['certificate.json', 'golden.json']));
+  const certificate = JSON.parse(String(files.get(`${folder}/certificate.json`))) as object;
+  expect(certificate).toMatchObject({ passed: true, images: 12, format: 'mlpackage' });
 
   await page.getByRole('button', { name: 'v1.1.0', exact: true }).click();
   await version.getByRole('button', { name: 'Delete v1.1.0' }).click();
@@ -166,6 +174,36 @@ test('versions: saved, compared, made current, downloaded with sums that hold, d
   await damaged.getByRole('button', { name: 'Delete the damaged v1.0.0' }).click();
   await damaged.getByRole('button', { name: 'Delete v1.0.0' }).click();
   await expect(damaged).toHaveCount(0);
+});
+
+test('a version whose certificate failed says so, and is synced only after a question', async ({ page }) => {
+  await pickFolderOf(page);
+  await open(page, { ...fewSteps, 'output.certificate.max_difference.float16': 1e-9 });
+  await trained(page);
+  await goTo(page, 'Versions');
+  await save(page, 'v1.0.0');
+  await expect(page.locator('tr[data-version="v1.0.0"]')).toContainText('✕ failed');
+  await expect(page.getByTestId('unproven')).toContainText(/Its certificate failed\. .*differ by more than/);
+
+  const panel = page.getByTestId('folder');
+  await panel.getByRole('button', { name: 'Sync v1.0.0 to a folder' }).click();
+  await panel.getByRole('button', { name: 'Sync v1.0.0 into repository' }).click();
+  await expect(panel.getByText('It has no certificate that passed')).toBeVisible();
+  expect((await filesOfFolder(page)).size).toBe(0);
+  await panel.getByRole('button', { name: 'Sync v1.0.0 all the same' }).click();
+  await expect(page.getByTestId('folder-said')).toContainText('v1.0.0 is in repository');
+  expect((await filesOfFolder(page)).has('models/versions/v1.0.0/certificate.json')).toBe(true);
+
+  // Another page that takes it over says so, too.
+  const version = page.getByTestId('version');
+  await version.getByRole('button', { name: 'Delete v1.0.0' }).click();
+  await version.getByRole('button', { name: 'Delete v1.0.0' }).click();
+  await panel.getByRole('button', { name: 'Take over versions from the folder' }).click();
+  await expect(page.getByTestId('folder-said')).toContainText('v1.0.0 has no certificate that passed: ');
+
+  const downloading = page.waitForEvent('download');
+  await version.getByRole('button', { name: 'Download zip' }).click();
+  expect((await downloading).suggestedFilename()).toBe('models-v1.0.0-unproven.zip');
 });
 
 test('a browser that cannot write into a folder says so and offers the zip', async ({ page }) => {

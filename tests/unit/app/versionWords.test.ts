@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { checkpointSettings } from '../../../src/app/checkpointFile.ts';
 import { labelChange, labelWords } from '../../../src/app/views/train/labelWords.ts';
-import { byFolder, changeWords, numberProblem } from '../../../src/app/views/versions/words.ts';
+import {
+  byFolder,
+  changeWords,
+  difference,
+  numberProblem,
+  proofFigures,
+  proofProblem,
+  proofWords,
+} from '../../../src/app/views/versions/words.ts';
 import type { SyncChange, VersionRecord } from '../../../src/registry/types.ts';
 
 const plain = (text: string): string => text.replaceAll('\u00a0', ' ');
@@ -80,5 +88,39 @@ describe('a dropped file', () => {
     expect(await checkpointSettings(safetensors({}))).toBeNull();
     for (const bytes of [[], [1, 2, 3], [0x50, 0x4b, 3, 4, 0, 0, 0, 0, 0, 0], Array<number>(64).fill(255)])
       expect(await checkpointSettings(new Blob([new Uint8Array(bytes)])), String(bytes)).toBeNull();
+  });
+});
+
+describe('what a version’s certificate says', () => {
+  const certificate = {
+    passed: true,
+    images: 12,
+    maxDifference: 0.0000083,
+    flips: 0,
+    right: { trained: 11, exported: 11 },
+    thresholds: { maxDifference: 0.005, maxFlips: 0 },
+    imagesFrom: { split: 'test', dataset: 'devices', hash: 'abc' },
+    failures: [],
+  };
+  const one = (change: object | null, uncertified = '') =>
+    ({ certificate: change && { ...certificate, ...change }, uncertified }) as unknown as VersionRecord;
+
+  it('is a problem only where nothing is proven, and the problem is in words', () => {
+    expect(proofProblem(one({}))).toBeNull();
+    expect(proofProblem(one({ passed: false, failures: ['One flipped.', 'It is far off.'] }))).toBe(
+      'One flipped. It is far off.',
+    );
+    expect(proofProblem(one(null, 'There were no images.'))).toBe('There were no images.');
+  });
+  it('has figures that a small difference survives', () => {
+    expect(proofFigures(one({}))).toBe('passed, |Δp| ≤ 8.3e-6, n = 12');
+    expect(plain(proofFigures(one({ passed: false, maxDifference: 0.0312, flips: 2 })))).toBe(
+      'failed, |Δp| ≤ 0.031, 2 answers changed, n = 12',
+    );
+    expect(proofFigures(one(null))).toBe('none');
+    expect(difference(NaN)).toBe('not a number');
+    expect(plain(proofWords(one({})))).toMatch(
+      /^On 12 Test images of devices .* more than 8\.3e-6 \(allowed: 0\.005\), no answer is another one\. Right: 11 .* 11 by the package\.$/,
+    );
   });
 });

@@ -33,14 +33,14 @@ export function proofProblem({ certificate, uncertified }: Proven): string | nul
 
 const splits: Readonly<Record<string, string>> = { test: 'Test', val: 'validation', train: 'training' };
 
-/** What was found when its package was read back and run, or why nobody looked. */
+/** What was found when its package was read back and run; why it failed, or why nobody looked, is told by `proofProblem`. */
 export function proofWords(one: Proven): string {
   const { certificate } = one;
-  if (certificate === null) return `None. ${one.uncertified}`;
-  const { images, flips, right, thresholds, imagesFrom, failures, passed } = certificate;
+  if (certificate === null) return 'No certificate.';
+  const { images, flips, right, thresholds, imagesFrom, passed } = certificate;
   const of = `${count(images, `${splits[imagesFrom.split] ?? imagesFrom.split} image`)} of ${imagesFrom.dataset}`;
   const both = `Right: ${right.trained} by the trained network, ${right.exported} by the package.`;
-  if (!passed) return `Failed on ${of}. ${failures.join(' ')} ${both}`;
+  if (!passed) return `Failed on ${of}. ${both}`;
   const flipped = flips === 0 ? 'no answer is another one' : `${count(flips, 'answer')} of ${images} changed`;
   return (
     `On ${of} the package says what the trained network says: no probability differs by more than ` +
