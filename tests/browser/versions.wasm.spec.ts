@@ -206,6 +206,26 @@ test('a version whose certificate failed says so, and is synced only after a que
   expect((await downloading).suggestedFilename()).toBe('models-v1.0.0-unproven.zip');
 });
 
+test('a version that nobody waits for is not saved', async ({ page }) => {
+  const larger = { 'data.img_size': 192, 'data.sample.size': 192, 'data.sample.test_per_class': 8 };
+  await open(page, {
+    ...fewSteps,
+    ...larger,
+    'output.certificate.images_per_class': 8,
+    'output.certificate.max_images': 48,
+  });
+  await trained(page);
+  await goTo(page, 'Versions');
+  await page.getByRole('button', { name: 'Save v1.0.0' }).click();
+  const comparing = page.getByTestId('comparing');
+  await expect(comparing).toContainText(/image \d+ of 48/);
+  await comparing.getByRole('button', { name: 'Don’t save' }).click();
+  await expect(comparing).toHaveCount(0);
+  await expect(page.locator('[data-problem]')).toHaveCount(0);
+  await expect(page.locator('tr[data-version]')).toHaveCount(0);
+  await expect(page.getByRole('button', { name: 'Save v1.0.0' })).toBeEnabled();
+});
+
 test('a browser that cannot write into a folder says so and offers the zip', async ({ page }) => {
   await page.addInitScript(() => Object.assign(globalThis, { showDirectoryPicker: undefined }));
   await open(page, fewSteps);

@@ -73,6 +73,6 @@ async function freeName(path: string): Promise<string> {
 
 async function moving(dir: string): Promise<string[]> {
   const names = await readdir(dir).catch((): string[] => []);
-  const made = names.filter((name) => name === 'metrics.json' || name.endsWith('.mlpackage'));
+  const made = names.filter((name) => name === 'metrics.json' || /\.mlpackage(\.certificate\.json)?$/.test(name));
   return [...made, ...(await runFiles(dir))];
 }

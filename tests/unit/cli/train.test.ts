@@ -57,6 +57,7 @@ describe('a run from beginning to end', () => {
     const { stdout, stderr } = await cliOrFail(train('out', '--json'), options());
     expect(listed('out')).toEqual([
       'PacerIDClassifier.mlpackage',
+      'PacerIDClassifier.mlpackage.certificate.json',
       'checkpoint_1.safetensors',
       'checkpoint_2.safetensors',
       'checkpoint_best.safetensors',
@@ -119,7 +120,9 @@ describe('a run from beginning to end', () => {
     const { stdout } = await cliOrFail(train('out', ...flags), options());
     expect(stdout).toContain(join('out', 'previous', id));
     expect(json(`out/previous/${id}/metrics.json`)).toEqual(before);
-    expect(listed(`out/previous/${id}`)).toContain('PacerIDClassifier.mlpackage');
+    expect(listed(`out/previous/${id}`)).toEqual(
+      expect.arrayContaining(['PacerIDClassifier.mlpackage', 'PacerIDClassifier.mlpackage.certificate.json']),
+    );
     const best = metricsIn('out').epoch;
     const kept = listed('out').filter((name) => /checkpoint_\d/.test(name));
     expect(kept).toEqual([...new Set([best, 4])].sort().map((epoch) => `checkpoint_${epoch}.safetensors`));
