@@ -3,21 +3,13 @@ import { certify, type CertifyProgress } from '../parity/certify.ts';
 import type { CertificateSettings } from '../parity/settings.ts';
 import type { Certificate, CertificateThresholds, CertifiedFormat, Golden } from '../parity/types.ts';
 import { turn } from '../turn.ts';
-import {
-  trainedAnswers,
-  type HowMany,
-  type ImagesAtHand,
-  type TrainedAnswers,
-  type TrainedNetwork,
-} from './certificateImages.ts';
+import type { TrainedAnswers } from './certificateImages.ts';
 
 export interface CertifyingOptions {
   /** `output.certificate` */
   readonly settings: CertificateSettings;
   /** What the file was written as: which threshold counts is no matter of what the file says of itself. */
   readonly written: Pick<ExportInput, 'precision' | 'weightStorage'>;
-  /** Default: as the settings say. */
-  readonly howMany?: HowMany;
   readonly onProgress?: (progress: CertifyProgress) => void;
   /** Its reason is thrown: within about a tenth of a second, also while the interpreter runs. */
   readonly signal?: AbortSignal;
@@ -46,29 +38,16 @@ export function thresholdsOf(
 }
 
 /**
- * Reads the very bytes back and compares them with the trained network: a certificate, passed or failed, and the images by which a phone
- * can show the same. Throws `CertificateImagesMissingError` where the run's data set is gone, what reading images and reading the
- * file throw, and the reason of `signal`.
+ * Reads the very bytes back and compares them with what the trained network answered (`trainedAnswers`; once for several files of a
+ * model): a certificate, passed or failed, and the images by which a phone can show the same. `labels` in the network's order. Throws the
+ * reason of `signal`.
  */
-export async function certifyExport(
-  model: TrainedNetwork,
-  at: ImagesAtHand,
-  exported: ExportedBytes,
-  format: CertifiedFormat,
-  options: CertifyingOptions,
-): Promise<Certified> {
-  const { howMany = 'as set', settings, signal } = options;
-  const answers = await trainedAnswers(model, at, howMany, settings, signal);
-  return certifyBy(answers, model.checkpoint.dataset.classes, exported, format, options);
-}
-
-/** As `certifyExport`, with the answers of the trained network at hand: several files of one model. */
 export async function certifyBy(
   { images, from }: TrainedAnswers,
   labels: readonly string[],
   { fileName, bytes }: ExportedBytes,
   format: CertifiedFormat,
-  { settings, written, onProgress, signal }: Omit<CertifyingOptions, 'howMany'>,
+  { settings, written, onProgress, signal }: CertifyingOptions,
 ): Promise<Certified> {
   return certify({
     bytes,

@@ -11,12 +11,16 @@ import type { FileCertificate, ModelCommands, ModelEvent } from './protocol.ts';
 
 export type CertifyingCommands = Pick<Handlers<ModelCommands>, 'certify' | 'cancelCertificate'>;
 
-/** A certificate for a file made of a run's best checkpoint, with what a page wants to know beside it. */
+/**
+ * A certificate for a file made of a run's best checkpoint, with what a page wants to know beside it. Throws `CertificateImagesMissingError`,
+ * `CertificateCancelledError`, and what reading images throws.
+ */
 export type CertifyRun = (
   runId: string,
   exported: ExportedBytes | Promise<ExportedBytes>,
   format: CertifiedFormat,
-  options: Pick<CertifyingOptions, 'settings' | 'written' | 'howMany'>,
+  /** `howMany`: default as the settings say. */
+  options: Pick<CertifyingOptions, 'settings' | 'written'> & { readonly howMany?: HowMany },
 ) => Promise<Certified & Omit<FileCertificate, 'certificate'>>;
 
 /** What somebody who wants more may ask for. */

@@ -16,6 +16,8 @@ import type {
 export * from './protocol.ts';
 export { balancedWeights } from '../training/balancedWeights.ts';
 export { deviceInWords, speedInWords } from '../engine/fasterDevice.ts';
+export { makersOf } from '../export/makers.ts';
+export { precisionOf } from '../export/precision.ts';
 export { emptyRun, foldRun } from '../training/runState.ts';
 export type { Notice, RunState, RunStatus, StepPoint } from '../training/runState.ts';
 export type { EpochRecord } from '../training/types.ts';

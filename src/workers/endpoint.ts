@@ -10,6 +10,8 @@ export type Handlers<Commands extends CommandMap> = {
 
 /** Ten batches a second: what a page can draw, and few enough messages that it stays idle in between. */
 const BATCH_MS = 100;
+/** How late a batch may be: Chromium lets timers wait for seconds while a worker is busy and yields by messages alone. */
+const LATE_MS = 50;
 
 export interface Endpoint<Commands extends CommandMap, Event> {
   /** To be handed to `Comlink.expose`. */
@@ -29,6 +31,7 @@ export function createEndpoint<Commands extends CommandMap, Event>(
   const listeners = new Set<(events: Event[]) => unknown>();
   let queue: Event[] = [];
   let lastFlush = -Infinity;
+  let due = Infinity;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let flushed: Promise<void> = Promise.resolve();
   let markFlushed = (): void => undefined;
@@ -50,9 +53,13 @@ export function createEndpoint<Commands extends CommandMap, Event>(
 
   const emit = (event: Event): void => {
     if (listeners.size === 0) return;
-    if (queue.push(event) > 1) return;
+    if (queue.push(event) > 1) {
+      if (performance.now() > due + LATE_MS) flush();
+      return;
+    }
     flushed = new Promise((resolve) => (markFlushed = resolve));
-    timer = setTimeout(flush, Math.max(0, lastFlush + BATCH_MS - performance.now()));
+    due = Math.max(performance.now(), lastFlush + BATCH_MS);
+    timer = setTimeout(flush, due - performance.now());
   };
 
   const byName = handlers as Record<string, ((payload: unknown) => unknown) | undefined>;

@@ -41,7 +41,7 @@ export interface VersionPlatform extends Pick<Handlers<ModelCommands>, 'importWe
   readonly runs: RunStore;
   pickedFolder(handle: FileSystemDirectoryHandle): Folder;
   /**
-   * Compares a package of the run's best checkpoint, written with this checkpoint's settings, with its network. Throws as `certifyExport`
+   * Compares a package of the run's best checkpoint, written with this checkpoint's settings, with its network. Throws as `CertifyRun`
    * does, and `CertificateCancelledError`.
    */
   certify(runId: string, exported: ExportedBytes, checkpoint: Checkpoint): Promise<Certified>;

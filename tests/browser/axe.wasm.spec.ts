@@ -4,7 +4,7 @@ import JSZip from 'jszip';
 import sharp from 'sharp';
 import { judge, type State } from './axe.ts';
 import { staticSite } from './staticSite.ts';
-import { drop, fewSteps, goTo, open, pickFolderOf, queryOf, testAccuracy, useSample } from './support.ts';
+import { drop, fewSteps, goTo, open, pickFolderOf, queryOf, strict, testAccuracy, useSample } from './support.ts';
 
 /**
  * Every view in its states, judged by axe-core. A state follows from the one before it, so that one short run is enough for all of
@@ -195,8 +195,21 @@ const withRun: readonly State[] = [
       await expect(page.getByTestId('demo-saved')).toBeVisible();
       await page.getByRole('button', { name: /^Download PacerID/ }).click();
       await expect(page.locator('[data-format=mlpackage]')).toBeVisible();
-      await page.getByRole('button', { name: 'Weights as .safetensors' }).click();
-      await expect(page.locator('[data-format=safetensors]')).toBeVisible();
+      await page.getByText('Class by class').click();
+      await page.getByText('Swift for the app').click();
+    },
+  },
+  {
+    name: 'Export, a certificate that failed',
+    reach: async (page) => {
+      await drop(page, [strict]);
+      await page.getByRole('button', { name: /^Download PacerID/ }).click();
+      await expect(page.locator('[data-testid=certificate][data-state=failed]')).toBeVisible();
+      await page.getByRole('button', { name: 'Download it all the same' }).click();
+      await expect(page.getByRole('button', { name: 'Hold it back' })).toBeFocused();
+    },
+    leave: async (page) => {
+      await page.getByRole('button', { name: 'Hold it back' }).click();
     },
   },
   {

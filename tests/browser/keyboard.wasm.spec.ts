@@ -147,14 +147,19 @@ test('from images to a version, and everything deleted again, by keyboard alone'
   await test.step('Export', async () => {
     await press('4');
     await expectFocus(page, 'heading', 'Export');
-    await tabTo(page, 'radio', /^float16/);
+    await tabTo(page, 'radio', 'Core ML package');
     await press('ArrowDown');
-    await expectFocus(page, 'radio', /^float32/);
+    await expectFocus(page, 'radio', 'Core ML model file');
+    await press('ArrowUp');
+    await tabTo(page, 'radio', /^auto/);
+    await press('ArrowDown');
+    await expectFocus(page, 'radio', 'float16');
     await tabTo(page, 'button', /^Download PacerIDClassifier/);
     const downloading = page.waitForEvent('download');
     await press('Enter');
     expect((await downloading).suggestedFilename()).toBe('PacerIDClassifier.mlpackage.zip');
     await expectFocus(page, 'button', /^Download PacerIDClassifier/);
+    await expect(page.getByTestId('certificate')).toHaveAttribute('data-state', 'passed');
     await tabRound(page);
   });
 

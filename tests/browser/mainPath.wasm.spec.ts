@@ -1,11 +1,14 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { expect, test } from '@playwright/test';
 import {
+  drop,
   fewSteps,
   goTo,
   open,
   recordPredictions,
   startTraining,
+  strict,
   testAccuracy,
   useSample,
   watchLongTasks,
@@ -44,10 +47,18 @@ test('the sample data set becomes a Core ML package in five clicks, over 90 % ri
   await mkdir(artefacts, { recursive: true });
   await download.saveAs(`${artefacts}/sample-float16.zip`);
 
-  await page.getByRole('radio', { name: 'float32' }).check();
+  const certificate = page.getByTestId('certificate');
+  await expect(certificate).toHaveAttribute('data-state', 'passed');
+  await expect(certificate).toContainText(await sha256Of(`${artefacts}/sample-float16.zip`));
+  await expect(certificate).toContainText('of 0.005 allowed');
+  await expect(certificate).toContainText('of 16 images, 0 allowed');
+
+  await page.getByRole('radio', { name: 'float32', exact: true }).check();
   const second = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Download PacerIDClassifier.mlpackage' }).click();
   await (await second).saveAs(`${artefacts}/sample-float32.zip`);
+  await expect(certificate).toContainText('of 1e-5 allowed');
+  await expect(page.getByTestId('exported')).toBeVisible();
 
   const shown = await recordPredictions(page, 64);
   await writeFile(`${artefacts}/sample-float16.predictions.json`, shown);
@@ -67,6 +78,68 @@ test('the sample data set becomes a Core ML package in five clicks, over 90 % ri
   expect(blocked / samples).toBeLessThan(0.05);
   expect(Math.max(0, ...lengths)).toBeLessThan(150);
 });
+
+test('a certificate that fails holds the download back until it is asked for twice; a comparison can be cancelled', async ({
+  page,
+}) => {
+  await open(page, { ...fewSteps, 'data.sample.test_per_class': 20 });
+  await useSample(page);
+  await startTraining(page);
+  await testAccuracy(page, 60_000);
+  await goTo(page, 'Export');
+  await drop(page, [strict]);
+  const downloads: string[] = [];
+  page.on('download', (download) => downloads.push(download.suggestedFilename()));
+  const certificate = page.getByTestId('certificate');
+  await page.getByRole('button', { name: 'Download PacerIDClassifier.mlpackage' }).click();
+  await expect(certificate).toHaveAttribute('data-state', 'failed');
+  await expect(page.getByTestId('primary-action')).toHaveAttribute('aria-disabled', 'true');
+  await expect(page.getByText('Held back:')).toBeVisible();
+
+  // What is asked for beside it leaves it as it is where it is cancelled.
+  await certificate.getByRole('button', { name: /^Check all of Test \(120.images/ }).click();
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  await expect(page.getByTestId('checking')).toHaveCount(0, { timeout: 2_000 });
+  await expect(certificate).toHaveAttribute('data-state', 'failed');
+  await expect(certificate).toContainText('of 12 images');
+
+  await certificate.getByRole('button', { name: 'Download it all the same' }).click();
+  await expect(certificate.getByRole('button', { name: 'Hold it back' })).toBeFocused();
+  expect(downloads).toEqual([]);
+  await certificate.getByRole('button', { name: 'Download it', exact: true }).click();
+  await expect.poll(() => downloads).toEqual(['PacerIDClassifier.mlpackage.zip']);
+  await expect(certificate).toHaveAttribute('data-state', 'failed');
+  await expect(page.getByTestId('exported')).toBeVisible();
+});
+
+test('every format is written, and what can run is certified', async ({ page }) => {
+  await open(page, fewSteps);
+  await useSample(page);
+  await startTraining(page);
+  await testAccuracy(page, 60_000);
+  await goTo(page, 'Export');
+  for (const [name, fileName, certified] of [
+    ['Core ML model file', 'PacerIDClassifier.mlmodel', true],
+    ['Bundle', 'PacerIDClassifier-bundle.zip', true],
+    ['ONNX', 'PacerIDClassifier.onnx', true],
+    ['TensorFlow.js', 'PacerIDClassifier.tfjs.zip', true],
+    ['PyTorch', 'PacerIDClassifier.pytorch.zip', false],
+    ['coremltools kit', 'PacerIDClassifier.coremltools.zip', false],
+  ] as const) {
+    await page.getByRole('radio', { name, exact: true }).check();
+    const coming = page.waitForEvent('download');
+    await page.getByRole('button', { name: `Download ${fileName}` }).click();
+    expect((await coming).suggestedFilename()).toBe(fileName);
+    if (certified) await expect(page.getByTestId('certificate')).toHaveAttribute('data-state', 'passed');
+    else await expect(page.getByTestId('certificate')).toHaveCount(0);
+  }
+});
+
+async function sha256Of(path: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
+}
 
 test('a link that asks for the sample opens with it', async ({ page }) => {
   await open(page, { ...fewSteps, 'data.source': 'sample' });

@@ -225,7 +225,10 @@ test('a checkpoint goes to another computer: opened as a run it gives the same w
       .click(),
   );
   const asWeights = (from: Page) =>
-    downloaded(from, () => from.getByRole('button', { name: 'Weights as .safetensors' }).click());
+    downloaded(from, async () => {
+      await from.getByRole('radio', { name: 'Weights alone' }).check();
+      await from.getByRole('button', { name: 'Download PacerIDClassifier.safetensors' }).click();
+    });
   const here = await asWeights(page);
 
   const elsewhere = await (await browser.newContext()).newPage();

@@ -96,6 +96,14 @@ export async function pickFolderOf(page: Page): Promise<void> {
   });
 }
 
+/** Settings by which no certificate passes where anything is rounded at all. */
+export const strict = {
+  name: 'strict.yaml',
+  bytes: new TextEncoder().encode(
+    'output: { certificate: { max_difference: { float32: 1e-9, float16: 1e-9, eight_bit: 1e-9 } } }\n',
+  ),
+} as const;
+
 /** Counts main-thread tasks over 50 ms from now on; `read()` gives their lengths in ms and the time watched. */
 export async function watchLongTasks(page: Page): Promise<() => Promise<{ lengths: number[]; seconds: number }>> {
   await page.addInitScript(() => {

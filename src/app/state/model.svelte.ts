@@ -17,14 +17,6 @@ import { provideStep } from './steps.svelte.ts';
 import { stateOf, testResults } from './testResults.svelte.ts';
 import { ask, onEvents } from './workers.svelte.ts';
 
-export type ExportFormat = 'mlpackage' | 'safetensors';
-export type Precision = Config['output']['precision'];
-export interface Exported extends ExportedFile {
-  readonly runId: string;
-  readonly format: ExportFormat;
-  readonly precision: Precision;
-}
-
 /** An answer of Try, with what was asked. */
 export interface Tried {
   readonly prediction: Prediction;
@@ -40,7 +32,6 @@ let log = $state.raw<RunState>(emptyRun);
 /** The state of the run in which the log was read, or is being read. */
 let readAs = '';
 let reports = $state.raw<Readonly<Partial<Record<Split, EvaluationReport>>>>({});
-let exported = $state.raw<readonly Exported[]>([]);
 let tried = $state.raw<Tried | null>(null);
 /** What the model worker is doing, and how far it is. */
 let working = $state.raw<{ readonly what: string; readonly done: number; readonly total: number } | null>(null);
@@ -81,9 +72,6 @@ export const model = {
   },
   get validation(): EvaluationReport | null {
     return reports.val ?? null;
-  },
-  get exported(): readonly Exported[] {
-    return exported.filter((one) => one.runId === summary?.id);
   },
   get tried(): Tried | null {
     return tried;
@@ -129,18 +117,6 @@ export const model = {
     const first = answer.classes[0];
     if (first) announce(`Most probable: ${first.label}, ${percent(first.probability)}.`);
   },
-  async export(format: ExportFormat, precision: Precision, output: Config['output']): Promise<Exported | null> {
-    const id = summary?.id;
-    if (id === undefined) return null;
-    const file = await during('writing the package', () =>
-      ask('model', 'exportModel', { runId: id, format, output }),
-    );
-    if (!file) return null;
-    const made: Exported = { ...file, runId: id, format, precision };
-    exported = [made, ...exported.filter((one) => one.runId !== id || one.fileName !== file.fileName)];
-    announce(`${file.fileName} is written.`);
-    return made;
-  },
   /** A page that shows the model to others. */
   demo(output: Config['output']): Promise<ExportedFile | undefined> {
     const id = summary?.id;
@@ -174,7 +150,6 @@ export async function during<T>(what: string, work: () => Promise<T>): Promise<T
 run.onEnded((runId) => {
   chosenId = runId;
   readAs = '';
-  exported = exported.filter((one) => one.runId !== runId);
   void model.read();
 });
 
@@ -182,10 +157,6 @@ provideStep('evaluate', () => {
   if (!summary) return { state: 'empty', note: 'needs a trained model' };
   const test = reports.test;
   return test ? { state: 'done', note: `${percent(test.accuracy)} on Test` } : { state: 'ready', note: 'ready' };
-});
-provideStep('export', () => {
-  if (!summary) return { state: 'empty', note: 'needs a trained model' };
-  return model.exported.length > 0 ? { state: 'done', note: 'downloaded' } : { state: 'ready', note: 'ready' };
 });
 provideStep('try', () => {
   if (!summary) return { state: 'empty', note: 'needs a trained model' };

@@ -6,7 +6,7 @@ import type { Node } from './modelFiles.ts';
 const whole = z.union([z.number(), z.string().regex(/^-?\d+$/)]).transform(Number);
 /** `bytes` are base64; some tools write them as a list of codes. */
 const text = z.union([
-  z.string().transform(atob),
+  z.string().transform((text) => atob(text)),
   z.array(z.number()).transform((codes) => String.fromCharCode(...codes)),
 ]);
 

@@ -6,6 +6,7 @@ interface Commands extends Record<string, { payload: unknown; result: unknown }>
   double: { payload: number; result: number };
   fail: { payload: null; result: null };
   count: { payload: number; result: null };
+  hog: { payload: number; result: null };
 }
 class NoPaperError extends UserError {}
 
@@ -19,6 +20,15 @@ function make() {
       for (let i = 0; i < n; i++) {
         made.emit(i);
         await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      return null;
+    },
+    // Never lets a timer fire.
+    hog: async (ms) => {
+      const end = performance.now() + ms;
+      for (let i = 0; performance.now() < end; i++) {
+        made.emit(i);
+        await Promise.resolve();
       }
       return null;
     },
@@ -50,6 +60,16 @@ describe('createEndpoint', () => {
     await endpoint.dispatch('count', 200);
     expect(batches.flatMap((batch) => batch.events)).toEqual(Array.from({ length: 200 }, (_, i) => i));
     const gaps = batches.slice(1).map((batch, i) => batch.at - (batches[i]?.at ?? 0));
+    expect(Math.min(...gaps)).toBeGreaterThan(90);
+  });
+
+  it('also while work keeps every timer waiting', async () => {
+    const endpoint = make();
+    const batches: number[] = [];
+    await endpoint.subscribe(() => void batches.push(performance.now()));
+    await endpoint.dispatch('hog', 800);
+    const gaps = batches.slice(1).map((at, i) => at - (batches[i] ?? 0));
+    expect(batches.length).toBeGreaterThanOrEqual(4);
     expect(Math.min(...gaps)).toBeGreaterThan(90);
   });
 });

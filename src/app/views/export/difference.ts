@@ -1,0 +1,6 @@
+/** A difference of two probabilities, two digits: `0.0012`, `3.1e-7`; 0 where there is none. */
+export function difference(value: number): string {
+  if (!Number.isFinite(value)) return 'not a number';
+  const rounded = Number(value.toPrecision(2));
+  return rounded === 0 || rounded >= 1e-4 ? String(rounded) : rounded.toExponential();
+}
