@@ -13,11 +13,14 @@ export const keyList: readonly { readonly keys: string; readonly does: string }[
   { keys: 'L', does: 'Train: loss on a logarithmic scale' },
 ];
 
+/** A choice takes no letters or digits. */
+const typedInto = 'input:not([type=radio], [type=checkbox]), select, textarea, [contenteditable]';
+
 /** Single keys count only where they are wanted, no text is being typed and nothing lies on top. */
 export function countsAsKey(event: KeyboardEvent): boolean {
   if (!singleKeys.on || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return false;
   const { target } = event;
-  if (target instanceof Element && target.closest('input, select, textarea, [contenteditable]')) return false;
+  if (target instanceof Element && target.closest(typedInto)) return false;
   return document.querySelector('dialog[open]') === null;
 }
 

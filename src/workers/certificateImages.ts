@@ -113,10 +113,7 @@ export async function trainedAnswers(
     const some = chosen.slice(from, from + batch);
     const crops = await source.read(some, between);
     const logits = await network.predict(normalisedBatch(crops, config.data.img_size, { mean, std }));
-    const probabilities = softmax(
-      logits.map((logit) => logit / temperature),
-      classes.length,
-    );
+    const probabilities = softmax(logits, classes.length, temperature);
     some.forEach((index, i) => {
       const { path, label } = dataset.images[index] as Dataset['images'][number];
       images.push({

@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { expect, test, type Page } from '@playwright/test';
 import JSZip from 'jszip';
 import { scrollOf } from './axe.ts';
-import { drop, fewSteps, goTo, open, pickFolderOf, startTraining, testAccuracy, useSample } from './support.ts';
+import { drop, fewSteps, goTo, open, pickFolderOf, startTraining, strict, testAccuracy, useSample } from './support.ts';
 
 /**
  * `npm run verify -- looks`: every view in each of its states, 1440 × 900 and 390 × 844, dark and light, as pictures in output/looks
@@ -93,9 +93,17 @@ test('every view in its states', async ({ page }) => {
   await look(page, 'try-3-done');
   await goTo(page, 'Export');
   const downloading = page.waitForEvent('download');
-  await page.getByRole('button', { name: /^Download/ }).click();
+  await page.getByTestId('primary-action').click();
   await downloading;
   await look(page, 'export-3-done');
+  await page.getByRole('button', { name: /^Check all of Test/ }).click();
+  await expect(page.getByText(/^Comparing image/).first()).toBeVisible();
+  await page.screenshot({ path: `${folder}/export-5-comparing-desktop-dark.png` });
+  await expect(page.getByTestId('certificate')).toBeVisible({ timeout: 60_000 });
+  await drop(page, [strict]);
+  await page.getByTestId('primary-action').click();
+  await expect(page.locator('[data-testid=certificate][data-state=failed]')).toBeVisible();
+  await look(page, 'export-6-failed');
 });
 
 test('training that cannot start, and many long names', async ({ page }) => {

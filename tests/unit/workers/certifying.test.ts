@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import JSZip from 'jszip';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Dataset, ImageEntry } from '../../../src/dataset/types.ts';
 import type { ModelEvent, WrittenFile } from '../../../src/workers/protocol.ts';
@@ -128,6 +129,17 @@ describe('the certificate of a file that a run exported', () => {
     await evaluating;
   });
 
+  it('a bundle carries the certificate of the package in it, and its images', async () => {
+    const { blob, check, fileName } = await model.exportBundle({ runId, output: config.output, howMany: 1 });
+    const { files } = await JSZip.loadAsync(await blob.arrayBuffer());
+    expect(fileName).toBe('M-bundle.zip');
+    expect(check.certificate).toMatchObject({ passed: true, images: 6, sha256: written.sha256 });
+    const inside: unknown = JSON.parse((await files['certificate.json']?.async('text')) ?? 'null');
+    expect(inside).toEqual(check.certificate);
+    expect(Object.keys(files)).toContain('M.mlpackage/Manifest.json');
+    expect(Object.keys(files).filter((path) => path.endsWith('.png'))).toHaveLength(6);
+  });
+
   it('without the data set there is none, and the reason has a name; with it again, under another id, there is', async () => {
     await datasets.delete(dataset.id);
     await expect(certify()).rejects.toMatchObject({
@@ -136,6 +148,8 @@ describe('the certificate of a file that a run exported', () => {
       kept: expect.stringMatching(/./) as string,
       remedy: expect.stringContaining('Drop the same data set') as string,
     });
+    const { check } = await model.exportBundle({ runId, output: config.output, howMany: 1 });
+    expect(check).toMatchObject({ certificate: null, error: { name: 'CertificateImagesMissingError' } });
     dataset = await importSample();
     expect((await certify()).certificate.passed).toBe(true);
   });
