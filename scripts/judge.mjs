@@ -7,12 +7,14 @@
  * .cache/python-cloud, and Debian's torch when root. Each script is one count of the last line, `N passed, N failed,
  * N skipped`; with --complete what cannot run is a failure.
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { aptInstall, isRootOnDebian } from './system.mjs';
 
+/** ms that one judge may take. */
+const MOST = 300_000;
 const root = join(import.meta.dirname, '..');
 const scripts = join(root, 'tests', 'python');
 const exported = join(root, 'output', 'e2e');
@@ -35,13 +37,13 @@ for (const name of readdirSync(scripts).sort()) {
   const needsTimm = /^import timm/m.test(text);
   const python = needsTorch ? torch : pip;
   const here = needsTimm && !timm && !python.missing ? { missing: 'timm could not be installed' } : python;
-  judge(`${name} --check`, here, [join(scripts, name), '--check']);
+  await judge(`${name} --check`, here, [join(scripts, name), '--check']);
 }
 
 // What TypeScript writes, Python's libraries read: unit tests that wait for a Python.
 if (!pip.missing) process.env.PACERID_PYTHON = pip.path;
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-judge('safetensors and bundles, read by Python', pip.missing ? pip : { path: process.execPath }, [
+await judge('safetensors and bundles, read by Python', pip.missing ? pip : { path: process.execPath }, [
   vitest,
   'run',
   '--project=unit',
@@ -54,7 +56,7 @@ const predictions = existsSync(exported)
   : [];
 for (const file of predictions.sort()) {
   const archive = file.replace('.predictions.json', '.zip');
-  judge(`judge_coreml.py ${archive}`, pip, [
+  await judge(`judge_coreml.py ${archive}`, pip, [
     join(scripts, 'judge_coreml.py'),
     join(exported, archive),
     join(exported, file),
@@ -63,19 +65,33 @@ for (const file of predictions.sort()) {
 if (predictions.length === 0) count(missing, 'judge_coreml.py', 'the browser tests have left no package in output/e2e');
 
 const converter = pythonWithTorchAndCoremltools();
-judge('judge_table.py', converter, [join(scripts, 'judge_table.py'), '--images', '2'], { show: true });
-judge('judge_mlmodel.py', converter, [join(scripts, 'judge_mlmodel.py')], { show: true });
-judge('judge_onnx.py', converter, [join(scripts, 'judge_onnx.py')], { show: true });
-judge('judge_pytorch.py', converter, [join(scripts, 'judge_pytorch.py')]);
-judge('judge_kit.py', converter, [join(scripts, 'judge_kit.py')]);
-
-judge('judge_cloud.py', pythonWith('python-cloud', 'requirements-cloud.txt'), [join(scripts, 'judge_cloud.py')]);
+const cloud = pythonWith('python-cloud', 'requirements-cloud.txt');
+const trained = join(root, 'output', 'trained');
+rmSync(trained, { recursive: true, force: true });
+/** Each of these keeps one processor busy: two at a time, the longest first. */
+const exports = [
+  async () => {
+    const train = ['scripts/run.mjs', 'tests/tools/trainedExports.ts', trained];
+    await judge('trained networks, exported and certified', { path: process.execPath }, train, { show: true });
+    await judge('judge_trained.py', converter, [join(scripts, 'judge_trained.py'), trained], { show: true });
+  },
+  () => judge('judge_table.py', converter, [join(scripts, 'judge_table.py'), '--images', '2'], { show: true }),
+  () => judge('judge_mlmodel.py', converter, [join(scripts, 'judge_mlmodel.py')], { show: true }),
+  () => judge('judge_onnx.py', converter, [join(scripts, 'judge_onnx.py')], { show: true }),
+  () => judge('judge_pytorch.py', converter, [join(scripts, 'judge_pytorch.py')]),
+  () => judge('judge_kit.py', converter, [join(scripts, 'judge_kit.py')]),
+  () => judge('judge_cloud.py', cloud, [join(scripts, 'judge_cloud.py')]),
+];
+const next = async () => {
+  for (let work = exports.shift(); work; work = exports.shift()) await work();
+};
+await Promise.all([next(), next()]);
 
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed > 0 ? 1 : 0);
 
 /** `show`: its whole output where it passes, too. */
-function judge(title, python, args, { show = false } = {}) {
+async function judge(title, python, args, { show = false } = {}) {
   if (python.missing) return count(missing, title, python.missing);
   const start = performance.now();
   const folders = [ignite, timm].filter(Boolean).join(delimiter);
@@ -85,13 +101,25 @@ function judge(title, python, args, { show = false } = {}) {
     OMP_WAIT_POLICY: 'PASSIVE',
     ...(python === torch && folders !== '' && { PYTHONPATH: folders }),
   };
-  const result = spawnSync(python.path, args, { cwd: root, env, encoding: 'utf8', timeout: 300_000 });
+  const { status, stdout, stderr } = await run(python.path, args, env);
   const seconds = `${((performance.now() - start) / 1000).toFixed(0)} s`;
-  const said = (result.stdout ?? '').trim();
-  const output = `${said}\n${result.stderr ?? ''}`.trim();
-  if (result.status === 0 && show) console.log(said);
-  if (result.status === 0) return count('passed', title, `${(said || output).split('\n').at(-1)} (${seconds})`);
-  return count('failed', title, `${seconds}, ${result.error ?? `status ${result.status}`}\n${output}`);
+  const said = stdout.trim();
+  const output = `${said}\n${stderr}`.trim();
+  if (status === 0 && show) console.log(said);
+  if (status === 0) return count('passed', title, `${(said || output).split('\n').at(-1)} (${seconds})`);
+  return count('failed', title, `${seconds}, ${status}\n${output}`);
+}
+
+/** Ends after `MOST`; status 0, or what went wrong. */
+function run(path, args, env) {
+  return new Promise((resolve) => {
+    const child = spawn(path, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: MOST });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
+    child.on('error', (error) => resolve({ status: String(error), stdout, stderr }));
+    child.on('close', (code, signal) => resolve({ status: code ?? `ended by ${signal}`, stdout, stderr }));
+  });
 }
 
 function count(verdict, title, note) {
