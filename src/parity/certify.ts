@@ -98,7 +98,10 @@ export async function certify(options: CertifyOptions): Promise<{ certificate: C
 }
 
 function sizeFailures({ input }: ParsedModel, images: readonly CertificateImage[]): string[] {
-  const other = images.find(({ pixels }) => pixels.length !== 3 * input.width * input.height);
+  // The model's are square.
+  const fits = (pixels: ArrayLike<number>): boolean =>
+    input.width === input.height && pixels.length === 3 * input.width * input.height;
+  const other = images.find(({ pixels }) => !fits(pixels));
   if (other === undefined) return [];
   const side = Math.round(Math.sqrt(other.pixels.length / 3));
   return [`The file takes images of ${input.width} × ${input.height} pixels, the model those of ${side} × ${side}.`];

@@ -92,11 +92,13 @@ export function failuresOf(
   const failures: string[] = [];
   const all = answers.length;
   const on = (count: number) => `On ${count} of ${all} image${all === 1 ? '' : 's'}`;
+  // Their names stay out of what is handed on: they may be patients'.
+  const placeOf = (answer: Answer) => `image ${answers.indexOf(answer) + 1} (“${labels[answer.image.label] ?? ''}”)`;
 
   const unsound = answers.filter(({ notFinite }) => notFinite !== null);
   if (unsound.length > 0)
     failures.push(
-      `${on(unsound.length)} the file’s arithmetic leaves the range of ${model.precision} numbers, first in the operation “${unsound[0]!.notFinite!}” on ${unsound[0]!.image.name}.`,
+      `${on(unsound.length)} the file’s arithmetic leaves the range of ${model.precision} numbers, first in the operation “${unsound[0]!.notFinite!}” on ${placeOf(unsound[0]!)}.`,
     );
 
   const sums = answers.map(({ exported }) => exported.reduce((sum, p) => sum + p, 0));
@@ -106,28 +108,30 @@ export function failuresOf(
   const improper = answers.flatMap((answer, i) => (isProbability(answer, i) ? [] : [i]));
   if (improper.length > 0)
     failures.push(
-      `${on(improper.length)} what the file gives are no probabilities: they add up to ${figure(sums[improper[0]!]!, 5)} on ${answers[improper[0]!]!.image.name}, not to 1. A softmax at its end is missing or wrong.`,
+      `${on(improper.length)} what the file gives are no probabilities: they add up to ${figure(sums[improper[0]!]!, 5)} on ${placeOf(answers[improper[0]!]!)}, not to 1. A softmax at its end is missing or wrong.`,
     );
 
   const agreement = agreementOf(answers);
   if (!(agreement.maxDifference <= thresholds.maxDifference)) {
     const beyond = answers.filter((answer) => !(agreementOf([answer]).maxDifference <= thresholds.maxDifference));
-    const { image, exported } = worstOf(answers);
+    const worst = worstOf(answers);
+    const { image, exported } = worst;
     const apart = Array.from(image.trained, (p, i) => difference(exported[i]!, p));
     const where = apart.indexOf(Math.max(...apart));
     failures.push(
-      `${on(beyond.length)} probabilities differ by more than ${figure(thresholds.maxDifference)}, by ${figure(agreement.maxDifference)} at most (${figure(agreement.meanDifference)} on average): on ${image.name} the file gives “${labels[where]!}” ${figure(exported[where]!)} where the trained model gives ${figure(image.trained[where]!)}.`,
+      `${on(beyond.length)} probabilities differ by more than ${figure(thresholds.maxDifference)}, by ${figure(agreement.maxDifference)} at most (${figure(agreement.meanDifference)} on average): on ${placeOf(worst)} the file gives “${labels[where]!}” ${figure(exported[where]!)} where the trained model gives ${figure(image.trained[where]!)}.`,
     );
   }
 
   if (agreement.flips > thresholds.maxFlips) {
-    const { image, exported } = answers.find((answer) => top(answer.exported) !== top(answer.image.trained))!;
+    const flipped = answers.find((answer) => top(answer.exported) !== top(answer.image.trained))!;
+    const { image, exported } = flipped;
     const name = (values: Float32Array) => (top(values) < 0 ? 'none' : `“${labels[top(values)]!}”`);
     failures.push(
-      `${on(agreement.flips)} another class is the most probable one, ${thresholds.maxFlips} allowed: on ${image.name} the file says ${name(exported)} where the trained model says ${name(image.trained)}. The file is right on ${agreement.right.exported}, the trained model on ${agreement.right.trained}.`,
+      `${on(agreement.flips)} another class is the most probable one, ${thresholds.maxFlips} allowed: on ${placeOf(flipped)} the file says ${name(exported)} where the trained model says ${name(image.trained)}. The file is right on ${agreement.right.exported}, the trained model on ${agreement.right.trained}.`,
     );
   }
-  return [...failures, ...makerFailures(model, answers, labels, Math.max(thresholds.maxDifference, tolerance))];
+  return [...failures, ...makerFailures(model, answers, labels, tolerance)];
 }
 
 /** The answer that is furthest from the trained model's. */
@@ -159,8 +163,9 @@ function makerFailures(
   if (wrong.length === 0) return [];
   const { image, name, is, models } = wrong[0]!;
   const images = new Set(wrong.map((one) => one.image)).size;
+  const place = answers.findIndex((answer) => answer.image === image) + 1;
   return [
-    `On ${images} of ${answers.length} images the makers’ probabilities are not those of their models: on ${image.name} the maker “${name}” gets ${figure(is)}, its models ${figure(models)} together.`,
+    `On ${images} of ${answers.length} images the makers’ probabilities are not those of their models: on image ${place} the maker “${name}” gets ${figure(is)}, its models ${figure(models)} together.`,
   ];
 }
 

@@ -6,7 +6,7 @@ import type { RunState } from '../training/runState.ts';
 import { originInWords } from '../training/originInWords.ts';
 import type { Checkpoint, RunConfig } from '../training/types.ts';
 import { exportInput } from './exportInput.ts';
-import { certificateIn, proofFiles, withoutNames, type Proof } from './proof.ts';
+import { certificateIn, proofFiles, type Proof } from './proof.ts';
 import { recordText } from './record.ts';
 import type { Files, VersionRecord } from './types.ts';
 
@@ -42,7 +42,7 @@ export async function versionContent(source: VersionSource): Promise<VersionCont
   const labels = checkpoint.dataset.classes;
   const text = (value: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(value);
   const exported = await exportFormats.mlpackage.write(input);
-  const proof = withoutNames(await source.certify(exported, { ...checkpoint, config }));
+  const proof = await source.certify(exported, { ...checkpoint, config });
   const files = new Map([
     ...(await unpacked(exported.bytes)),
     ...proofFiles(proof),

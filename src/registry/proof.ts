@@ -16,19 +16,6 @@ const OF_ANOTHER =
 /** What a record of the first schema, in which no version had a certificate, says now. */
 export const beforeCertificates = { certificate: null, uncertified: MADE_BEFORE } as const;
 
-/** Versions go into repositories, and files may be called after patients: `Test/A/Doe.png` becomes `image 3`, its place in `golden.json`. */
-export function withoutNames(proof: Proof): Proof {
-  if ('uncertified' in proof) return proof;
-  const { certificate, goldens } = proof;
-  const places = goldens.map(({ name }, i) => [name, `image ${i + 1}`] as const);
-  // A name may lie within another.
-  places.sort(([a], [b]) => b.length - a.length);
-  const failures = certificate.failures.map((sentence) =>
-    places.reduce((text, [name, place]) => text.replaceAll(name, place), sentence),
-  );
-  return { certificate: { ...certificate, failures }, goldens };
-}
-
 /**
  * `certificate.json`, and `golden.json`: what the trained model and the package said of each image. The images are named by the SHA-256 of
  * their pixels (`[size, size, 3]`, RGB, row by row) and not kept themselves.

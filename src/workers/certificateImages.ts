@@ -12,7 +12,7 @@ import type { Certificate, CertificateImage } from '../parity/types.ts';
 import { judgedAtOnce } from '../training/attempt.ts';
 import type { Checkpoint } from '../training/types.ts';
 import { turn } from '../turn.ts';
-import { CertificateImagesMissingError } from './certifyingErrors.ts';
+import { CertificateImagesMissingError, NoImagesOfItsClassesError } from './certifyingErrors.ts';
 
 /** A trained model that answers: of `networkOf`. */
 export interface TrainedNetwork {
@@ -79,7 +79,7 @@ export function chosenImages(
 
 /**
  * The images of a certificate as evaluation sees them, and the trained network's probabilities for them: softmax(logits / temperature).
- * Test, or validation where there is no Test, or else what it was trained with. Throws `CertificateImagesMissingError`, what reading
+ * Test, or validation where there is no Test, or else what it was trained with. Throws `CertificateImagesMissingError`, `NoImagesOfItsClassesError`, what reading
  * images throws, and the reason of `signal`.
  */
 export async function trainedAnswers(
@@ -97,7 +97,7 @@ export async function trainedAnswers(
   const known = (split: Split): number[] =>
     splits[split].filter((i) => classes.includes(dataset.classes[dataset.images[i]?.label ?? -1] ?? ''));
   const split = preferred.find((name) => known(name).length > 0);
-  if (split === undefined) throw new CertificateImagesMissingError(checkpoint.dataset.name);
+  if (split === undefined) throw new NoImagesOfItsClassesError(dataset.name);
   const chosen = chosenImages(dataset, known(split), howMany, settings);
 
   const { mean, std } = architectures[checkpoint.architecture as ArchitectureName];

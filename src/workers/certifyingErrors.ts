@@ -13,6 +13,16 @@ export class CertificateImagesMissingError extends UserError {
   }
 }
 
+/** There are images, but none of a class that the model knows. */
+export class NoImagesOfItsClassesError extends UserError {
+  constructor(dataset: string) {
+    super(`No image of “${dataset}” is of a class that the model knows, so that there is nothing to compare it on.`, {
+      kept: 'The model is still here.',
+      remedy: 'Name images whose folders are called as the model’s classes are.',
+    });
+  }
+}
+
 /** The user didn't want to wait for the certificate. */
 export class CertificateCancelledError extends UserError {
   constructor() {

@@ -1,5 +1,6 @@
 import type { ArchitectureName } from '../architectures/settings.ts';
 import { configToYaml } from '../config/yamlOut.ts';
+import { StoredImageError } from '../dataset/errors.ts';
 import { UserError } from '../errors.ts';
 import type { ExportedBytes } from '../export/index.ts';
 import { hashBytes } from '../registry/checksums.ts';
@@ -55,7 +56,11 @@ export async function proofOr(certify: () => Promise<Certified>): Promise<Proof>
     return await certify();
   } catch (error) {
     if (!(error instanceof UserError) || error instanceof CertificateCancelledError) throw error;
-    return { uncertified: error.message };
+    // Its sentence names the file, which may be called after a patient, and versions are handed on.
+    const unreadable = error instanceof StoredImageError;
+    return {
+      uncertified: unreadable ? 'An image on which it was to be compared can no longer be read.' : error.message,
+    };
   }
 }
 

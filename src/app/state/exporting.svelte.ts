@@ -95,18 +95,21 @@ export const exporting = {
   /** The key of what would be written now. */
   keyOf(choice: Choice, output: Config['output']): string {
     const { summary } = model;
-    return JSON.stringify([summary?.id, summary?.bestEpoch, choice, output]);
+    // It says how it did on Test, which may come to be known later.
+    return JSON.stringify([summary?.id, summary?.bestEpoch, choice, output, model.test?.accuracy ?? null]);
   },
 
   /** Writes, compares and saves. What was written and passed already is only saved again. */
   async write(choice: Choice, certified: boolean, output: Config['output']): Promise<void> {
     const runId = model.summary?.id;
-    if (runId === undefined || working !== null) return;
+    if (runId === undefined || working !== null || model.working !== null) return;
     const key = exporting.keyOf(choice, output);
     if (current?.key === key && (current.check.state === 'passed' || current.check.state === 'none')) {
       save(current);
       return;
     }
+    // Fewer images must not acquit what more have shown.
+    if (current?.key === key && current.check.state === 'failed') return;
     if (choice === 'bundle') return bundle(runId, key, output, 'as set');
     working = { what: 'writing', ...nothing };
     const file = await during('writing the file', () => ask('model', 'exportModel', { runId, format: choice, output }));
@@ -123,7 +126,7 @@ export const exporting = {
   },
   /** Compares the same file once more. */
   async check(howMany: HowMany): Promise<void> {
-    if (current === null || working !== null) return;
+    if (current === null || working !== null || model.working !== null) return;
     if (current.choice === 'bundle') return bundle(current.runId, current.key, current.output, howMany);
     await compare(current, howMany);
   },
@@ -164,8 +167,10 @@ async function compare(attempt: Attempt, howMany: HowMany): Promise<void> {
   const check: Check = answer.ok ? judged(answer.value) : (before ?? { state: 'unknown', error: answer.error });
   const done = { ...attempt, check };
   put(done);
-  if (!answer.ok && before !== null) announce(answer.error.message);
-  else conclude(done);
+  if (!answer.ok && before !== null) {
+    if (answer.error.name === 'CertificateCancelledError') announce(answer.error.message);
+    else problems.show(answer.error);
+  } else conclude(done);
 }
 
 function judged(result: FileCertificate): Check {
@@ -188,8 +193,10 @@ function conclude(attempt: Attempt): void {
     one.file.weights === file.weights;
   if (images > 0)
     measured = [{ runId, choice, file, images, maxDifference, flips }, ...measured.filter((one) => !same(one))];
-  if (check.state === 'failed') announce(`The certificate failed: ${file.fileName} is held back.`, 'assertive');
-  else if (saved) announce('The certificate passed.');
+  if (check.state === 'failed') {
+    const but = saved ? 'it was downloaded before' : `${file.fileName} is held back`;
+    announce(`The certificate failed: ${but}.`, 'assertive');
+  } else if (saved) announce('The certificate passed.');
   else save(attempt, 'The certificate passed. ');
 }
 

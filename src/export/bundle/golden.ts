@@ -39,14 +39,19 @@ export function goldenFiles(
   files: readonly BundledFile[],
 ): ReadonlyMap<string, Uint8Array | string> {
   const found = new Map<string, Uint8Array | string>();
-  /** By its name in the data set. */
+  /** By its name in the data set, and how often that has come: a data set may hold a path twice. */
   const images = new Map<string, { golden: Golden; exported: Record<string, number[]> }>();
-  for (const { id, goldens } of files)
+  for (const { id, goldens } of files) {
+    const times = new Map<string, number>();
     for (const golden of goldens) {
-      const image = images.get(golden.name) ?? { golden, exported: {} };
+      const nth = (times.get(golden.name) ?? 0) + 1;
+      times.set(golden.name, nth);
+      const key = `${nth} ${golden.name}`;
+      const image = images.get(key) ?? { golden, exported: {} };
       image.exported[id] = [...golden.exported].map(digits);
-      images.set(golden.name, image);
+      images.set(key, image);
     }
+  }
   if (images.size === 0) return found;
   const side = input.imageSize;
   const described = [...images.values()].map(({ golden, exported }, index) => {

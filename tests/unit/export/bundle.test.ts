@@ -176,6 +176,16 @@ describe('a bundle', () => {
     expect(await text('golden/golden.json')).not.toContain('patient');
   });
 
+  it('keeps images apart that bear one name', async () => {
+    const named = [golden(0), golden(1)].map((one) => ({ ...one, name: 'Test/twice.png' }));
+    const { read } = await bundle({ files: [await mlpackage({ goldens: named })] });
+    const { images } = await read<GoldenJson>('golden/golden.json');
+    expect(images.map(({ trained }) => Float32Array.from(trained))).toEqual(named.map(({ trained }) => trained));
+    expect(images.map(({ exported }) => Float32Array.from(exported['mlpackage']!))).toEqual(
+      named.map(({ exported }) => exported),
+    );
+  });
+
   it('refuses an image that Vision would have to scale', async () => {
     const wrong = { ...golden(0), pixels: new Uint8Array(3 * 16) };
     await expect(bundle({ files: [await mlpackage({ goldens: [wrong] })] })).rejects.toThrow('no image of 5 × 5');

@@ -38,7 +38,7 @@ export const formats: Readonly<Record<Choice, FormatWords>> = {
   bundle: {
     title: 'Bundle',
     ending: '-bundle.zip',
-    who: 'For whoever builds the app: package, certificate, labels, settings, weights, Swift, and a test that shows the same on a Mac.',
+    who: 'For whoever builds the app: package, certificate, labels, settings, weights, Swift, and a test that shows the same on a Mac. For that it holds the images of the certificate, as PNG: who gets the bundle sees them.',
     precisions: ['float16', 'float32'],
     weights: all,
     makers: true,
