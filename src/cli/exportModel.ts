@@ -50,7 +50,7 @@ export const command: Command = {
                          ${formats.slice(5).join(', ')};
                          default: mlpackage, a folder for Xcode. bundle: a zip with all that the
                          app's developer needs, images of the certificate among it; demo: a small
-                         web page with the model inside, for any static host (npm run build makes it)
+                         web page with the model inside, for any static host (by npm run build)
   --with FORMAT          of a bundle: another model beside the mlpackage; as often as needed
   --precision P          auto, float16 or float32; default: that of the checkpoint's run
   --weights W            full, or in 8 bits: palettized, linear
