@@ -68,8 +68,8 @@ export function serve(
     ...(partial && { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` }),
   });
   if (cutAfter === undefined) return void response.end(body);
-  // A cut before the bytes are on their way would lose them.
+  // A cut before somebody has read the bytes would lose them: a stream that fails drops what it holds.
   response.write(body.subarray(0, cutAfter), () => {
-    if (!hang) setTimeout(() => response.destroy(), 20);
+    if (!hang) setTimeout(() => response.destroy(), 500);
   });
 }
