@@ -20,3 +20,11 @@ export function makersOf(labels: readonly string[]): readonly Maker[] {
   });
   return [...classesOf].map(([name, classes]) => ({ name, classes }));
 }
+
+/** 1 where a class is a maker's, else 0, row-major: `[makers, classes]`, or `[classes, makers]` where classes come first. */
+export function makerMatrix(makers: readonly Maker[], classes: number, first: 'makers' | 'classes'): Float32Array {
+  const matrix = new Float32Array(makers.length * classes);
+  for (const [maker, { classes: own }] of makers.entries())
+    for (const index of own) matrix[first === 'makers' ? maker * classes + index : index * makers.length + maker] = 1;
+  return matrix;
+}

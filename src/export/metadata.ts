@@ -1,11 +1,6 @@
 import { makersOf } from './makers.ts';
 import type { ExportInput } from './types.ts';
-
-/** How the app must make a square of an image: `VNCoreMLRequest.imageCropAndScaleOption`. */
-export const cropAndScaleOption = {
-  center_crop: 'VNImageCropAndScaleOption.centerCrop',
-  squash: 'VNImageCropAndScaleOption.scaleFill',
-} as const;
+import { cropOption } from './vision.ts';
 
 const notice = 'Not a medical device.';
 
@@ -26,7 +21,7 @@ export function metadataPairs(input: ExportInput): Record<string, string> {
     'pacerid.architecture': graph.architecture,
     'pacerid.classes': JSON.stringify(labels),
     'pacerid.config': metadata.config,
-    'pacerid.image_crop_and_scale_option': cropAndScaleOption[metadata.geometry],
+    'pacerid.image_crop_and_scale_option': `VNImageCropAndScaleOption.${cropOption[metadata.geometry]}`,
     'pacerid.intended_use': metadata.intendedUse,
     ...(makerOutput && { 'pacerid.makers': JSON.stringify(makersOf(labels).map(({ name }) => name)) }),
     'pacerid.notice': notice,

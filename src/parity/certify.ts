@@ -1,7 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { agreementOf, failuresOf, orderOf, worstOf, type Answer } from './comparison.ts';
-import { UnreadableModelError } from './errors.ts';
 import { interpreter, type Interpreter } from './interpreter/index.ts';
 import { readers } from './readers.ts';
 import type {
@@ -54,9 +53,7 @@ export async function certify(options: CertifyOptions): Promise<{ certificate: C
   let model: ParsedModel | null = null;
   const hash = await hashOf(options);
   try {
-    const read = readers[format];
-    if (read === undefined) throw new UnreadableModelError(`There is no reader of ${format} files.`);
-    model = await read(bytes);
+    model = await readers[format](bytes);
     signal?.throwIfAborted();
     const labelled = orderOf(model.labels, labels);
     failures.push(...labelled.failures, ...sizeFailures(model, images));

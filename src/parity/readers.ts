@@ -8,7 +8,7 @@ import type { CertifiedFormat, ParsedModel } from './types.ts';
 type Reader = (bytes: Uint8Array) => Promise<ParsedModel>;
 
 /** One line a format: `read…` of src/parity/FORMAT/read.ts. */
-export const readers: Readonly<Partial<Record<CertifiedFormat, Reader>>> = {
+export const readers: Readonly<Record<CertifiedFormat, Reader>> = {
   mlpackage: readMlpackage,
   mlmodel: readMlmodel,
   onnx: readOnnx,

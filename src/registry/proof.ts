@@ -1,4 +1,5 @@
 import type { Certificate, Golden } from '../parity/types.ts';
+import { digits } from '../export/digits.ts';
 import { checksumsText, hashBytes, readChecksums } from './checksums.ts';
 import type { Files, Sha256, VersionCertificate, VersionRecord } from './types.ts';
 
@@ -36,9 +37,6 @@ export function proofFiles(proof: Proof, hash: Sha256 = hashBytes): Files {
     [GOLDEN, text({ schema: 1, imageSize: certificate.imageSize, labels: certificate.labels, images })],
   ]);
 }
-
-/** Nine digits tell any two float32 apart. */
-const digits = (value: number): number => Number(value.toPrecision(9));
 
 /** What the record says. `files`: the version's, the proof's among them. */
 export function certificateIn(

@@ -64,7 +64,9 @@ export function chosenImages(
     // A copy says nothing new.
     if (howMany !== 'all' && seen.has(`${label} ${hash}`)) continue;
     seen.add(`${label} ${hash}`);
-    byClass.set(label, [...(byClass.get(label) ?? []), index]);
+    const own = byClass.get(label);
+    if (own === undefined) byClass.set(label, [index]);
+    else own.push(index);
   }
   const each = howMany === 'all' ? Infinity : howMany === 'as set' ? settings.images_per_class : howMany;
   const most = howMany === 'as set' ? settings.max_images : Infinity;

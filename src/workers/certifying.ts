@@ -1,5 +1,6 @@
 import type { ExportedBytes, ExportFormatId, ExportInput } from '../export/index.ts';
 import { certify, type CertifyProgress } from '../parity/certify.ts';
+import { readers } from '../parity/readers.ts';
 import type { CertificateSettings } from '../parity/settings.ts';
 import type { Certificate, CertificateThresholds, CertifiedFormat, Golden } from '../parity/types.ts';
 import { turn } from '../turn.ts';
@@ -20,11 +21,9 @@ export interface Certified {
   readonly goldens: readonly Golden[];
 }
 
-/** Formats that have a reader in src/parity: what isn't one of them is weights, not a model that runs. */
-const certifiedFormats = ['mlpackage', 'mlmodel', 'onnx', 'tfjs'] as const satisfies readonly CertifiedFormat[];
-
+/** Whether src/parity has a reader of it: what has none is weights, not a model that runs. */
 export function isCertified(format: string): format is CertifiedFormat & ExportFormatId {
-  return (certifiedFormats as readonly string[]).includes(format);
+  return Object.hasOwn(readers, format);
 }
 
 export function thresholdsOf(

@@ -18,6 +18,7 @@ export { balancedWeights } from '../training/balancedWeights.ts';
 export { deviceInWords, speedInWords } from '../engine/fasterDevice.ts';
 export { makersOf } from '../export/makers.ts';
 export { precisionOf } from '../export/precision.ts';
+export { cropOption as visionOption, swiftClass } from '../export/vision.ts';
 export { emptyRun, foldRun } from '../training/runState.ts';
 export type { Notice, RunState, RunStatus, StepPoint } from '../training/runState.ts';
 export type { EpochRecord } from '../training/types.ts';

@@ -6,6 +6,8 @@ import { architectures } from '../../src/architectures/index.ts';
 import type { ArchitectureName } from '../../src/architectures/settings.ts';
 import { exportFormats, type ExportFormat, type ExportInput } from '../../src/export/index.ts';
 import { parametersOf, sizeOf } from '../../src/graph/parameters.ts';
+import type { Graph, Weights } from '../../src/graph/types.ts';
+import { exportInput } from '../unit/support/exportInput.ts';
 
 const classes = 45;
 const rounds = 3;
@@ -47,43 +49,23 @@ async function measure(format: ExportFormat, input: ExportInput) {
 }
 
 /** Weights as a trained network's are spread: bell-shaped, each tensor by its fan-in. */
-function inputOf(name: ArchitectureName): ExportInput {
-  const { mean, std, build } = architectures[name];
-  const graph = build(classes);
+function spreadWeights(graph: Graph): Weights {
   let state = 1;
   const uniform = () => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) + 0.5) / 2 ** 32;
-  const weights = new Map(
-    parametersOf(graph).map(({ name: key, shape, kind }) => {
+  return new Map(
+    parametersOf(graph).map(({ name, shape, kind }) => {
       const size = sizeOf(shape);
       const spread = shape.length === 1 ? 0.1 : Math.sqrt(2 / (size / (shape[0] as number)));
       const centre = kind === 'running_var' ? 1 : 0;
       const data = new Float32Array(size).map(
         () => centre + (spread * (uniform() + uniform() + uniform() + uniform() - 2)) / 2,
       );
-      return [key, { shape, data }];
+      return [name, { shape, data }];
     }),
   );
-  return {
-    name: 'PacerIDClassifier',
-    graph,
-    weights,
-    labels: Array.from({ length: classes }, (_, index) => `MAKER - Model ${index}`),
-    imageSize: 224,
-    mean,
-    std,
-    precision: 'float32',
-    temperature: 1,
-    weightStorage: 'full',
-    makerOutput: false,
-    metadata: {
-      author: '',
-      description: '',
-      intendedUse: '',
-      version: '1.0.0',
-      config: '{}',
-      dataset: null,
-      test: null,
-      geometry: 'squash',
-    },
-  };
+}
+
+function inputOf(name: ArchitectureName): ExportInput {
+  const labels = Array.from({ length: classes }, (_, index) => `MAKER - Model ${index}`);
+  return exportInput(name, labels, spreadWeights, { imageSize: 224 });
 }

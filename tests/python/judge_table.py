@@ -36,16 +36,16 @@ os.environ["TQDM_DISABLE"] = "1"
 
 import coremltools as ct  # noqa: E402
 import torch  # noqa: E402
-import torchvision  # noqa: E402
 from coremltools.converters.mil.frontend.milproto.load import load as load_milproto  # noqa: E402
 from coremltools.optimize import coreml as optimize  # noqa: E402
-from safetensors.torch import load_file, save_file  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 
 from judge_coreml import check_description, check_makers, check_types, unpack  # noqa: E402
 from mil_interpreter import UNPACKED, BadPackage, Package, require  # noqa: E402
+from spread_nets import WithPreprocessing, as_batch, smooth_images, spread_net  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+STD = [0.229, 0.224, 0.225]
 CLASSES = {"mobilenet_v3_small": 200, "resnet50": 45, "densenet121": 45}
 ALLOWED = {"float32": 1e-5, "float16": 5e-3}
 # Of networks that nobody trained: what 8 bits cost a trained one is measured by its certificate.
@@ -65,24 +65,6 @@ REFERENCE = {
 REFERENCE_SCALE = [4.3671875, 4.46484375, 4.4453125]
 
 
-class Whole(torch.nn.Module):
-    """Pixels 0–255 → probabilities."""
-
-    def __init__(self, network, temperature=1.0):
-        super().__init__()
-        self.network = network
-        self.temperature = temperature
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
-
-    def logits(self, x):
-        return self.network((x / 255 - self.mean) / self.std)
-
-    def forward(self, x):
-        logits = self.logits(x)
-        return torch.softmax(logits if self.temperature == 1 else logits / self.temperature, 1)
-
-
 def awkward_labels(count):
     """Quotes, commas, line breaks, other alphabets: `maker - model`, some without a maker."""
     awkward = [
@@ -92,51 +74,13 @@ def awkward_labels(count):
     return [*awkward, *(f"MAKER {n % 7} - Model {n}" for n in range(count - len(awkward)))]
 
 
-def make_images(count, size):
-    """Smooth noise: coloured blobs and edges, so that activations are like a photograph's rather than like static."""
-    generator = np.random.default_rng(1)
-    images = []
-    for _ in range(count):
-        coarse = torch.from_numpy(generator.uniform(0, 255, (1, 3, 7, 7)).astype(np.float32))
-        smooth = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=False)[0].numpy()
-        noisy = smooth.transpose(1, 2, 0) + generator.normal(0, 12, (size, size, 3))
-        images.append(np.clip(np.round(noisy), 0, 255).astype(np.uint8))
-    return images
-
-
-def batch_of(images):
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
-
-
-def build(name, classes, size, weights):
-    torch.manual_seed(0)
-    network = getattr(torchvision.models, name)(weights=None, num_classes=classes)
-    if weights:
-        tensors, own = load_file(weights), network.state_dict()
-        network.load_state_dict({key: t for key, t in tensors.items() if t.shape == own[key].shape}, strict=False)
-    with torch.no_grad():
-        if not weights:
-            network.train()
-            for module in network.modules():
-                if isinstance(module, torch.nn.BatchNorm2d):
-                    module.momentum = 1.0
-            network(torch.randn(16, 3, size, size))
-        network.eval()
-        # A head that knows nothing is all but indifferent: spread its logits.
-        head = [module for module in network.modules() if isinstance(module, torch.nn.Linear)][-1]
-        if not weights or classes != 1000:
-            head.weight *= 2 / Whole(network).logits(batch_of(make_images(8, size))).std(1).mean()
-            head.bias *= 0
-    return network
-
-
 def probabilities_of(network, images, temperature=1.0):
     with torch.no_grad():
-        return Whole(network, temperature).eval()(batch_of(images)).numpy().astype(np.float64)
+        return WithPreprocessing(network, temperature).eval()(as_batch(images)).numpy().astype(np.float64)
 
 
 def traced_by_torch(network, size):
-    return torch.jit.trace(Whole(network).eval(), torch.rand(1, 3, size, size) * 255, check_trace=False)
+    return torch.jit.trace(WithPreprocessing(network).eval(), torch.rand(1, 3, size, size) * 255, check_trace=False)
 
 
 def convert_with_apple(traced, labels, size, precision, target):
@@ -283,8 +227,8 @@ def check_row(name, precision, ours, apple, ours_p, apple_p):
 def judge_network(name, arguments, folder):
     size, classes = arguments.size, CLASSES.get(name, 45)
     labels = awkward_labels(classes)
-    network = build(name, classes, size, arguments.weights)
-    images = make_images(arguments.images, size)
+    network = spread_net(name, classes, size, weights=arguments.weights).network
+    images = smooth_images(arguments.images, size)
     truth = {t: probabilities_of(network, images, t) for t in (1.0, TEMPERATURE)}
 
     common = {"architecture": name, "labels": labels, "imageSize": size}

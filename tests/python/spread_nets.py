@@ -5,6 +5,7 @@ they are what our exports are: RGB 0–255, [N, 3, size, size], to probabilities
 import numpy as np
 import torch
 import torchvision
+from safetensors.torch import load_file
 
 from make_training import Tiny
 
@@ -21,27 +22,35 @@ class WithPreprocessing(torch.nn.Module):
         return self.network((x / 255 - self.mean) / self.std)
 
     def forward(self, x):
-        return torch.softmax(self.logits(x) / self.temperature, 1)
+        logits = self.logits(x)
+        # Traced for a converter, a division by one would be an operation.
+        return torch.softmax(logits if self.temperature == 1 else logits / self.temperature, 1)
 
 
-def spread_net(architecture, classes, size, temperature=1.0):
+def spread_net(architecture, classes, size, temperature=1.0, weights=None):
+    """`weights`: a safetensors file of torchvision's names in place of the initialisation; its head is kept where it is ImageNet's."""
     torch.manual_seed(0)
     if architecture == "tiny":
         network = Tiny(classes)
     else:
         network = getattr(torchvision.models, architecture)(weights=None, num_classes=classes)
-    network.train()
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0
     model = WithPreprocessing(network, temperature)
     with torch.no_grad():
-        network(torch.randn(16, 3, size, size))
+        if weights:
+            tensors, own = load_file(weights), network.state_dict()
+            network.load_state_dict({key: t for key, t in tensors.items() if t.shape == own[key].shape}, strict=False)
+        else:
+            network.train()
+            for module in network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.momentum = 1.0
+            network(torch.randn(16, 3, size, size))
         model.eval()
-        spread = model.logits(as_batch(smooth_images(8, size))).std(1).mean()
-        head = [module for module in network.modules() if isinstance(module, torch.nn.Linear)][-1]
-        head.weight *= 2 / spread
-        head.bias *= 0
+        if not weights or classes != 1000:
+            spread = model.logits(as_batch(smooth_images(8, size))).std(1).mean()
+            head = [module for module in network.modules() if isinstance(module, torch.nn.Linear)][-1]
+            head.weight *= 2 / spread
+            head.bias *= 0
     return model
 
 

@@ -9,11 +9,12 @@ import type {
 } from '../../workers/protocol.ts';
 import { saveFile } from '../saveFile.ts';
 import { announce } from './announce.svelte.ts';
+import { onComparing, type Comparing } from './comparing.ts';
 import { during, model } from './model.svelte.ts';
 import { problems } from './problems.svelte.ts';
 import { run } from './run.svelte.ts';
 import { provideStep } from './steps.svelte.ts';
-import { ask, onEvents, request } from './workers.svelte.ts';
+import { ask, request } from './workers.svelte.ts';
 
 /** What can be asked for: a format, or the zip with everything. */
 export type Choice = ExportFormatId | 'bundle';
@@ -41,14 +42,9 @@ export interface Attempt {
   readonly saved: boolean;
 }
 
-export interface Working {
+export interface Working extends Comparing {
+  /** `writing` and the first moments of `checking`: before the first image, 0 of 0. */
   readonly what: 'writing' | 'checking';
-  /** The image under way, from 1 on, of `total`; 0 before. */
-  readonly image: number;
-  readonly total: number;
-  /** Of all work, 0–1. */
-  readonly share: number;
-  readonly secondsLeft: number | null;
 }
 
 /** A certificate of the chosen model, beside what it is of. */
@@ -68,7 +64,6 @@ let attempts = $state.raw<readonly Attempt[]>([]);
 let measured = $state.raw<readonly Measured[]>([]);
 let working = $state.raw<Working | null>(null);
 let choice = $state<Choice>('mlpackage');
-let listening: (() => void) | undefined;
 
 const current = $derived(attempts.find(({ runId }) => runId === model.summary?.id) ?? null);
 
@@ -212,16 +207,12 @@ function put(attempt: Attempt): void {
 }
 
 async function whileChecking<T>(work: () => Promise<T>): Promise<T> {
-  listening ??= onEvents('model', (events) => {
-    const last = events.findLast(({ what }) => what === 'certifying');
-    if (last === undefined || working?.what !== 'checking') return;
-    const { done: image, total, share = 0, secondsLeft = null } = last;
-    working = { what: 'checking', image, total, share, secondsLeft };
-  });
   working = { what: 'checking', ...nothing };
+  const quiet = onComparing((state) => (working = { what: 'checking', ...state }));
   try {
     return await work();
   } finally {
+    quiet();
     working = null;
   }
 }

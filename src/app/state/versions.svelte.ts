@@ -3,9 +3,10 @@ import type { Config, RegistryListing, VersionDetails, VersionDiff, VersionRecor
 import { count } from '../format.ts';
 import { saveFile } from '../saveFile.ts';
 import { announce } from './announce.svelte.ts';
+import { onComparing, type Comparing } from './comparing.ts';
 import { during, model } from './model.svelte.ts';
 import { provideStep } from './steps.svelte.ts';
-import { ask, onEvents } from './workers.svelte.ts';
+import { ask } from './workers.svelte.ts';
 
 let listing = $state.raw<RegistryListing | null>(null);
 let asked = $state(false);
@@ -15,15 +16,6 @@ let newest = 0;
 let saving = $state<string | null>(null);
 /** How far the comparison of its package with the trained network is; null before and after. */
 let comparing = $state.raw<Comparing | null>(null);
-
-export interface Comparing {
-  /** The one under way, from 1 on, of `total`. */
-  readonly image: number;
-  readonly total: number;
-  /** Of all work, 0–1. */
-  readonly share: number;
-  readonly secondsLeft: number | null;
-}
 
 /** The registry of this page: versions kept in this browser, in the layout of the repository's `models/`. */
 export const versions = {
@@ -65,13 +57,7 @@ export const versions = {
   /** The best checkpoint of a run becomes an immutable version. */
   async create(runId: string, version: string, notes: string, output: Config['output']): Promise<boolean> {
     saving = version;
-    const quiet = onEvents('model', (events) => {
-      const last = events.findLast(({ what }) => what === 'certifying');
-      if (last) {
-        const { done: image, total, share = 0, secondsLeft = null } = last;
-        comparing = { image, total, share, secondsLeft };
-      }
-    });
+    const quiet = onComparing((state) => (comparing = state));
     const made = await during(`saving ${version}`, () =>
       ask(
         'model',

@@ -1,9 +1,8 @@
 import { encode } from 'fast-png';
 import type { Golden } from '../../parity/types.ts';
+import { digits } from '../digits.ts';
+import { cropOption } from '../vision.ts';
 import type { BundledFile, BundleInput } from './types.ts';
-
-/** How `VNCoreMLRequest.imageCropAndScaleOption` is called, by the geometry in which the model was judged. */
-export const cropOption = { center_crop: 'centerCrop', squash: 'scaleFill' } as const;
 
 /** `golden/golden.json`. The Swift in swift.ts reads it. */
 interface GoldenJson {
@@ -86,6 +85,3 @@ export function goldenFiles(
 export function placeOf({ id, fileName }: Pick<BundledFile, 'id' | 'fileName'>): string {
   return id === 'mlpackage' ? fileName.replace(/\.zip$/, '') : fileName;
 }
-
-/** Nine digits tell any two float32 apart. */
-const digits = (value: number): number => Number(value.toPrecision(9));

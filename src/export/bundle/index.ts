@@ -1,4 +1,5 @@
 import JSZip from 'jszip';
+import { reproducibleZip } from '../reproducibleZip.ts';
 import type { ExportedBytes } from '../types.ts';
 import { goldenFiles } from './golden.ts';
 import { readme } from './readme.ts';
@@ -12,18 +13,8 @@ import { isCoreML, type Bundle } from './types.ts';
  * equal bytes. Throws `RangeError` where a golden image is not of the model's size.
  */
 export async function writeBundle({ input, files, configYaml, modelCard }: Bundle): Promise<ExportedBytes> {
-  const zip = new JSZip();
-  const date = new Date(Date.UTC(1980, 0, 1));
-  const add = (path: string, content: Uint8Array | string): unknown =>
-    zip.file(path, content, {
-      date,
-      createFolders: false,
-      // Weights and images hardly shrink; texts and programs do.
-      compression:
-        /\.(bin|png|zip|onnx|safetensors|mlmodel)$/.test(path) && !path.endsWith('/model.mlmodel')
-          ? 'STORE'
-          : 'DEFLATE',
-    });
+  const zip = reproducibleZip();
+  const add = (path: string, content: Uint8Array | string): void => zip.add(path, content, compressionOf(path));
   const certified = files.filter((file) => file.certificate !== null);
   const golden = goldenFiles(input, files);
   add('README.md', readme(input, files, golden.size > 0, modelCard !== null));
@@ -44,12 +35,15 @@ export async function writeBundle({ input, files, configYaml, modelCard }: Bundl
     add('check.swift', checkScript);
     add('Tests/ModelParityTests.swift', parityTests);
   }
-  const bytes = (await zip.generateAsync({ type: 'uint8array', platform: 'DOS' })) as Uint8Array<ArrayBuffer>;
-  return { fileName: `${input.name}-bundle.zip`, bytes };
+  return { fileName: `${input.name}-bundle.zip`, bytes: await zip.bytes() };
 }
 
+/** Weights and images hardly shrink; texts and programs do. */
+const compressionOf = (path: string): 'STORE' | 'DEFLATE' =>
+  /\.(bin|png|zip|onnx|safetensors|mlmodel)$/.test(path) && !path.endsWith('/model.mlmodel') ? 'STORE' : 'DEFLATE';
+
 /** The files of a zip; its folders come with them. */
-async function unpack(bytes: Uint8Array, add: (path: string, content: Uint8Array) => unknown): Promise<void> {
+async function unpack(bytes: Uint8Array, add: (path: string, content: Uint8Array) => void): Promise<void> {
   const inner = await JSZip.loadAsync(bytes);
   for (const entry of Object.values(inner.files)) if (!entry.dir) add(entry.name, await entry.async('uint8array'));
 }

@@ -1,5 +1,6 @@
 import type { Certificate } from '../../parity/types.ts';
-import { cropOption, placeOf } from './golden.ts';
+import { cropOption, swiftClass } from '../vision.ts';
+import { placeOf } from './golden.ts';
 import { isCoreML, type BundledFile, type BundleInput } from './types.ts';
 
 /** `README.md`, for whoever builds the app. */
@@ -70,8 +71,7 @@ function inTheApp({ name, imageSize, metadata, temperature }: BundleInput, model
     option === 'centerCrop'
       ? 'the middle square of the image, as the model was judged'
       : 'the whole image, squeezed into a square, as the model was judged';
-  // Xcode's name for the class: what no identifier can have becomes an underscore.
-  const type = name.replace(/[^\p{L}\p{N}_]/gu, '_');
+  const type = swiftClass(name);
   return [
     '## In the app',
     `Drag ${models.length === 1 ? 'the model' : 'one of the Core ML models'} into Xcode. It takes an RGB image of ${imageSize} × ${imageSize} pixels, 0–255, and does the rest itself: scale, mean, standard deviation, softmax${temperature === 1 ? '' : ` (with a temperature of ${Number(temperature.toPrecision(4))}, fitted on validation)`}. Vision must be told how an image becomes square: \`imageCropAndScaleOption = .${option}\`, ${what}. With another option the app shows other probabilities than those below.`,

@@ -3,13 +3,17 @@ import { inferShapes, type NodeShape } from '../../graph/shapes.ts';
 import type { Graph, Weights } from '../../graph/types.ts';
 import { turn } from '../../turn.ts';
 import { encode } from '../floatBytes.ts';
-import { makersOf } from '../makers.ts';
+import { smallestPacked } from '../eightBit/smallestPacked.ts';
+import { makerMatrix, makersOf } from '../makers.ts';
+import { weightsOf } from '../parameter.ts';
+import { typedValues } from '../typedValues.ts';
 import type { WeightStorage } from '../types.ts';
+import { uniqueNames } from '../uniqueNames.ts';
 import { ProgramSchema, type Operation, type Program } from './generated/MIL_pb.ts';
 import * as mil from './milValues.ts';
 import type { MilFloat } from './milValues.ts';
 import { operationsOf } from './operations.ts';
-import { packedWeight, smallestPacked } from './packedWeight.ts';
+import { packedWeight } from './packedWeight.ts';
 import type { ProgramWriter } from './programWriter.ts';
 import { weightBlobWriter } from './weightBlob.ts';
 
@@ -61,26 +65,18 @@ export async function writeMilProgram(options: {
   const shapes = inferShapes(graph, imageSize);
   const operations: Operation[] = [];
   const blob = weightBlobWriter();
-  const identifier = uniqueIdentifiers([inputName, labelName, probabilitiesName, makersName]);
-  const bound = new Map<string, { name: string; type: MilFloat; casts: Map<MilFloat, string> }>();
+  const identifier = uniqueNames([inputName, labelName, probabilitiesName, makersName], milIdentifier);
+  const values = typedValues((name, type, node) => {
+    const dtype = writer.constant('dtype', mil.stringConstant(mil.castName[type]));
+    return writer.emit('cast', `${name}_to_${mil.castName[type]}`, { x: name, dtype }, writer.shapeOf(node), type);
+  });
   const shared = new Map<string, string>();
 
   const writer: ProgramWriter = {
     precision,
     weights,
     shapeOf: (node) => milShape(shapes.get(node) as NodeShape),
-    operand(node, type = precision) {
-      const value = bound.get(node);
-      if (!value) throw new Error(`${node} has no value yet`);
-      if (value.type === type) return value.name;
-      const known = value.casts.get(type);
-      if (known !== undefined) return known;
-      const dtype = writer.constant('dtype', mil.stringConstant(mil.castName[type]));
-      const hint = `${value.name}_to_${mil.castName[type]}`;
-      const name = writer.emit('cast', hint, { x: value.name, dtype }, writer.shapeOf(node), type);
-      value.casts.set(type, name);
-      return name;
-    },
+    operand: (node, type = precision) => values.operand(node, type),
     constant(hint, value) {
       const key = JSON.stringify(value.value, (_, part: unknown) =>
         typeof part === 'bigint' ? Number(part) : part instanceof Uint8Array ? [...part] : part,
@@ -101,9 +97,8 @@ export async function writeMilProgram(options: {
       return name;
     },
     parameter(node, kind) {
-      const tensor = weights.get(`${node}.${kind}`);
-      if (!tensor) throw new Error(`There are no weights named ${node}.${kind}`);
       const hint = `${node}.${kind}`;
+      const tensor = weightsOf(weights, hint);
       if (weightStorage === 'full' || kind === 'bias' || tensor.data.length <= smallestPacked)
         return writer.floats(hint, tensor.data, tensor.shape);
       const name = identifier(hint);
@@ -121,7 +116,7 @@ export async function writeMilProgram(options: {
       operations.push(mil.operation(type, name, inputs, [{ name, type: mil.floatTensorType(as, shape) }]));
       return name;
     },
-    bind: (node, name, type = precision) => bound.set(node, { name, type, casts: new Map() }),
+    bind: (node, name, type = precision) => values.bind(node, name, type),
   };
 
   writer.bind(first.name, inputName, 'float32');
@@ -161,10 +156,7 @@ export async function writeMilProgram(options: {
 /** `[1, makers]`, float32: the probabilities times a matrix of zeros and ones. */
 function makersOperation(probabilities: string, labels: readonly string[], writer: ProgramWriter): Operation {
   const makers = makersOf(labels);
-  const matrix = new Float32Array(makers.length * labels.length);
-  makers.forEach(({ classes }, maker) => {
-    for (const index of classes) matrix[maker * labels.length + index] = 1;
-  });
+  const matrix = makerMatrix(makers, labels.length, 'makers');
   const weight = writer.floats('maker_of_class', matrix, [makers.length, labels.length], 'float32');
   const type = mil.floatTensorType('float32', [1, makers.length]);
   return mil.operation('linear', makersName, { x: probabilities, weight }, [{ name: makersName, type }]);
@@ -176,14 +168,5 @@ function milShape(shape: NodeShape): readonly number[] {
   return [1, channels, height, width];
 }
 
-/** MIL's identifiers are `[A-Za-z_][A-Za-z0-9_@]*` and unique: `features.0.conv` becomes `features_0_conv`. */
-function uniqueIdentifiers(reserved: readonly string[]): (hint: string) => string {
-  const used = new Set(reserved);
-  return (hint) => {
-    const plain = hint.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_');
-    let name = plain;
-    for (let n = 2; used.has(name); n++) name = `${plain}_${n}`;
-    used.add(name);
-    return name;
-  };
-}
+/** MIL's identifiers are `[A-Za-z_][A-Za-z0-9_@]*`: `features.0.conv` becomes `features_0_conv`. */
+const milIdentifier = (hint: string): string => hint.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_');

@@ -1,4 +1,5 @@
 import type { BatchNorm2dNode, GraphNode } from '../../graph/types.ts';
+import { batchNormNumbers } from '../batchNorm.ts';
 import { boolConstant, intConstant, intsConstant, stringConstant } from './milValues.ts';
 import type { ProgramWriter } from './programWriter.ts';
 
@@ -151,47 +152,15 @@ function activation(
   return kind === 'hardswish' ? writer.emit('mul', name, { x, y: gate }, shape) : gate;
 }
 
-/**
- * A batch norm that could not be folded into a convolution. In float32 with its statistics, as coremltools does. In float16 they
- * would lose variances below 6e-8 and with them the scale; there the scale and shift are computed first and rounded once:
- * mean 0, variance 1, gamma = scale · sqrt(1 + eps).
- */
-function batchNorm(node: BatchNorm2dNode, writer: ProgramWriter): Record<string, string> {
-  const statistic = (kind: string): Float32Array => {
-    const tensor = writer.weights.get(`${node.name}.${kind}`);
-    if (!tensor) throw new Error(`There are no weights named ${node.name}.${kind}`);
-    return tensor.data;
-  };
-  const [gamma, beta, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(statistic) as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
-    Float32Array,
-  ];
-  const shape = [node.channels];
-  const write = (kind: string, values: Float32Array) => writer.floats(`${node.name}.${kind}`, values, shape);
-  const epsilon = writer.floats(`${node.name}_epsilon`, [node.eps], []);
-  if (writer.precision === 'float32') {
-    return {
-      mean: write('running_mean', mean),
-      variance: write('running_var', variance),
-      gamma: write('weight', gamma),
-      beta: write('bias', beta),
-      epsilon,
-    };
-  }
-  const scale = gamma.map((value, channel) => value / Math.sqrt((variance[channel] as number) + node.eps));
+function batchNorm(node: BatchNorm2dNode, { weights, precision, floats }: ProgramWriter): Record<string, string> {
+  const { gamma, beta, mean, variance } = batchNormNumbers(node, weights, precision);
+  const write = (kind: string, values: Float32Array) => floats(`${node.name}.${kind}`, values, [node.channels]);
+  const epsilon = floats(`${node.name}_epsilon`, [node.eps], []);
   return {
-    mean: write('mean', new Float32Array(node.channels)),
-    variance: write('variance', new Float32Array(node.channels).fill(1)),
-    gamma: write(
-      'weight',
-      scale.map((value) => value * Math.sqrt(1 + node.eps)),
-    ),
-    beta: write(
-      'bias',
-      beta.map((value, channel) => value - (mean[channel] as number) * (scale[channel] as number)),
-    ),
+    mean: write(precision === 'float32' ? 'running_mean' : 'mean', mean),
+    variance: write(precision === 'float32' ? 'running_var' : 'variance', variance),
+    gamma: write('weight', gamma),
+    beta: write('bias', beta),
     epsilon,
   };
 }

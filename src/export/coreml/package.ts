@@ -1,31 +1,25 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import JSZip from 'jszip';
+import { reproducibleZip } from '../reproducibleZip.ts';
 
 /**
  * The `.mlpackage` folder, zipped with the folder itself at the top. Layout: apple/coremltools, modelpackage/src/ModelPackage.cpp.
- * The same content gives the same bytes: identifiers come from the content, and every entry bears the zip format's first date.
+ * The same content gives the same bytes: identifiers come from the content, too.
  */
-export async function zipPackage(
+export function zipPackage(
   name: string,
   model: Uint8Array<ArrayBuffer>,
   weightFile: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const top = `${name}.mlpackage/`;
   const data = `${top}Data/com.apple.CoreML/`;
-  const date = new Date(Date.UTC(1980, 0, 1));
-  const zip = new JSZip();
-  // Folders by hand: those that JSZip makes by itself bear the current time.
-  for (const folder of [top, `${top}Data/`, data, `${data}weights/`]) {
-    zip.file(folder, null, { dir: true, date, createFolders: false });
-  }
-  // float16 weights hardly shrink; the program, repetitive text, does.
-  const file = (path: string, bytes: Uint8Array | string, compression: 'STORE' | 'DEFLATE') =>
-    zip.file(path, bytes, { date, createFolders: false, compression });
-  file(`${top}Manifest.json`, manifestText(model, weightFile), 'DEFLATE');
-  file(`${data}model.mlmodel`, model, 'DEFLATE');
-  file(`${data}weights/weight.bin`, weightFile, 'STORE');
-  return zip.generateAsync({ type: 'uint8array', platform: 'DOS' }) as Promise<Uint8Array<ArrayBuffer>>;
+  const zip = reproducibleZip();
+  for (const folder of [top, `${top}Data/`, data, `${data}weights/`]) zip.addFolder(folder);
+  zip.add(`${top}Manifest.json`, manifestText(model, weightFile), 'DEFLATE');
+  // A program is repetitive text.
+  zip.add(`${data}model.mlmodel`, model, 'DEFLATE');
+  zip.add(`${data}weights/weight.bin`, weightFile);
+  return zip.bytes();
 }
 
 function manifestText(model: Uint8Array, weightFile: Uint8Array): string {

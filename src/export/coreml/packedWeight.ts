@@ -9,9 +9,6 @@ import * as mil from './milValues.ts';
 import type { MilConstant, MilFloat } from './milValues.ts';
 import type { BlobType } from './weightBlob.ts';
 
-/** A tensor of as many weights or fewer stays full: coremltools' own limit (`weight_threshold`). */
-export const smallestPacked = 2048;
-
 /**
  * The operation that unpacks a weight, with its parts in the form in which coremltools.optimize.coreml writes them for iOS 16. `store`
  * says where bytes of a shape and type are to be found.

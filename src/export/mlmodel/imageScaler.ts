@@ -1,4 +1,5 @@
 import type { ChannelAffineNode, Conv2dNode, Graph, Tensor, Weights } from '../../graph/types.ts';
+import { weightsOf } from '../parameter.ts';
 
 /**
  * Preprocessing as Core ML's older form does it while it reads the image: `channelScale · pixel + bias[channel]`, RGB. There is one
@@ -32,9 +33,7 @@ export function splitPreprocessing(
   const scaled = new Map(weights);
   for (const { name: reader } of readers) {
     const key = `${reader}.weight`;
-    const weight = weights.get(key);
-    if (!weight) throw new Error(`There are no weights named ${key}`);
-    scaled.set(key, scaledInputs(weight, factors));
+    scaled.set(key, scaledInputs(weightsOf(weights, key), factors));
   }
   return { scaler: { channelScale, bias, factors: null }, weights: scaled };
 }

@@ -4,7 +4,7 @@ import { modelDescription } from '../coreml/description.ts';
 import { ModelSchema, type ModelDescription } from '../coreml/generated/Model_pb.ts';
 import { inputName, makersName, probabilitiesName } from '../coreml/milProgram.ts';
 import { exportGraph } from '../exportGraph.ts';
-import { makersOf } from '../makers.ts';
+import { makerMatrix, makersOf } from '../makers.ts';
 import type { ExportedBytes, ExportFormat, ExportInput } from '../types.ts';
 import { splitPreprocessing, type ImageScaler } from './imageScaler.ts';
 import { layersOf, type LayerInit } from './layers.ts';
@@ -97,8 +97,7 @@ function addMakers(
   write: WeightWriter,
 ): void {
   const makers = makersOf(labels);
-  const members = new Float32Array(makers.length * labels.length);
-  makers.forEach(({ classes }, maker) => classes.forEach((index) => (members[maker * labels.length + index] = 1)));
+  const members = makerMatrix(makers, labels.length, 'makers');
   layers.push({
     name: makersName,
     input: [probabilitiesName],

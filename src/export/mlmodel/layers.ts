@@ -1,6 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { BatchNorm2dNode, GraphNode, Weights } from '../../graph/types.ts';
+import { batchNormNumbers } from '../batchNorm.ts';
 import { PoolingLayerParams_PoolingType, type NeuralNetworkLayerSchema } from '../coreml/generated/NeuralNetwork_pb.ts';
+import { weightsOf } from '../parameter.ts';
 import type { WeightWriter } from './weights.ts';
 
 export type LayerInit = MessageInitShape<typeof NeuralNetworkLayerSchema>;
@@ -19,11 +21,7 @@ export function layersOf(node: GraphNode, weights: Weights, write: WeightWriter)
     output: [to],
     layer: kind,
   });
-  const parameter = (kind: string): Float32Array => {
-    const tensor = weights.get(`${name}.${kind}`);
-    if (!tensor) throw new Error(`There are no weights named ${name}.${kind}`);
-    return tensor.data;
-  };
+  const parameter = (kind: string): Float32Array => weightsOf(weights, `${name}.${kind}`).data;
   const bias = (has: boolean) => ({
     hasBias: has,
     ...(has && { bias: write.vector(`${name}.bias`, parameter('bias')) }),
@@ -48,7 +46,7 @@ export function layersOf(node: GraphNode, weights: Weights, write: WeightWriter)
         }),
       ];
     case 'batchNorm2d':
-      return [layer({ case: 'batchnorm', value: batchNorm(node, parameter, write) })];
+      return [layer({ case: 'batchnorm', value: batchNorm(node, weights, write) })];
     case 'activation': {
       if (node.kind === 'relu')
         return [layer({ case: 'activation', value: { NonlinearityType: { case: 'ReLU', value: {} } } })];
@@ -118,23 +116,9 @@ function pooling(type: PoolingLayerParams_PoolingType, kernel: number, stride: n
   };
 }
 
-/**
- * A batch norm that could not be folded into a convolution. As it is in float32. Float16 would lose variances below 6e-8 and with
- * them the scale: there scale and shift are computed first and rounded once, as mean 0, variance 1, gamma = scale · √(1 + eps).
- */
-function batchNorm(node: BatchNorm2dNode, parameter: (kind: string) => Float32Array, write: WeightWriter) {
+function batchNorm(node: BatchNorm2dNode, weights: Weights, write: WeightWriter) {
   const { name, channels, eps } = node;
-  let gamma = parameter('weight');
-  let beta = parameter('bias');
-  let mean = parameter('running_mean');
-  let variance = parameter('running_var');
-  if (write.precision === 'float16') {
-    const deviation = variance.map((value) => Math.sqrt(value + eps));
-    beta = beta.map((value, c) => value - (mean[c]! * gamma[c]!) / deviation[c]!);
-    gamma = gamma.map((value, c) => (value / deviation[c]!) * Math.sqrt(1 + eps));
-    mean = new Float32Array(channels);
-    variance = new Float32Array(channels).fill(1);
-  }
+  const { gamma, beta, mean, variance } = batchNormNumbers(node, weights, write.precision);
   return {
     channels: BigInt(channels),
     epsilon: eps,

@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { WeightParamsSchema } from '../coreml/generated/NeuralNetwork_pb.ts';
 import { palettize } from '../eightBit/palettize.ts';
 import { quantize } from '../eightBit/quantize.ts';
+import { smallestPacked } from '../eightBit/smallestPacked.ts';
 import { encode } from '../floatBytes.ts';
 import type { Precision, WeightStorage } from '../types.ts';
 
@@ -16,9 +17,6 @@ export interface WeightWriter {
   matrix(name: string, values: Float32Array, rows: number): WeightParamsInit;
 }
 
-/** Fewer weights stay as they are: a table is of a thousand bytes itself. As coremltools' compression has it. */
-const fewWeights = 2048;
-
 export function weightWriter(precision: Precision, storage: WeightStorage): WeightWriter {
   const vector = (name: string, values: Float32Array): WeightParamsInit =>
     precision === 'float16'
@@ -28,7 +26,7 @@ export function weightWriter(precision: Precision, storage: WeightStorage): Weig
     precision,
     vector,
     matrix(name, values, rows) {
-      if (storage === 'full' || values.length <= fewWeights) return vector(name, values);
+      if (storage === 'full' || values.length <= smallestPacked) return vector(name, values);
       return storage === 'linear' ? linear(values, rows) : palettized(values);
     },
   };

@@ -1,13 +1,17 @@
 import { create } from '@bufbuild/protobuf';
 import { inferShapes } from '../../graph/shapes.ts';
 import type { Graph, Weights } from '../../graph/types.ts';
-import { makersOf } from '../makers.ts';
+import { smallestPacked } from '../eightBit/smallestPacked.ts';
+import { makerMatrix, makersOf } from '../makers.ts';
+import { weightsOf } from '../parameter.ts';
+import { typedValues } from '../typedValues.ts';
 import type { Precision, WeightStorage } from '../types.ts';
+import { uniqueNames } from '../uniqueNames.ts';
 import { GraphProtoSchema, type GraphProto, type NodeProto, type TensorProto } from './generated/onnx_pb.ts';
 import type { GraphWriter } from './graphWriter.ts';
 import { operationsOf } from './operations.ts';
-import { packedWeight, smallestPacked } from './packedWeight.ts';
-import { dataTypeOf, floatTensor, floatValue, node, tensor } from './values.ts';
+import { packedWeight } from './packedWeight.ts';
+import { dataTypeOf, floatTensor, floatValue, node, tensor as rawTensor } from './values.ts';
 
 export const inputName = 'image';
 export const probabilitiesName = 'probabilities';
@@ -44,36 +48,26 @@ export function modelGraph(options: {
   const nodes: NodeProto[] = [];
   const initializers: TensorProto[] = [];
   const unique = uniqueNames([inputName, makersName]);
-  const bound = new Map<string, { name: string; type: Precision; casts: Map<Precision, string> }>();
+  const values = typedValues((name, type) => writer.emit('Cast', `${name}.${type}`, [name], { to: dataTypeOf[type] }));
 
   const writer: GraphWriter = {
     precision,
     weights,
-    operand(wanted, type = precision) {
-      const value = bound.get(wanted);
-      if (!value) throw new Error(`${wanted} has no value yet`);
-      if (value.type === type) return value.name;
-      const known = value.casts.get(type);
-      if (known !== undefined) return known;
-      const name = writer.emit('Cast', `${value.name}.${type}`, [value.name], { to: dataTypeOf[type] });
-      value.casts.set(type, name);
-      return name;
-    },
-    floats(hint, values, shape, type = precision) {
+    operand: (wanted, type = precision) => values.operand(wanted, type),
+    floats(hint, numbers, shape, type = precision) {
       const name = unique(hint);
-      const data = values instanceof Float32Array ? values : Float32Array.from(values);
+      const data = numbers instanceof Float32Array ? numbers : Float32Array.from(numbers);
       initializers.push(floatTensor(name, data, shape, type));
       return name;
     },
     parameter(of, kind) {
       const name = `${of}.${kind}`;
-      const values = weights.get(name);
-      if (!values) throw new Error(`There are no weights named ${name}`);
-      if (kind === 'bias' || weightStorage === 'full' || values.data.length <= smallestPacked)
-        return writer.floats(name, values.data, values.shape);
-      return packedWeight(weightStorage, name, values, precision, writer, (hint, bytes, shape, type) => {
+      const tensor = weightsOf(weights, name);
+      if (kind === 'bias' || weightStorage === 'full' || tensor.data.length <= smallestPacked)
+        return writer.floats(name, tensor.data, tensor.shape);
+      return packedWeight(weightStorage, name, tensor, precision, writer, (hint, bytes, shape, type) => {
         const stored = unique(hint);
-        initializers.push(tensor(stored, bytes, shape, type));
+        initializers.push(rawTensor(stored, bytes, shape, type));
         return stored;
       });
     },
@@ -82,7 +76,7 @@ export function modelGraph(options: {
       nodes.push(node(type, name, inputs, name, attributes));
       return name;
     },
-    bind: (of, name, type = precision) => bound.set(of, { name, type, casts: new Map() }),
+    bind: (of, name, type = precision) => values.bind(of, name, type),
   };
 
   writer.bind(first.name, inputName, 'float32');
@@ -91,10 +85,7 @@ export function modelGraph(options: {
     throw new Error(`The softmax is not called ${probabilitiesName}.`);
   const makers = makerOutput ? makersOf(labels) : null;
   if (makers) {
-    const sums = new Float32Array(labels.length * makers.length);
-    makers.forEach(({ classes }, maker) => {
-      for (const index of classes) sums[index * makers.length + maker] = 1;
-    });
+    const sums = makerMatrix(makers, labels.length, 'classes');
     const matrix = writer.floats('makers_of_classes', sums, [labels.length, makers.length], 'float32');
     nodes.push(node('MatMul', makersName, [probabilitiesName, matrix], makersName));
   }
@@ -133,14 +124,4 @@ export function modelGraph(options: {
         : []),
     ],
   });
-}
-
-function uniqueNames(reserved: readonly string[]): (hint: string) => string {
-  const used = new Set(reserved);
-  return (hint) => {
-    let name = hint;
-    for (let n = 2; used.has(name); n++) name = `${hint}_${n}`;
-    used.add(name);
-    return name;
-  };
 }

@@ -1,4 +1,5 @@
 import type { ActivationKind, BatchNorm2dNode, GraphNode } from '../../graph/types.ts';
+import { batchNormNumbers } from '../batchNorm.ts';
 import type { GraphWriter } from './graphWriter.ts';
 
 /**
@@ -77,38 +78,9 @@ function activation(kind: ActivationKind, name: string, x: string, writer: Graph
   return kind === 'hardswish' ? writer.emit('Mul', name, [x, gated]) : gated;
 }
 
-/**
- * Scale, shift, mean and variance of a batch norm that could not be folded into a convolution. In float32 as they are. In float16 they
- * would lose variances below 6e-8 and with them the scale; there the scale and shift are computed first and rounded once: mean 0,
- * variance 1, scale · sqrt(1 + eps).
- */
-function batchNorm({ name, channels, eps }: BatchNorm2dNode, writer: GraphWriter): readonly string[] {
-  const statistic = (kind: string): Float32Array => {
-    const tensor = writer.weights.get(`${name}.${kind}`);
-    if (!tensor) throw new Error(`There are no weights named ${name}.${kind}`);
-    return tensor.data;
-  };
-  const [gamma, beta, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(statistic) as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
-    Float32Array,
-  ];
-  const write = (kind: string, values: Float32Array) => writer.floats(`${name}.${kind}`, values, [channels]);
-  if (writer.precision === 'float32') {
-    return [write('weight', gamma), write('bias', beta), write('running_mean', mean), write('running_var', variance)];
-  }
-  const scale = gamma.map((value, channel) => value / Math.sqrt((variance[channel] as number) + eps));
-  return [
-    write(
-      'weight',
-      scale.map((value) => value * Math.sqrt(1 + eps)),
-    ),
-    write(
-      'bias',
-      beta.map((value, channel) => value - (mean[channel] as number) * (scale[channel] as number)),
-    ),
-    write('running_mean', new Float32Array(channels)),
-    write('running_var', new Float32Array(channels).fill(1)),
-  ];
+/** Scale, shift, mean and variance. */
+function batchNorm(node: BatchNorm2dNode, { weights, precision, floats }: GraphWriter): readonly string[] {
+  const { gamma, beta, mean, variance } = batchNormNumbers(node, weights, precision);
+  const write = (kind: string, values: Float32Array) => floats(`${node.name}.${kind}`, values, [node.channels]);
+  return [write('weight', gamma), write('bias', beta), write('running_mean', mean), write('running_var', variance)];
 }

@@ -6,9 +6,6 @@ import { TensorProto_DataType as DataType } from './generated/onnx_pb.ts';
 import type { GraphWriter } from './graphWriter.ts';
 import { dataTypeOf } from './values.ts';
 
-/** A tensor of as many weights or fewer stays full: the same ones as in Core ML. */
-export const smallestPacked = 2048;
-
 /**
  * A weight in 8 bits and the nodes that unpack it; the name of what they give. `linear`: DequantizeLinear with a scale and a zero point a
  * channel. `palettized`: ONNX has no operator for it, Gather picks from the table of 256, and a runtime that folds constants

@@ -1,6 +1,7 @@
 import { consumersOf } from '../../graph/flow.ts';
 import { inferShapes } from '../../graph/shapes.ts';
 import type { Graph, Tensor, Weights } from '../../graph/types.ts';
+import { weightsOf } from '../parameter.ts';
 import type { Precision, WeightStorage } from '../types.ts';
 import { tensor, type, type NodeDef } from './graphDef.ts';
 import { weightFiles, type WeightFiles } from './weightFiles.ts';
@@ -70,11 +71,7 @@ export function graphWriter(options: {
     isWritten: (node) => values.has(node),
     bind: (node, name) => void values.set(node, name),
     channelsOf: (node) => shapes.get(node)?.at(-1) as number,
-    parameter(node, kind) {
-      const found = weights.get(`${node}.${kind}`);
-      if (!found) throw new Error(`There are no weights named ${node}.${kind}`);
-      return found;
-    },
+    parameter: (node, kind) => weightsOf(weights, `${node}.${kind}`),
     reluAfter(node) {
       if (consumers.get(node) !== 1) return null;
       const reader = graph.nodes.find(({ inputs }) => inputs.includes(node));

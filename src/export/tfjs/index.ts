@@ -1,6 +1,6 @@
 import { exportGraph } from '../exportGraph.ts';
 import { zipFolder } from '../folderZip.ts';
-import { makersOf } from '../makers.ts';
+import { makerMatrix, makersOf } from '../makers.ts';
 import { describe, metadataPairs } from '../metadata.ts';
 import type { ExportedBytes, ExportFormat, ExportInput } from '../types.ts';
 import { flag, shape, shapeOf, type } from './graphDef.ts';
@@ -32,8 +32,7 @@ export async function exportTfjs(input: ExportInput): Promise<ExportedBytes> {
   const makers = input.makerOutput ? makersOf(labels) : null;
   if (makers !== null) {
     // A sum of probabilities is a product with ones.
-    const members = new Float32Array(labels.length * makers.length);
-    makers.forEach(({ classes }, maker) => classes.forEach((label) => (members[label * makers.length + maker] = 1)));
+    const members = makerMatrix(makers, labels.length, 'classes');
     const matrix = writer.floats(`${makersName}/members`, [labels.length, makers.length], members);
     const plain = { T: type('DT_FLOAT'), transpose_a: flag(false), transpose_b: flag(false) };
     writer.emit('MatMul', makersName, [writer.valueOf(probabilitiesName), matrix], plain);

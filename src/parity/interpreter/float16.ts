@@ -32,6 +32,12 @@ const numbers = Float32Array.from({ length: 2 ** 16 }, (_, half) => numberOf(hal
 /** What a number stands for that lies there as its 16 bits. */
 export const fromFloat16 = (half: number): number => numbers[half]!;
 
+export function fromHalves(halves: ArrayLike<number>): Float32Array {
+  const values = new Float32Array(halves.length);
+  for (let i = 0; i < values.length; i++) values[i] = fromFloat16(halves[i]!);
+  return values;
+}
+
 function numberOf(half: number): number {
   const exponent = (half >>> 10) & 31;
   const mantissa = half & 1023;

@@ -1,3 +1,4 @@
+import { described } from '../coreMLDescription.ts';
 import { UnreadableModelError } from '../errors.ts';
 import { readMessage, type Message } from '../protobuf.ts';
 import type { ParsedModel } from '../types.ts';
@@ -7,11 +8,6 @@ import { layers } from './layers.ts';
 const fail = (what: string, cause?: unknown) =>
   new UnreadableModelError(`The Core ML model file can’t be read: ${what}.`, cause);
 
-/** Field numbers of FeatureType. */
-const STRING = 3;
-const IMAGE = 4;
-const MULTI_ARRAY = 5;
-const DICTIONARY = 6;
 /** Of NeuralNetworkLayer: name, inputs, outputs, ranks of both (which say nothing new), whether it may be trained on. */
 const aboutLayer = [1, 2, 3, 4, 5, 10];
 
@@ -25,12 +21,10 @@ const aboutLayer = [1, 2, 3, 4, 5, 10];
 export async function readMlmodel(bytes: Uint8Array): Promise<ParsedModel> {
   const model = readMessage(bytes);
   const classifier = model.message(403);
-  const description = model.message(2);
   if (classifier === null) throw fail('it is no neural network that classifies');
-  if (description === null) throw fail('it does not say what goes in and comes out');
+  const { input, makers } = described(model.message(2), fail);
   // 5 and 6 say on how many axes inputs lie, 10 how it may be trained further.
   classifier.allow('The classifier', 1, 2, 5, 6, 10, 100, 200);
-  const input = imageOf(description);
   const labels = classifier.message(100)?.strings(1);
   if (labels === undefined) throw fail('its classes have no names');
 
@@ -39,7 +33,6 @@ export async function readMlmodel(bytes: Uint8Array): Promise<ParsedModel> {
   for (const layer of classifier.messages(1)) readLayer(layer, network);
   const output = (name: string) => flatOutput(network, name);
   const probabilities = output(classifier.string(200));
-  const makers = makersOf(description);
   const makersValue = makers && { names: makers.names, probabilities: output(makers.output) };
 
   const precision = network.storages.has('float16') ? 'float16' : 'float32';
@@ -60,16 +53,6 @@ export async function readMlmodel(bytes: Uint8Array): Promise<ParsedModel> {
 
 /** A pixel is scaled and shifted before it becomes a value of the network: the product alone is never rounded to float16. */
 const productOf = (image: string) => `${image}/product`;
-
-function imageOf(description: Message): ParsedModel['input'] {
-  const inputs = description.messages(1);
-  const image = inputs[0]?.message(3)?.message(IMAGE) ?? null;
-  if (inputs.length !== 1 || image === null) throw fail('its input is not one image');
-  if (image.has(21) || image.has(31)) throw fail('its image may have several sizes');
-  const colors = ({ 20: 'RGB', 30: 'BGR' } as const)[image.int(3)];
-  if (colors === undefined) throw fail(`its image has colour space ${image.int(3)}, not RGB or BGR`);
-  return { name: inputs[0]!.string(1), width: image.int(1), height: image.int(2), colors };
-}
 
 /** `NeuralNetworkImageScaler`: one scale, a bias a colour, in the order of the image's channels. */
 function preprocessed(classifier: Message, network: Network, input: ParsedModel['input']): Value {
@@ -123,30 +106,4 @@ function flatOutput(network: Network, name: string): string {
   const flat = `${name}/flat`;
   network.operations.push({ kind: 'reshape', name: flat, x: value.name, shape: [1, -1] });
   return flat;
-}
-
-/** The description must name the class and its probabilities; another output is the makers'. */
-function makersOf(description: Message): { readonly output: string; readonly names: readonly string[] } | null {
-  const outputs = new Map(description.messages(10).map((feature) => [feature.string(1), feature.message(3)]));
-  const [label, probabilities] = [description.string(11), description.string(12)];
-  if (outputs.get(label)?.has(STRING) !== true) throw fail(`“${label}” is not described as the predicted class`);
-  if (outputs.get(probabilities)?.has(DICTIONARY) !== true)
-    throw fail(`“${probabilities}” is not described as the probabilities`);
-  const others = [...outputs.keys()].filter((name) => name !== label && name !== probabilities);
-  const pairs = description.message(100)?.messages(100) ?? [];
-  const named = pairs.find((pair) => pair.string(1) === 'pacerid.makers')?.string(2);
-  const [output] = others;
-  if (output === undefined && named === undefined) return null;
-  if (output === undefined || others.length > 1 || outputs.get(output)?.has(MULTI_ARRAY) !== true)
-    throw fail(`it has the outputs ${[...outputs.keys()].join(', ')}`);
-  if (named === undefined) throw fail(`nothing says what the numbers of “${output}” are`);
-  let names: unknown;
-  try {
-    names = JSON.parse(named);
-  } catch (error) {
-    throw fail('its list of makers is no JSON', error);
-  }
-  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string'))
-    throw fail('its list of makers is no list of names');
-  return { output, names };
 }

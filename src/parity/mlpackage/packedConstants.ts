@@ -28,15 +28,14 @@ export const packedConstants: Readonly<
     const size = sizeOf(shape);
     if (indices.data.length !== Math.ceil((bits * size) / 8))
       throw fail(`${indices.data.length} bytes of indices for [${shape.join(', ')}] in ${bits} bits each`);
+    // No index of 1, 2, 4 or 8 bits lies across two bytes; of 6 bits, some do.
+    const indexAt = (i: number): number => {
+      const at = (i * bits) % 8;
+      const byte = Math.floor((i * bits) / 8);
+      return ((indices.data[byte]! | ((indices.data[byte + 1] ?? 0) << 8)) >>> at) & (2 ** bits - 1);
+    };
     const data = new Float32Array(size);
-    for (let i = 0; i < size; i++) {
-      let index = 0;
-      for (let bit = 0; bit < bits; bit++) {
-        const at = i * bits + bit;
-        index |= ((indices.data[at >>> 3]! >>> (at & 7)) & 1) << bit;
-      }
-      data[i] = table.data[index]!;
-    }
+    for (let i = 0; i < size; i++) data[i] = table.data[indexAt(i)]!;
     return { value: { kind: 'numbers', type: table.type, shape, data }, eightBit: true };
   },
 

@@ -1,6 +1,7 @@
 import JSZip from 'jszip';
+import { described, type Described } from '../coreMLDescription.ts';
 import { UnreadableModelError } from '../errors.ts';
-import { readMessage, type Message } from '../protobuf.ts';
+import { readMessage } from '../protobuf.ts';
 import type { ParsedModel } from '../types.ts';
 import { readProgram, type Program } from './program.ts';
 import { readWeightFile } from './weightFile.ts';
@@ -19,16 +20,16 @@ export async function readMlpackage(bytes: Uint8Array): Promise<ParsedModel> {
   const program = model.message(502);
   if (program === null) throw fail('its model is no ML Program');
   const { classify, ...read } = readProgram(program, readWeightFile(files.weights));
-  const description = model.message(2);
-  if (description === null) throw fail('it does not say what goes in and comes out');
+  const description = described(model.message(2), fail);
+  checkOutputs(description, classify, read.outputs);
 
   return {
-    input: imageOf(description, read.input),
+    input: checkedInput(description.input, read.input),
     constants: read.constants,
     operations: read.operations,
     probabilities: classify.probabilities,
     labels: classify.labels,
-    makers: outputsOf(description, classify, read.outputs),
+    makers: description.makers && { probabilities: description.makers.output, names: description.makers.names },
     precision: read.operations.some(({ rounding }) => rounding === 'float16') ? 'float16' : 'float32',
     eightBit: read.eightBit,
   };
@@ -80,54 +81,24 @@ interface Manifest {
   readonly itemInfoEntries?: Readonly<Record<string, { readonly path?: unknown }>>;
 }
 
-/** Field numbers of FeatureType. */
-const STRING = 3;
-const IMAGE = 4;
-const MULTI_ARRAY = 5;
-const DICTIONARY = 6;
-
-function imageOf(description: Message, input: Program['input']): ParsedModel['input'] {
-  const inputs = description.messages(1);
-  const image = inputs[0]?.message(3)?.message(IMAGE) ?? null;
-  if (inputs.length !== 1 || image === null) throw fail('its input is not one image');
-  if (image.has(21) || image.has(31)) throw fail('its image may have several sizes');
-  const colors = ({ 20: 'RGB', 30: 'BGR' } as const)[image.int(3)];
-  if (colors === undefined) throw fail(`its image has colour space ${image.int(3)}, not RGB or BGR`);
-  const [width, height] = [image.int(1), image.int(2)];
-  if (inputs[0]!.string(1) !== input.name || input.shape.join() !== [1, 3, height, width].join())
+/** The image that is described has to be the one that the program takes. */
+function checkedInput(image: ParsedModel['input'], input: Program['input']): ParsedModel['input'] {
+  const { name, width, height } = image;
+  if (name !== input.name || input.shape.join() !== [1, 3, height, width].join())
     throw fail(
       `its image, ${width} × ${height}, is not the program’s input “${input.name}”, [${input.shape.join(', ')}]`,
     );
-  return { name: input.name, width, height, colors };
+  return image;
 }
 
-/** What the description says of the outputs has to be what the program gives; another output is the makers'. */
-function outputsOf(
-  description: Message,
-  classify: Program['classify'],
-  given: readonly string[],
-): ParsedModel['makers'] {
-  const outputs = new Map(description.messages(10).map((feature) => [feature.string(1), feature.message(3)]));
+/** What the description says of the outputs has to be what the program gives. */
+function checkOutputs(said: Described, classify: Program['classify'], given: readonly string[]): void {
   const [label, probabilities] = classify.outputs as [string?, string?];
   if (label === undefined || probabilities === undefined) throw fail('“classify” has not two outputs');
-  if (description.string(11) !== label || outputs.get(label)?.has(STRING) !== true)
-    throw fail(`“${label}” is not described as the predicted class`);
-  if (description.string(12) !== probabilities || outputs.get(probabilities)?.has(DICTIONARY) !== true)
-    throw fail(`“${probabilities}” is not described as the probabilities`);
-  const missing = [...outputs.keys()].find((name) => !given.includes(name));
+  if (said.label !== label) throw fail(`“${label}” is not described as the predicted class`);
+  if (said.probabilities !== probabilities) throw fail(`“${probabilities}” is not described as the probabilities`);
+  const missing = said.outputs.find((name) => !given.includes(name));
   if (missing !== undefined) throw fail(`the program does not give its output “${missing}”`);
-  if (given.length !== outputs.size)
-    throw fail(`the program gives ${given.length} outputs, and ${outputs.size} are described`);
-
-  const others = [...outputs.keys()].filter((name) => name !== label && name !== probabilities);
-  const named = (description.message(100)?.messages(100) ?? []).find((pair) => pair.string(1) === 'pacerid.makers');
-  if (others.length === 0 && named === undefined) return null;
-  const [makers] = others;
-  if (makers === undefined || others.length > 1 || outputs.get(makers)?.has(MULTI_ARRAY) !== true)
-    throw fail(`it has the outputs ${[...outputs.keys()].join(', ')}`);
-  if (named === undefined) throw fail(`nothing says what the numbers of “${makers}” are`);
-  const names = parsed(named.string(2), 'its list of makers');
-  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string'))
-    throw fail('its list of makers is no list of names');
-  return { probabilities: makers, names };
+  if (given.length !== said.outputs.length)
+    throw fail(`the program gives ${given.length} outputs, and ${said.outputs.length} are described`);
 }

@@ -1,5 +1,5 @@
 import { UnreadableModelError } from '../errors.ts';
-import { fromFloat16 } from '../interpreter/float16.ts';
+import { fromHalves } from '../interpreter/float16.ts';
 import type { Message } from '../protobuf.ts';
 import { sizeOf } from '../interpreter/work.ts';
 import type { WeightFile } from './weightFile.ts';
@@ -133,12 +133,8 @@ function fromBytes(bytes: Uint8Array, type: MilType, size: number, fail: Fail): 
   switch (type) {
     case 'float32':
       return new Float32Array(buffer);
-    case 'float16': {
-      const halves = new Uint16Array(buffer);
-      const data = new Float32Array(size);
-      for (let i = 0; i < size; i++) data[i] = fromFloat16(halves[i]!);
-      return data;
-    }
+    case 'float16':
+      return fromHalves(new Uint16Array(buffer));
     case 'int8':
       return Float32Array.from(new Int8Array(buffer));
     case 'uint8':

@@ -1,5 +1,5 @@
 import { UnreadableModelError } from '../errors.ts';
-import { fromFloat16, roundToFloat16 } from '../interpreter/float16.ts';
+import { fromHalves, roundToFloat16 } from '../interpreter/float16.ts';
 import type { Message } from '../protobuf.ts';
 
 export type ElementType = 'float16' | 'float32' | 'int8' | 'uint8' | 'int32' | 'int64';
@@ -60,7 +60,7 @@ function fromField(tensor: Message, type: ElementType): ArrayLike<number> {
     case 'int64':
       return tensor.ints(7);
     case 'float16':
-      return Float32Array.from(tensor.ints(5), fromFloat16);
+      return fromHalves(tensor.ints(5));
     case 'int8':
     case 'uint8':
     case 'int32':
@@ -77,7 +77,7 @@ function fromBytes(bytes: Uint8Array, type: ElementType): ArrayLike<number> {
     case 'float32':
       return new Float32Array(buffer, 0, count);
     case 'float16':
-      return Float32Array.from(new Uint16Array(buffer, 0, count), fromFloat16);
+      return fromHalves(new Uint16Array(buffer, 0, count));
     case 'int8':
       return new Int8Array(buffer);
     case 'uint8':

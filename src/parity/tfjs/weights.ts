@@ -1,4 +1,5 @@
 import { UnreadableModelError } from '../errors.ts';
+import { fromHalves } from '../interpreter/float16.ts';
 import type { Tensor } from '../types.ts';
 import type { WeightsManifest } from './modelFiles.ts';
 
@@ -60,7 +61,7 @@ function decoded(entry: Entry, { buffer }: Uint8Array<ArrayBuffer>): StoredTenso
     case 'bool':
       return tensor(Float32Array.from(new Uint8Array(buffer)));
     case 'float16':
-      return tensor(numbersOf(new Uint16Array(buffer)), 'float16');
+      return tensor(fromHalves(new Uint16Array(buffer)), 'float16');
   }
   const { scale, min } = quantization ?? {};
   if (scale === undefined || min === undefined) throw new UnreadableModelError(`${name} has no scale or no minimum.`);
@@ -72,26 +73,6 @@ function decoded(entry: Entry, { buffer }: Uint8Array<ArrayBuffer>): StoredTenso
     values[i] = dtype === 'int32' ? Math.round(value) : value;
   }
   return tensor(values, eightBit ? 'eightBit' : 'float16');
-}
-
-/** Of IEEE 754 halves: sign, five bits of exponent, ten of fraction. */
-function numbersOf(halves: Uint16Array): Float32Array {
-  const numbers = new Float32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) {
-    const bits = halves[i] as number;
-    const exponent = (bits >> 10) & 31;
-    const fraction = (bits & 1023) / 1024;
-    const size =
-      exponent === 0
-        ? fraction * 2 ** -14
-        : exponent < 31
-          ? (1 + fraction) * 2 ** (exponent - 15)
-          : fraction === 0
-            ? Infinity
-            : NaN;
-    numbers[i] = bits >> 15 === 0 ? size : -size;
-  }
-  return numbers;
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formats, groups } from '../../../src/app/views/export/formats.ts';
-import { difference } from '../../../src/app/views/export/difference.ts';
+import { difference } from '../../../src/app/certificateWords.ts';
 import { exportFormats, type ExportFormat } from '../../../src/export/index.ts';
 import { readers } from '../../../src/parity/readers.ts';
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { difference } from '../../../src/app/certificateWords.ts';
 import { checkpointSettings } from '../../../src/app/checkpointFile.ts';
 import { labelChange, labelWords } from '../../../src/app/views/train/labelWords.ts';
 import {
   byFolder,
   changeWords,
-  difference,
   numberProblem,
   proofFigures,
   proofProblem,

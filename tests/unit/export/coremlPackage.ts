@@ -1,49 +1,21 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import JSZip from 'jszip';
-import { architectures } from '../../../src/architectures/index.ts';
 import type { ArchitectureName } from '../../../src/architectures/settings.ts';
 import type { Operation } from '../../../src/export/coreml/generated/MIL_pb.ts';
 import { ModelSchema, type Model } from '../../../src/export/coreml/generated/Model_pb.ts';
 import type { ExportInput } from '../../../src/export/index.ts';
-import { parametersOf, sizeOf } from '../../../src/graph/parameters.ts';
+import { exportInput, flatWeights, judgedMetadata } from '../support/exportInput.ts';
 
 export function inputFor(
   name: ArchitectureName,
-  options: Partial<ExportInput> & { classes?: number } = {},
+  { classes = 3, ...options }: Partial<ExportInput> & { classes?: number } = {},
 ): ExportInput {
-  const classes = options.classes ?? 3;
-  const { mean, std, build } = architectures[name];
-  const graph = build(classes);
-  const weights = new Map(
-    parametersOf(graph).map(({ name: key, shape, kind }) => [
-      key,
-      { shape, data: new Float32Array(sizeOf(shape)).fill(kind === 'running_var' ? 1 : 0.5) },
-    ]),
-  );
-  return {
-    name: 'PacerIDClassifier',
-    graph,
-    weights,
-    labels: Array.from({ length: classes }, (_, i) => `MAKER - Model ${i}`),
-    imageSize: 64,
-    mean,
-    std,
+  const labels = Array.from({ length: classes }, (_, i) => `MAKER - Model ${i}`);
+  return exportInput(name, labels, flatWeights, {
     precision: 'float16',
-    temperature: 1,
-    weightStorage: 'full',
-    makerOutput: false,
-    metadata: {
-      author: 'A. Uthor',
-      description: 'Names the device.',
-      intendedUse: 'Teaching.',
-      version: '1.2.3',
-      config: '{"a":1}',
-      dataset: { name: 'Sample', hash: 'abc', synthetic: true },
-      test: { n: 40, accuracy: 0.925, interval: [0.801, 0.974] },
-      geometry: 'center_crop',
-    },
     ...options,
-  };
+    metadata: { ...judgedMetadata, ...options.metadata },
+  });
 }
 
 export async function unpack(bytes: Uint8Array): Promise<{ zip: JSZip; model: Model; weightFile: Uint8Array }> {

@@ -1,6 +1,5 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
-import { architectures } from '../../../src/architectures/index.ts';
 import type { ArchitectureName } from '../../../src/architectures/settings.ts';
 import { Float16RangeError } from '../../../src/export/floatBytes.ts';
 import { exportFormats, type ExportInput } from '../../../src/export/index.ts';
@@ -10,51 +9,24 @@ import {
   type ModelProto,
   type NodeProto,
 } from '../../../src/export/onnx/generated/onnx_pb.ts';
-import { parametersOf, sizeOf } from '../../../src/graph/parameters.ts';
 import type { Weights } from '../../../src/graph/types.ts';
 import { interpreter } from '../../../src/parity/interpreter/index.ts';
 import { readOnnx } from '../../../src/parity/onnx/read.ts';
 import { float16Value } from '../../../src/weights/float16.ts';
 import { formulaImages, formulaWeights, signed } from '../support/formulaWeights.ts';
+import { exportInput, flatWeights, judgedMetadata } from '../support/exportInput.ts';
 import { judged } from '../support/judged.ts';
 import { logitsCases } from '../support/torchvisionLogits.ts';
 
 const size = 64;
 
-function inputFor(name: ArchitectureName, options: Partial<ExportInput> & { classes?: number } = {}): ExportInput {
-  const { mean, std, build } = architectures[name];
-  const labels = options.labels ?? Array.from({ length: options.classes ?? 3 }, (_, i) => `MAKER - Model ${i}`);
-  const graph = build(labels.length);
-  const weights = new Map(
-    parametersOf(graph).map(({ name: key, shape, kind }) => [
-      key,
-      { shape, data: new Float32Array(sizeOf(shape)).fill(kind === 'running_var' ? 1 : 0.5) },
-    ]),
-  );
-  return {
-    name: 'PacerIDClassifier',
-    graph,
-    weights,
-    labels,
-    imageSize: size,
-    mean,
-    std,
-    precision: 'float32',
-    temperature: 1,
-    weightStorage: 'full',
-    makerOutput: false,
-    metadata: {
-      author: 'A. Uthor',
-      description: 'Names the device.',
-      intendedUse: 'Teaching.',
-      version: '1.2.345',
-      config: '{"a":1}',
-      dataset: { name: 'Sample', hash: 'abc', synthetic: true },
-      test: { n: 40, accuracy: 0.925, interval: [0.801, 0.974] },
-      geometry: 'center_crop',
-    },
-    ...options,
-  };
+function inputFor(
+  name: ArchitectureName,
+  { classes = 3, ...options }: Partial<ExportInput> & { classes?: number } = {},
+): ExportInput {
+  const labels = options.labels ?? Array.from({ length: classes }, (_, i) => `MAKER - Model ${i}`);
+  const metadata = { ...judgedMetadata, version: '1.2.345', ...options.metadata };
+  return exportInput(name, labels, flatWeights, { ...options, metadata });
 }
 
 const write = async (input: ExportInput) => (await exportFormats.onnx.write(input)).bytes;

@@ -1,7 +1,7 @@
 import JSZip from 'jszip';
 import { describe, expect, it } from 'vitest';
-import { architectures } from '../../../src/architectures/index.ts';
 import { exportFormats, type ExportInput } from '../../../src/export/index.ts';
+import { exportInput } from '../support/exportInput.ts';
 import { formulaWeights } from '../support/formulaWeights.ts';
 
 /** What the scripts compute is judged where they run: tests/python/judge_pytorch.py, judge_kit.py. */
@@ -9,32 +9,11 @@ const odd = ['a, "b"', "l'été", '心臓 🫀', 'back\\slash', '"""', '{x}', '%
 
 function inputFor(name: 'tiny' | 'mobilenet_v3_small', options: Partial<ExportInput> = {}): ExportInput {
   const labels = options.labels ?? [...odd, ...Array.from({ length: 192 }, (_, i) => `Model ${i}`)];
-  const { mean, std, build } = architectures[name];
-  const graph = build(labels.length);
-  return {
-    name: 'PacerIDClassifier',
-    graph,
-    weights: formulaWeights(graph),
-    labels,
-    imageSize: 64,
-    mean,
-    std,
-    precision: 'float32',
+  return exportInput(name, labels, formulaWeights, {
     temperature: 1.25,
-    weightStorage: 'full',
-    makerOutput: false,
-    metadata: {
-      author: 'A. Uthor',
-      description: 'Names the device.',
-      intendedUse: 'Teaching.',
-      version: '1.2.3',
-      config: '{}',
-      dataset: null,
-      test: null,
-      geometry: 'squash',
-    },
     ...options,
-  };
+    metadata: { geometry: 'squash', ...options.metadata },
+  });
 }
 
 async function filesOf(bytes: Uint8Array): Promise<ReadonlyMap<string, Uint8Array>> {

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { architectures } from '../../../src/architectures/index.ts';
 import type { ArchitectureName } from '../../../src/architectures/settings.ts';
 import type { Engine } from '../../../src/engine/types.ts';
 import { exportFormats, type ExportInput } from '../../../src/export/index.ts';
@@ -8,6 +7,7 @@ import type { Graph, Weights } from '../../../src/graph/types.ts';
 import { interpreter } from '../../../src/parity/interpreter/index.ts';
 import { readTfjs } from '../../../src/parity/tfjs/read.ts';
 import { options as networkOptions } from '../support/engineSuites.ts';
+import { exportInput } from '../support/exportInput.ts';
 import { formulaImages, formulaWeights } from '../support/formulaWeights.ts';
 import { judged } from '../support/judged.ts';
 import { openInNode } from '../support/openInNode.ts';
@@ -30,33 +30,11 @@ function weightsOf(name: ArchitectureName, graph: Graph): Weights {
 }
 
 function inputFor(name: ArchitectureName, options: Partial<ExportInput> = {}): ExportInput {
-  const { mean, std, build } = architectures[name];
   const labels = options.labels ?? Array.from({ length: classes }, (_, i) => `Maker ${i % 3} - Model ${i}`);
-  const graph = build(labels.length);
-  return {
-    name: 'PacerIDClassifier',
-    graph,
-    weights: weightsOf(name, graph),
-    labels,
-    imageSize: size,
-    mean,
-    std,
-    precision: 'float32',
-    temperature: 1,
-    weightStorage: 'full',
-    makerOutput: false,
-    metadata: {
-      author: 'A. Uthor',
-      description: 'Names the device.',
-      intendedUse: 'Teaching.',
-      version: '1.2.3',
-      config: '{"a":1}',
-      dataset: null,
-      test: null,
-      geometry: 'center_crop',
-    },
+  return exportInput(name, labels, (graph) => weightsOf(name, graph), {
     ...options,
-  };
+    metadata: { config: '{"a":1}', ...options.metadata },
+  });
 }
 
 const write = async (input: ExportInput) => (await exportFormats.tfjs.write(input)).bytes;

@@ -15,6 +15,7 @@ import { failuresOf } from '../../../src/parity/comparison.ts';
 import { roundToFloat16 } from '../../../src/parity/interpreter/float16.ts';
 import { readMlpackage } from '../../../src/parity/mlpackage/read.ts';
 import type { CertificateImage } from '../../../src/parity/types.ts';
+import { exportInput } from '../support/exportInput.ts';
 import { formulaWeights, signed } from '../support/formulaWeights.ts';
 
 const size = 64;
@@ -22,32 +23,7 @@ const labels = ['MDT - Azure', 'BOS - "Quoted", and more', 'MDT - Advisa', 'STJ 
 const networks = ['tiny', 'mobilenet_v3_small'] as const;
 
 function inputFor(name: ArchitectureName, change: Partial<ExportInput> = {}): ExportInput {
-  const { build, mean, std } = architectures[name];
-  const graph = build(labels.length);
-  return {
-    name: 'PacerIDClassifier',
-    graph,
-    weights: formulaWeights(graph),
-    labels,
-    imageSize: size,
-    mean,
-    std,
-    precision: 'float32',
-    temperature: 1,
-    weightStorage: 'full',
-    makerOutput: false,
-    metadata: {
-      author: 'tests',
-      description: 'A fixture.',
-      intendedUse: 'Tests only.',
-      version: '1.0.0',
-      config: '{}',
-      dataset: null,
-      test: null,
-      geometry: 'center_crop',
-    },
-    ...change,
-  };
+  return exportInput(name, labels, formulaWeights, change);
 }
 const written = async (name: ArchitectureName, change: Partial<ExportInput> = {}) =>
   (await exportFormats.mlpackage.write(inputFor(name, change))).bytes;

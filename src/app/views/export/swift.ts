@@ -1,12 +1,12 @@
+import { swiftClass, visionOption } from '../../../workers/clients.ts';
+
 /** What an app does with the package, in the geometry in which the model was judged here. */
 export function swiftSnippet(name: string, geometry: 'center_crop' | 'squash'): string {
   const option = cropOption(geometry);
-  // As Xcode calls the class that it makes of the file.
-  const type = name.replace(/[^\p{L}\p{N}_]/gu, '_');
   return `import CoreML
 import Vision
 
-let core = try ${type}(configuration: MLModelConfiguration())
+let core = try ${swiftClass(name)}(configuration: MLModelConfiguration())
 let model = try VNCoreMLModel(for: core.model)
 let request = VNCoreMLRequest(model: model) { request, _ in
     let found = request.results as? [VNClassificationObservation]
@@ -18,5 +18,5 @@ try VNImageRequestHandler(cgImage: image).perform([request])`;
 }
 
 export function cropOption(geometry: 'center_crop' | 'squash'): string {
-  return geometry === 'center_crop' ? '.centerCrop' : '.scaleFill';
+  return `.${visionOption[geometry]}`;
 }

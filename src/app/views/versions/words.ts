@@ -1,4 +1,5 @@
 import type { RegistryListing, SyncChange, VersionRecord } from '../../../workers/protocol.ts';
+import { difference, splitOf } from '../../certificateWords.ts';
 import { interval, share } from '../../components/charts/figures.ts';
 import { bytes, count } from '../../format.ts';
 
@@ -31,14 +32,12 @@ export function proofProblem({ certificate, uncertified }: Proven): string | nul
   return certificate.passed ? null : certificate.failures.join(' ');
 }
 
-const splits: Readonly<Record<string, string>> = { test: 'Test', val: 'validation', train: 'training' };
-
 /** What was found when its package was read back and run; why it failed, or why nobody looked, is told by `proofProblem`. */
 export function proofWords(one: Proven): string {
   const { certificate } = one;
   if (certificate === null) return 'No certificate.';
   const { images, flips, right, thresholds, imagesFrom, passed } = certificate;
-  const of = `${count(images, `${splits[imagesFrom.split] ?? imagesFrom.split} image`)} of ${imagesFrom.dataset}`;
+  const of = `${count(images, `${splitOf(imagesFrom)} image`)} of ${imagesFrom.dataset}`;
   const both = `Right: ${right.trained} by the trained network, ${right.exported} by the package.`;
   if (!passed) return `Failed on ${of}. ${both}`;
   const flipped = flips === 0 ? 'no answer is another one' : `${count(flips, 'answer')} of ${images} changed`;
@@ -54,12 +53,6 @@ export function proofFigures({ certificate }: Proven): string {
   const { passed, images, maxDifference, flips } = certificate;
   const changed = flips === 0 ? '' : `, ${count(flips, 'answer')} changed`;
   return `${passed ? 'passed' : 'failed'}, |Δp| ≤ ${difference(maxDifference)}${changed}, n = ${images}`;
-}
-
-/** Of a probability: `0.0012`, `8.3e-6`. */
-export function difference(value: number): string {
-  if (!Number.isFinite(value)) return 'not a number';
-  return value !== 0 && value < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(2)));
 }
 
 export function day(at: number): string {

@@ -4,3 +4,10 @@ export function difference(value: number): string {
   const rounded = Number(value.toPrecision(2));
   return rounded === 0 || rounded >= 1e-4 ? String(rounded) : rounded.toExponential();
 }
+
+const splits: Readonly<Record<string, string>> = { test: 'Test', val: 'validation', train: 'training' };
+
+/** Where a certificate's images are from. */
+export function splitOf({ split }: { readonly split: string }): string {
+  return splits[split] ?? split;
+}
