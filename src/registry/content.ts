@@ -5,10 +5,11 @@ import { metricsOf, metricsText } from '../training/metricsFile.ts';
 import type { RunState } from '../training/runState.ts';
 import { originInWords } from '../training/originInWords.ts';
 import type { Checkpoint, RunConfig } from '../training/types.ts';
+import { hashBytes } from './checksums.ts';
 import { exportInput } from './exportInput.ts';
-import { certificateIn, proofFiles, type Proof } from './proof.ts';
+import { certificateIn, proofFiles, proofOfBytes, type Proof } from './proof.ts';
 import { recordText } from './record.ts';
-import type { Files, VersionRecord } from './types.ts';
+import type { Files, Sha256, VersionRecord } from './types.ts';
 
 /** What a version is made of. */
 export interface VersionSource {
@@ -25,6 +26,8 @@ export interface VersionSource {
   readonly yaml: (config: RunConfig) => string;
   /** Reads the package back, zipped as the user would download it, and compares it with the trained model. */
   readonly certify: (exported: ExportedBytes, checkpoint: Checkpoint) => Promise<Proof>;
+  /** Absent: the one that runs everywhere. */
+  readonly hash?: Sha256;
 }
 
 export interface VersionContent {
@@ -34,7 +37,7 @@ export interface VersionContent {
 }
 
 export async function versionContent(source: VersionSource): Promise<VersionContent> {
-  const { version, checkpoint } = source;
+  const { version, checkpoint, hash: sha256 = hashBytes } = source;
   const output = { ...source.output, version: version.slice(1) };
   const config: RunConfig = { ...checkpoint.config, output };
   const metrics = metricsOf({ ...checkpoint, config }, source.run);
@@ -42,10 +45,10 @@ export async function versionContent(source: VersionSource): Promise<VersionCont
   const labels = checkpoint.dataset.classes;
   const text = (value: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(value);
   const exported = await exportFormats.mlpackage.write(input);
-  const proof = await source.certify(exported, { ...checkpoint, config });
+  const proof = proofOfBytes(await source.certify(exported, { ...checkpoint, config }), exported.bytes, sha256);
   const files = new Map([
     ...(await unpacked(exported.bytes)),
-    ...proofFiles(proof),
+    ...proofFiles(proof, sha256),
     ['weights.safetensors', (await exportFormats.safetensors.write({ ...input, precision: 'float32' })).bytes],
     ['config.yaml', text(source.yaml(config))],
     ['metrics.json', text(metricsText(metrics))],
@@ -70,7 +73,7 @@ export async function versionContent(source: VersionSource): Promise<VersionCont
     validation: metrics.validation,
     epoch: checkpoint.epoch,
     startedFrom: originInWords(checkpoint.origin),
-    ...certificateIn(proof, files, output.model_name),
+    ...certificateIn(proof, files, output.model_name, sha256),
     bytes: [...files.values()].reduce((sum, bytes) => sum + bytes.length, 0),
   };
   files.set('version.json', text(recordText(record)));

@@ -1,6 +1,7 @@
 import type { Certificate, Golden } from '../parity/types.ts';
+import { zipPackage } from '../export/coreml/package.ts';
 import { digits } from '../export/digits.ts';
-import { checksumsText, hashBytes, readChecksums } from './checksums.ts';
+import { checksumsText, readChecksums } from './checksums.ts';
 import type { Files, Sha256, VersionCertificate, VersionRecord } from './types.ts';
 
 export const CERTIFICATE = 'certificate.json';
@@ -11,6 +12,7 @@ export type Proof =
   { readonly certificate: Certificate; readonly goldens: readonly Golden[] } | { readonly uncertified: string };
 
 const MADE_BEFORE = 'It was made before versions carried a certificate.';
+const SAYS_MORE = 'Its record says something else than its certificate does.';
 const OF_ANOTHER =
   'Its certificate is of another package: the files in its folder are not those that were read back and compared.';
 
@@ -21,7 +23,7 @@ export const beforeCertificates = { certificate: null, uncertified: MADE_BEFORE 
  * `certificate.json`, and `golden.json`: what the trained model and the package said of each image. The images are named by the SHA-256 of
  * their pixels (`[size, size, 3]`, RGB, row by row) and not kept themselves.
  */
-export function proofFiles(proof: Proof, hash: Sha256 = hashBytes): Files {
+export function proofFiles(proof: Proof, hash: Sha256): Files {
   if ('uncertified' in proof) return new Map();
   const { certificate, goldens } = proof;
   const images = goldens.map(({ label, pixels, trained, exported }) => ({
@@ -38,12 +40,18 @@ export function proofFiles(proof: Proof, hash: Sha256 = hashBytes): Files {
   ]);
 }
 
+/** The proof, where it is of the very bytes that were `exported`. */
+export function proofOfBytes(proof: Proof, exported: Uint8Array, hash: Sha256): Proof {
+  if ('uncertified' in proof || proof.certificate.sha256 === hash(exported)) return proof;
+  return { uncertified: OF_ANOTHER };
+}
+
 /** What the record says. `files`: the version's, the proof's among them. */
 export function certificateIn(
   proof: Proof,
   files: Files,
   modelName: string,
-  hash: Sha256 = hashBytes,
+  hash: Sha256,
 ): Pick<VersionRecord, 'certificate' | 'uncertified'> {
   if ('uncertified' in proof) return { certificate: null, uncertified: proof.uncertified };
   const { labels: _, perClass: __, schema: ___, ...said } = proof.certificate;
@@ -68,11 +76,67 @@ function provenContent(sums: string, modelName: string, hash: Sha256): string {
 const isProven = (path: string, modelName: string): boolean =>
   path.startsWith(`${modelName}.mlpackage/`) || path === CERTIFICATE || path === GOLDEN;
 
-/** The record; without its certificate, and with the reason, where that is of other files than `sums`, the text of `SHA256SUMS`, names. */
-export function withOwnCertificate(record: VersionRecord, sums: string, hash: Sha256): VersionRecord {
+/**
+ * The record; without its certificate, and with the reason, where that is of other files than `sums`, the text of `SHA256SUMS`, names, or
+ * where `certificate.json` among `files` says something else than the record.
+ */
+export function withOwnCertificate(record: VersionRecord, files: Files, sums: string, hash: Sha256): VersionRecord {
   const { certificate, modelName } = record;
-  if (certificate === null || certificate.content === provenContent(sums, modelName, hash)) return record;
-  return { ...record, certificate: null, uncertified: OF_ANOTHER };
+  if (certificate === null) return record;
+  if (certificate.content !== provenContent(sums, modelName, hash)) return without(record, OF_ANOTHER);
+  return saysTheSame(certificate, files.get(CERTIFICATE)) ? record : without(record, SAYS_MORE);
+}
+
+/**
+ * The record; without its certificate where that is of other bytes than the package among `files`, zipped as it was when it was read back.
+ * Takes as long as hashing all of it once more.
+ */
+export async function withCertificateOfPackage(
+  record: VersionRecord,
+  files: Files,
+  hash: Sha256,
+): Promise<VersionRecord> {
+  const { certificate, modelName } = record;
+  if (certificate === null || (await packageHash(files, modelName, hash)) === certificate.sha256) return record;
+  return without(record, OF_ANOTHER);
+}
+
+/**
+ * What the certificate of the package `NAME.mlpackage/…` among `files` has to bear: the SHA-256 of its zip. Null where it isn't made of the
+ * files that a package of ours has.
+ */
+export async function packageHash(files: Files, modelName: string, hash: Sha256): Promise<string | null> {
+  const top = `${modelName}.mlpackage/`;
+  const inside = [...files.keys()].filter((path) => path.startsWith(top));
+  const parts = ['Data/com.apple.CoreML/model.mlmodel', 'Data/com.apple.CoreML/weights/weight.bin', 'Manifest.json'];
+  const [model, weights, manifest] = parts.map((part) => files.get(top + part));
+  if (!model || !weights || !manifest || inside.length !== parts.length) return null;
+  return hash(await zipPackage(modelName, model, weights, manifest));
+}
+
+function without(record: VersionRecord, why: string): VersionRecord {
+  return { ...record, certificate: null, uncertified: why };
+}
+
+/** Of each figure that the record has, what lies in `certificate.json`; both were written from one. */
+function saysTheSame({ content: _, ...said }: VersionCertificate, file: Uint8Array | undefined): boolean {
+  let whole: Readonly<Record<string, unknown>> | null;
+  try {
+    whole = JSON.parse(new TextDecoder().decode(file)) as typeof whole;
+  } catch {
+    return false;
+  }
+  return Object.entries(said).every(([key, value]) => equal(value, whole?.[key]));
+}
+
+/** As JSON: a number that was none lies in it as null. */
+function equal(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || a === null || typeof b !== 'object' || b === null)
+    return (Number.isNaN(a) ? null : a) === b;
+  const entries = Object.entries(a);
+  return (
+    entries.length === Object.keys(b).length && entries.every(([key, value]) => equal(value, b[key as keyof typeof b]))
+  );
 }
 
 /** Why nobody should rely on the package; null where it passed. */

@@ -9,7 +9,7 @@ import {
   VersionExistsError,
 } from './errors.ts';
 import { compareVersions, isVersion, versionAfter, versionOf } from './number.ts';
-import { withOwnCertificate } from './proof.ts';
+import { withCertificateOfPackage, withOwnCertificate } from './proof.ts';
 import { readRecord } from './record.ts';
 import type { Folder, RegistryListing, Sha256, VersionDetails, VersionDiff, VersionRecord } from './types.ts';
 
@@ -35,7 +35,10 @@ export interface Registry {
   newer(): Promise<string[]>;
   /** Throws `NoSuchVersionError`, `DamagedVersionError`, `NewerVersionError`. */
   read(version: string): Promise<VersionDetails>;
-  /** The version itself: all its files but notes, verified, `SHA256SUMS` among them. Throws as `read` does. */
+  /**
+   * The version itself: all its files but notes, verified, `SHA256SUMS` among them; its certificate held against the bytes of the package,
+   * which a listing leaves out. Throws as `read` does.
+   */
   open(version: string): Promise<OpenVersion>;
   /** Whether there is a version of this number, be it whole or damaged. */
   has(version: string): Promise<boolean>;
@@ -57,8 +60,14 @@ const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode
 const bytesOf = (value: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(value);
 
 export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Registry {
-  /** Version → the checksums that its files were seen to have: a listing need not read megabytes again. */
-  const seenWhole = new Map<string, string>();
+  /**
+   * Version → the checksums that its files were seen to have, and its record: a listing need not read megabytes again. `zipped`: its
+   * certificate was held against the package itself.
+   */
+  const seenWhole = new Map<
+    string,
+    { readonly sums: string; readonly record: VersionRecord; readonly zipped: boolean }
+  >();
 
   const sumsOf = async (version: string): Promise<string | undefined> => {
     // A picked folder makes an empty file before it swaps the content in.
@@ -96,23 +105,26 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
     const lacking = parts.find((part) => !files.has(part));
     if (lacking !== undefined) return `${lacking} is not among its files`;
     const sums = text(files.get(CHECKSUMS));
-    seenWhole.set(version, sums);
-    return { files, record: withOwnCertificate(record, sums, hash) };
+    const own = withOwnCertificate(record, files, sums, hash);
+    seenWhole.set(version, { sums, record: own, zipped: false });
+    return { files, record: own };
   };
   const open = async (given: string): Promise<OpenVersion> => {
     const version = versionOf(given);
     const there = await names();
     if (!there.includes(version)) throw new NoSuchVersionError(version, there);
+    const seen = seenWhole.get(version);
     const found = await whole(version);
     if (typeof found === 'string') throw new DamagedVersionError(version, found);
-    return { ...found, notes: await notesOf(version) };
+    const sums = text(found.files.get(CHECKSUMS));
+    const known = seen?.zipped === true && seen.sums === sums;
+    const record = known ? seen.record : await withCertificateOfPackage(found.record, found.files, hash);
+    seenWhole.set(version, { sums, record, zipped: true });
+    return { ...found, record, notes: await notesOf(version) };
   };
   const recordOf = async (version: string): Promise<VersionRecord | string> => {
-    const sums = await sumsOf(version);
-    if (sums !== undefined && seenWhole.get(version) === sums) {
-      const record = await described(version);
-      return typeof record === 'string' ? record : withOwnCertificate(record, sums, hash);
-    }
+    const seen = seenWhole.get(version);
+    if (seen !== undefined && seen.sums === (await sumsOf(version))) return seen.record;
     const found = await whole(version);
     return typeof found === 'string' ? found : found.record;
   };
@@ -173,7 +185,7 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
       for (const [path, bytes] of files) if (path !== CHECKSUMS) await folder.write(`${under}/${path}`, bytes);
       if (notes !== '') await folder.write(`${under}/${NOTES}`, bytesOf(notes));
       await folder.write(`${under}/${CHECKSUMS}`, sums);
-      seenWhole.set(version, text(sums));
+      seenWhole.set(version, { sums: text(sums), record, zipped: false });
       return record;
     },
     current,

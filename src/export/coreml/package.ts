@@ -4,18 +4,21 @@ import { reproducibleZip } from '../reproducibleZip.ts';
 
 /**
  * The `.mlpackage` folder, zipped with the folder itself at the top. Layout: apple/coremltools, modelpackage/src/ModelPackage.cpp.
- * The same content gives the same bytes: identifiers come from the content, too.
+ * The same content gives the same bytes: identifiers come from the content, too. A certificate bears the hash of this zip, and versions
+ * of the registry hold the folder: they are known for each other by being zipped again, so that these bytes may never become others.
+ * `manifest`: that of a package that lies there; absent: a new one's.
  */
 export function zipPackage(
   name: string,
   model: Uint8Array<ArrayBuffer>,
   weightFile: Uint8Array<ArrayBuffer>,
+  manifest: Uint8Array | string = manifestText(model, weightFile),
 ): Promise<Uint8Array<ArrayBuffer>> {
   const top = `${name}.mlpackage/`;
   const data = `${top}Data/com.apple.CoreML/`;
   const zip = reproducibleZip();
   for (const folder of [top, `${top}Data/`, data, `${data}weights/`]) zip.addFolder(folder);
-  zip.add(`${top}Manifest.json`, manifestText(model, weightFile), 'DEFLATE');
+  zip.add(`${top}Manifest.json`, manifest, 'DEFLATE');
   // A program is repetitive text.
   zip.add(`${data}model.mlmodel`, model, 'DEFLATE');
   zip.add(`${data}weights/weight.bin`, weightFile);

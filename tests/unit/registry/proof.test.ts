@@ -4,6 +4,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { zipPackage } from '../../../src/export/coreml/package.ts';
 import { nodeFolder } from '../../../src/platform/node/folder.ts';
 import { versionContent, type VersionContent } from '../../../src/registry/content.ts';
 import { importVersions } from '../../../src/registry/import.ts';
@@ -42,6 +43,9 @@ async function onDisk() {
 /** Makes the checksums anew, as somebody does who knows what they are for. */
 const sumAgain = (at: string) =>
   run('sh', ['-c', "find * -type f ! -name SHA256SUMS | sort | xargs -d '\\n' sha256sum > SHA256SUMS"], { cwd: at });
+/** What a certificate is bound to, by GNU's tools. */
+const bound =
+  "grep -E '  (PacerIDClassifier\\.mlpackage/|certificate\\.json$|golden\\.json$)' SHA256SUMS | LC_ALL=C sort -k2 | sha256sum";
 /** Another session: it has seen nothing yet. */
 const recordIn = async (models: string, version: string): Promise<VersionRecord | undefined> =>
   (await versionRegistry(nodeFolder(models)).list()).versions.find((one) => one.version === version);
@@ -72,14 +76,7 @@ describe('a certificate', () => {
 
   it('is bound to the files by what GNU’s tools compute of SHA256SUMS', async () => {
     const { registry, at } = await onDisk();
-    const { stdout } = await run(
-      'sh',
-      [
-        '-c',
-        "grep -E '  (PacerIDClassifier\\.mlpackage/|certificate\\.json$|golden\\.json$)' SHA256SUMS | LC_ALL=C sort -k2 | sha256sum",
-      ],
-      { cwd: at('v1.0.0') },
-    );
+    const { stdout } = await run('sh', ['-c', bound], { cwd: at('v1.0.0') });
     expect((await registry.read('v1.0.0')).certificate?.content).toBe(stdout.split(' ')[0]);
   });
 
@@ -148,6 +145,59 @@ describe('a certificate of another package', () => {
     expect((await recordIn(models, 'v1.0.1'))?.uncertified).toMatch(/another package/);
   });
 
+  it('is none from the beginning where it is of other bytes than those that were written', async () => {
+    const content = await versionContent({
+      ...sourceOf('v1.0.0', 1, labels),
+      certify: ({ bytes, fileName }) => Promise.resolve(proofOf({ fileName, bytes: bytes.subarray(1) }, labels)),
+    });
+    expect(content.record.certificate).toBeNull();
+    expect(proofProblem(content.record)).toMatch(/^Its certificate is of another package/);
+    expect([...content.files.keys()]).not.toContain('certificate.json');
+  });
+
+  it('counts for nothing where the record was bound to the other package, too', async () => {
+    const { models, at } = await onDisk();
+    const here = at('v1.0.0');
+    // The package that failed, under the certificate that passed; and all that GNU's tools can make right again is made right.
+    await cp(join(at('v1.0.1'), 'PacerIDClassifier.mlpackage'), join(here, 'PacerIDClassifier.mlpackage'), {
+      recursive: true,
+    });
+    await sumAgain(here);
+    const { stdout } = await run('sh', ['-c', bound], { cwd: here });
+    const record = JSON.parse(await readFile(join(here, 'version.json'), 'utf8')) as VersionRecord;
+    const certificate = { ...record.certificate, content: stdout.split(' ')[0] };
+    await writeFile(join(here, 'version.json'), JSON.stringify({ ...record, certificate }));
+    await sumAgain(here);
+
+    const registry = versionRegistry(nodeFolder(models));
+    expect(proofProblem(await registry.read('v1.0.0'))).toMatch(/^Its certificate is of another package/);
+    expect((await registry.list()).versions.at(-1)).toMatchObject({ version: 'v1.0.0', certificate: null });
+    expect((await versionsZip(registry, 'v1.0.0', 'ios')).fileName).toBe('models-v1.0.0-unproven.zip');
+    const root = await temporaryFolder();
+    const to = { folder: nodeFolder(root), modelsDir: null, iosDir: 'ios' };
+    const anew = versionRegistry(nodeFolder(models));
+    await expect(syncVersion(anew, 'v1.0.0', to, { dryRun: false })).rejects.toMatchObject({
+      name: 'UnprovenVersionError',
+      message: expect.stringContaining('of another package') as unknown,
+    });
+    expect(await treeOf(root)).toEqual({});
+  });
+
+  it('is not made a better one by a record that says so', async () => {
+    const { models, at } = await onDisk();
+    const path = join(at('v1.0.1'), 'version.json');
+    const record = JSON.parse(await readFile(path, 'utf8')) as VersionRecord;
+    for (const change of [{ passed: true }, { flips: 0 }, { right: { trained: 2, exported: 2 } }]) {
+      const certificate = { ...record.certificate, ...change };
+      await writeFile(path, JSON.stringify({ ...record, certificate }));
+      await sumAgain(at('v1.0.1'));
+      expect(await recordIn(models, 'v1.0.1'), JSON.stringify(change)).toMatchObject({
+        certificate: null,
+        uncertified: 'Its record says something else than its certificate does.',
+      });
+    }
+  });
+
   it('is taken over with its version, and said there as well', async () => {
     const { models, at } = await onDisk();
     await writeFile(join(at('v1.0.0'), 'golden.json'), '{}\n');
@@ -157,6 +207,24 @@ describe('a certificate of another package', () => {
     expect(proofProblem(await into.read('v1.0.0'))).toMatch(/another package/);
     expect(proofProblem(await into.read('v1.0.1'))).toBe(`Its certificate failed. ${flip}`);
   });
+});
+
+it('a session that has seen a version whole is told nothing else by a record that was changed since', async () => {
+  const { registry, at } = await onDisk();
+  const before = await registry.list();
+  const path = join(at('v1.0.1'), 'version.json');
+  await writeFile(path, (await readFile(path, 'utf8')).replace('"passed": false', '"passed": true'));
+  expect(await registry.list()).toEqual(before);
+  await expect(registry.open('v1.0.1')).rejects.toMatchObject({ name: 'DamagedVersionError' });
+});
+
+it('a package has the bytes that certificates of earlier versions bear: zipped again, it is known by them', async () => {
+  const bytes = (length: number) => Uint8Array.from({ length }, (_, i) => (i * i) % 251);
+  const zip = await zipPackage('PacerIDClassifier', bytes(5000), bytes(640));
+  // Whoever changes it has to go on telling the older form.
+  expect(createHash('sha256').update(zip).digest('hex')).toBe(
+    'daef2afb1f9184aaf04492e6303172ae75479c3f9c41b9aaf21c774a8cad1ca2',
+  );
 });
 
 describe('a version without a certificate that passed', () => {
