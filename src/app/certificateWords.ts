@@ -1,3 +1,5 @@
+import type { VersionRecord } from '../workers/protocol.ts';
+
 /** A difference of two probabilities, two digits: `0.0012`, `3.1e-7`; 0 where there is none. */
 export function difference(value: number): string {
   if (!Number.isFinite(value)) return 'not a number';
@@ -10,4 +12,18 @@ const splits: Readonly<Record<string, string>> = { test: 'Test', val: 'validatio
 /** Where a certificate's images are from. */
 export function splitOf({ split }: { readonly split: string }): string {
   return splits[split] ?? split;
+}
+
+/** What stands beside its number wherever that is shown; '' where its certificate passed. */
+export function proofMark({
+  certificate,
+}: Pick<VersionRecord, 'certificate'>): '' | 'no certificate' | 'certificate failed' {
+  if (certificate === null) return 'no certificate';
+  return certificate.passed ? '' : 'certificate failed';
+}
+
+/** `v1.0.0`, `v1.0.0 (certificate failed)`: for choices and other lines of plain text. */
+export function versionName(one: Pick<VersionRecord, 'version' | 'certificate'>): string {
+  const mark = proofMark(one);
+  return mark === '' ? one.version : `${one.version} (${mark})`;
 }

@@ -20,6 +20,7 @@ import { membersOfImported } from '../weights/imported.ts';
 import { loadPretrained } from '../weights/pretrained.ts';
 import type { WeightsProgress } from '../training/inputs.ts';
 import type { DownloadProgress, WeightCache } from '../weights/types.ts';
+import { cancellableWorks } from '../workers/cancelling.ts';
 import { datasetCommands } from '../workers/datasetCommands.ts';
 import { certifyingCommands } from '../workers/certifyingCommands.ts';
 import { demoCommands } from '../workers/demoCommands.ts';
@@ -60,6 +61,8 @@ export function openSession(options: SessionOptions) {
   const weightFiles = weightsCommands(cache);
   const { importWeights } = weightFiles;
   const models = loadedModels({ runs, openEngine: open });
+  const works = cancellableWorks();
+  const tell = (event: ModelEvent): void => options.onModel?.(event);
   const versions = versionCommands({
     models: nodeFolder(options.modelsDir),
     runs,
@@ -67,12 +70,12 @@ export function openSession(options: SessionOptions) {
     pickedFolder: () => {
       throw new Error('Only a page has picked folders.');
     },
-    certify: certifyingCommands(models, { datasets, decoder }, (event) => options.onModel?.(event)).certifyPackage,
+    certify: certifyingCommands(models, { datasets, decoder }, tell, works).certifyPackage,
+    works,
+    emit: tell,
     now: Date.now,
   });
-  const ofEngine = modelCommands({ datasets, runs, decoder, importWeights }, models, (event) =>
-    options.onModel?.(event),
-  );
+  const ofEngine = modelCommands({ datasets, runs, decoder, importWeights, works }, models, tell);
   const { openCheckpoint } = ofEngine;
   const demoFolder: DemoFolder = {
     read: (path) => readFile(join(projectRoot(), 'dist', 'demo', path)),

@@ -4,8 +4,9 @@ import { writeBundle } from '../export/bundle/index.ts';
 import type { CertifiedFormat } from '../parity/types.ts';
 import { hashBytes } from '../registry/checksums.ts';
 import type { RunStore } from '../training/types.ts';
+import type { CancellableWorks } from './cancelling.ts';
 import type { CertifyRun } from './certifyingCommands.ts';
-import { CertificateCancelledError } from './certifyingErrors.ts';
+import { WritingCancelledError } from './certifyingErrors.ts';
 import type { Handlers } from './endpoint.ts';
 import type { LoadedModels } from './loadedModel.ts';
 import type { ModelCommands } from './protocol.ts';
@@ -23,47 +24,59 @@ export function bundleCommands(
   runs: RunStore,
   { bestOf }: Pick<LoadedModels, 'bestOf'>,
   certifyRun: CertifyRun,
+  { cancellable }: CancellableWorks,
 ): BundleCommands {
+  const bundle = async (
+    { runId, output, howMany, workId }: ModelCommands['exportBundle']['payload'],
+    signal: AbortSignal,
+  ): Promise<ModelCommands['exportBundle']['result']> => {
+    const checkpoint = await bestOf(runId);
+    signal.throwIfAborted();
+    const { input, exported } = await writeModel(runs, runId, checkpoint, model, output);
+    const options = { settings: output.certificate, written: input, howMany, signal, workId };
+    const certified = await certifyRun(runId, exported, model, options).catch((error: unknown) => {
+      signal.throwIfAborted();
+      // Without images there can be a bundle, which says that nothing proves it.
+      return { error: errorReportOf(error) };
+    });
+    const { certificate, goldens } = 'error' in certified ? { certificate: null, goldens: [] } : certified;
+    const { fileName, bytes } = await writeBundle({
+      input,
+      files: [
+        { id: model, ...exported, certificate, goldens },
+        {
+          id: weights,
+          ...(await writeModel(runs, runId, checkpoint, weights, output)).exported,
+          certificate: null,
+          goldens: [],
+        },
+      ],
+      configYaml: configToYaml({ ...checkpoint.config, output }),
+      modelCard: null,
+    });
+    return {
+      fileName,
+      blob: new Blob([bytes], { type: 'application/zip' }),
+      sha256: hashBytes(bytes),
+      precision: input.precision,
+      weights: input.weightStorage,
+      check:
+        'error' in certified
+          ? { certificate: null, error: certified.error }
+          : {
+              certificate: certified.certificate,
+              secondsEach: certified.secondsEach,
+              further: certified.further,
+            },
+    };
+  };
+
   return {
-    exportBundle: async ({ runId, output, howMany }) => {
-      const checkpoint = await bestOf(runId);
-      const { input, exported } = await writeModel(runs, runId, checkpoint, model, output);
-      const options = { settings: output.certificate, written: input, howMany };
-      const certified = await certifyRun(runId, exported, model, options).catch((error: unknown) => {
-        // Without images there can be a bundle, which says that nothing proves it.
-        if (error instanceof CertificateCancelledError) throw error;
-        return { error: errorReportOf(error) };
-      });
-      const { certificate, goldens } = 'error' in certified ? { certificate: null, goldens: [] } : certified;
-      const { fileName, bytes } = await writeBundle({
-        input,
-        files: [
-          { id: model, ...exported, certificate, goldens },
-          {
-            id: weights,
-            ...(await writeModel(runs, runId, checkpoint, weights, output)).exported,
-            certificate: null,
-            goldens: [],
-          },
-        ],
-        configYaml: configToYaml({ ...checkpoint.config, output }),
-        modelCard: null,
-      });
-      return {
-        fileName,
-        blob: new Blob([bytes], { type: 'application/zip' }),
-        sha256: hashBytes(bytes),
-        precision: input.precision,
-        weights: input.weightStorage,
-        check:
-          'error' in certified
-            ? { certificate: null, error: certified.error }
-            : {
-                certificate: certified.certificate,
-                secondsEach: certified.secondsEach,
-                further: certified.further,
-              },
-      };
-    },
+    exportBundle: (payload) =>
+      cancellable(
+        payload.workId,
+        () => new WritingCancelledError(),
+        (signal) => bundle(payload, signal),
+      ),
   };
 }

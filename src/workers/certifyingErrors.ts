@@ -23,6 +23,16 @@ export class NoImagesOfItsClassesError extends UserError {
   }
 }
 
+/** The user didn't want it any more while it was being made. */
+export class WritingCancelledError extends UserError {
+  constructor() {
+    super('It was cancelled before it was whole, and nothing of it was kept.', {
+      kept: 'The model is still here.',
+      remedy: 'Ask for it again when you want it.',
+    });
+  }
+}
+
 /** The user didn't want to wait for the certificate. */
 export class CertificateCancelledError extends UserError {
   constructor() {

@@ -16,6 +16,7 @@ import type {
 export * from './protocol.ts';
 export { balancedWeights } from '../training/balancedWeights.ts';
 export { deviceInWords, speedInWords } from '../engine/fasterDevice.ts';
+export { CertificateCancelledError } from './certifyingErrors.ts';
 export { makersOf } from '../export/makers.ts';
 export { precisionOf } from '../export/precision.ts';
 export { cropOption as visionOption, swiftClass } from '../export/vision.ts';

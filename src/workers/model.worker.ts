@@ -10,6 +10,7 @@ import { runStore } from '../platform/browser/runStore.ts';
 import { speedStore } from '../platform/browser/speedStore.ts';
 import { weightStore } from '../platform/browser/weightStore.ts';
 import { bundleCommands } from './bundleCommands.ts';
+import { cancellableWorks } from './cancelling.ts';
 import { certifyingCommands } from './certifyingCommands.ts';
 import { demoCommands } from './demoCommands.ts';
 import { createEndpoint } from './endpoint.ts';
@@ -32,12 +33,9 @@ const { importWeights } = weights;
 const decoder = checkedDecoder(imageDecoder());
 const tell = (event: ModelEvent): void => emit(event);
 const models = loadedModels({ runs, openEngine: (setting) => openEngine(setting, environment) });
-const { certify, cancelCertificate, certifyPackage, certifyRun } = certifyingCommands(
-  models,
-  { datasets, decoder },
-  tell,
-);
-const ofEngine = modelCommands({ datasets, runs, decoder, importWeights }, models, tell);
+const works = cancellableWorks();
+const { certify, certifyPackage, certifyRun } = certifyingCommands(models, { datasets, decoder }, tell, works);
+const ofEngine = modelCommands({ datasets, runs, decoder, importWeights, works }, models, tell);
 const { openCheckpoint } = ofEngine;
 const demoFolder: DemoFolder = {
   read: async (path) => {
@@ -50,8 +48,8 @@ const demoFolder: DemoFolder = {
 const { endpoint, emit } = createEndpoint<ModelCommands, ModelEvent>({
   ...ofEngine,
   certify,
-  cancelCertificate,
-  ...bundleCommands(runs, models, certifyRun),
+  cancel: works.cancel,
+  ...bundleCommands(runs, models, certifyRun, works),
   ...weights,
   ...versionCommands({
     models: idbFolder(),
@@ -59,6 +57,8 @@ const { endpoint, emit } = createEndpoint<ModelCommands, ModelEvent>({
     pickedFolder,
     importWeights,
     certify: certifyPackage,
+    works,
+    emit: tell,
     now: () => Date.now(),
   }),
   ...demoCommands({ runs, demoFolder, openCheckpoint }),

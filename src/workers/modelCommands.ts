@@ -11,7 +11,9 @@ import { classify } from '../evaluation/classify.ts';
 import { DatasetChangedError } from '../training/errors.ts';
 import type { RunStore } from '../training/types.ts';
 import type { BundleCommands } from './bundleCommands.ts';
+import type { CancellableWorks } from './cancelling.ts';
 import type { CertifyingCommands } from './certifyingCommands.ts';
+import { WritingCancelledError } from './certifyingErrors.ts';
 import { checkpointCommands } from './checkpointCommands.ts';
 import type { DemoCommands } from './demoCommands.ts';
 import type { Handlers } from './endpoint.ts';
@@ -28,12 +30,18 @@ export interface ModelPlatform extends Pick<WeightsCommands, 'importWeights'> {
   readonly runs: RunStore;
   /** A checked one. */
   readonly decoder: ImageDecoder;
+  readonly works: CancellableWorks;
 }
 
 /** Commands about weights files, versions and shared models need no engine: the roots put them beside these. */
 type EngineCommands = Omit<
   Handlers<ModelCommands>,
-  keyof WeightsCommands | keyof VersionCommands | keyof DemoCommands | keyof CertifyingCommands | keyof BundleCommands
+  | keyof WeightsCommands
+  | keyof VersionCommands
+  | keyof DemoCommands
+  | keyof CertifyingCommands
+  | keyof BundleCommands
+  | 'cancel'
 >;
 
 /** Evaluation, Try and export of a run's best checkpoint, on an engine of this worker's own: it answers while a run is on. */
@@ -77,21 +85,26 @@ export function modelCommands(
         return classify(network, image, { labels: dataset.classes, size, geometry, mean, std, temperature });
       }),
 
-    exportModel: ({ runId, format, output }) =>
-      inTurn(async () => {
-        const checkpoint = await bestOf(runId);
-        emit({ type: 'modelProgress', what: 'exporting', done: 0, total: 1 });
-        const { kind, input, exported } = await writeModel(runs, runId, checkpoint, format, output);
-        const { fileName, bytes } = exported;
-        emit({ type: 'modelProgress', what: 'exporting', done: 1, total: 1 });
-        return {
-          fileName,
-          blob: new Blob([bytes], { type: kind.mediaType }),
-          sha256: bytesToHex(sha256(bytes)),
-          precision: input.precision,
-          weights: input.weightStorage,
-        };
-      }),
+    exportModel: ({ runId, format, output, workId }) =>
+      platform.works.cancellable(
+        workId,
+        () => new WritingCancelledError(),
+        (signal) =>
+          inTurn(async () => {
+            signal.throwIfAborted();
+            const checkpoint = await bestOf(runId);
+            signal.throwIfAborted();
+            const { kind, input, exported } = await writeModel(runs, runId, checkpoint, format, output);
+            const { fileName, bytes } = exported;
+            return {
+              fileName,
+              blob: new Blob([bytes], { type: kind.mediaType }),
+              sha256: bytesToHex(sha256(bytes)),
+              precision: input.precision,
+              weights: input.weightStorage,
+            };
+          }),
+      ),
 
     keepWeights: ({ runId }) =>
       inTurn(async () => {

@@ -280,15 +280,20 @@ export interface FileCertificate {
   readonly further: readonly { readonly howMany: HowMany; readonly images: number }[];
 }
 
+/** Names a work among those that this page has under way, for `cancel` and in its events. */
+export type WorkId = number;
+
 export interface ModelCommands extends CommandMap {
   evaluate: { payload: { runId: string; split: Split }; result: EvaluationReport };
   predict: { payload: { runId: string; file: Blob }; result: Prediction };
+  /** Throws `WritingCancelledError`. */
   exportModel: {
     payload: {
       runId: string;
       format: ExportFormatId;
       /** Name, metadata and form as they stand on the page now; without it, as the run was configured. */
       output?: Config['output'];
+      workId?: WorkId;
     };
     result: WrittenFile;
   };
@@ -304,21 +309,22 @@ export interface ModelCommands extends CommandMap {
       file: WrittenFile;
       output: Config['output'];
       howMany: HowMany;
+      workId?: WorkId;
     };
     result: FileCertificate;
   };
   /**
    * One zip for whoever builds the app: the Core ML package, its certificate, images that show the same on a Mac, labels, settings, weights.
-   * Where the package could not be compared, the bundle says so. Throws `CertificateCancelledError`.
+   * Where the package could not be compared, the bundle says so. Throws `WritingCancelledError`.
    */
   exportBundle: {
-    payload: { runId: string; output: Config['output']; howMany: HowMany };
+    payload: { runId: string; output: Config['output']; howMany: HowMany; workId?: WorkId };
     result: WrittenFile & {
       readonly check: FileCertificate | { readonly certificate: null; readonly error: ErrorReport };
     };
   };
-  /** Ends the comparisons under way with `CertificateCancelledError`. */
-  cancelCertificate: { payload: null; result: null };
+  /** Ends that work with its error of cancelling, wherever it is; no other. What isn't under way, or too far to be undone, hears nothing. */
+  cancel: { payload: { workId: WorkId }; result: null };
   /**
    * Reads, checks and keeps a weights file: safetensors, a checkpoint, or PyTorch's `.pt`/`.pth`. `architecture` null: whichever
    * it fits. Throws if it belongs to another architecture. `labels`: what the rows of its head stand for, where the user knows
@@ -352,10 +358,11 @@ export interface ModelCommands extends CommandMap {
   versions: { payload: { runId: string | null }; result: RegistryListing };
   /**
    * The best checkpoint of a run becomes an immutable version: package, certificate, weights, configuration, metrics, labels, checksums.
-   * One that fails its comparison, or could not be compared, says so; none is made where `cancelCertificate` cut the comparison off.
+   * One that fails its comparison, or could not be compared, says so. Emits `modelProgress` of `certifying`, then of `keeping`: up to
+   * there it can be cancelled, and throws `WritingCancelledError`.
    */
   createVersion: {
-    payload: { runId: string; version: string; notes: string; output: Config['output'] };
+    payload: { runId: string; version: string; notes: string; output: Config['output']; workId?: WorkId };
     result: VersionRecord;
   };
   /** All about one, its checksums verified. */
@@ -397,4 +404,6 @@ export type ModelEvent = {
   readonly share?: number;
   /** Absent where nothing is known of it. */
   readonly secondsLeft?: number;
+  /** Of the work that was given one. */
+  readonly workId?: WorkId;
 };

@@ -15,10 +15,12 @@ import type { Folder } from '../registry/types.ts';
 import { versionsZip } from '../registry/zip.ts';
 import { trainedModel } from '../training/trainedModel.ts';
 import type { Checkpoint, RunStore } from '../training/types.ts';
+import type { CancellableWorks } from './cancelling.ts';
 import type { Certified } from './certifying.ts';
-import { CertificateCancelledError } from './certifyingErrors.ts';
+import type { OfWork } from './certifyingCommands.ts';
+import { CertificateCancelledError, WritingCancelledError } from './certifyingErrors.ts';
 import type { Handlers } from './endpoint.ts';
-import type { ModelCommands } from './protocol.ts';
+import type { ModelCommands, ModelEvent } from './protocol.ts';
 
 export type VersionCommands = Pick<
   Handlers<ModelCommands>,
@@ -43,9 +45,11 @@ export interface VersionPlatform extends Pick<Handlers<ModelCommands>, 'importWe
   pickedFolder(handle: FileSystemDirectoryHandle): Folder;
   /**
    * Compares a package of the run's best checkpoint, written with this checkpoint's settings, with its network. Throws as `CertifyRun`
-   * does, and `CertificateCancelledError`.
+   * does.
    */
-  certify(runId: string, exported: ExportedBytes, checkpoint: Checkpoint): Promise<Certified>;
+  certify(runId: string, exported: ExportedBytes, checkpoint: Checkpoint, of: OfWork): Promise<Certified>;
+  readonly works: CancellableWorks;
+  emit(event: ModelEvent): void;
   /** ms since the epoch. */
   now(): number;
 }
@@ -55,7 +59,8 @@ export async function proofOr(certify: () => Promise<Certified>): Promise<Proof>
   try {
     return await certify();
   } catch (error) {
-    if (!(error instanceof UserError) || error instanceof CertificateCancelledError) throw error;
+    if (error instanceof CertificateCancelledError || error instanceof WritingCancelledError) throw error;
+    if (!(error instanceof UserError)) throw error;
     // Its sentence names the file, which may be called after a patient, and versions are handed on.
     const unreadable = error instanceof StoredImageError;
     return {
@@ -78,15 +83,23 @@ export function versionCommands(platform: VersionPlatform): VersionCommands {
 
   return {
     versions: async ({ runId }) => registry.list(await candidate(runId)),
-    createVersion: async ({ runId, version, notes, output }) => {
-      const content = await versionContent({
-        version: versionOf(version),
-        createdAt: platform.now(),
-        ...(await trainedModel(runs, runId)),
-        output,
-        yaml: configToYaml,
-        certify: (exported, checkpoint) => proofOr(() => platform.certify(runId, exported, checkpoint)),
-      });
+    createVersion: async ({ runId, version, notes, output, workId }) => {
+      const content = await platform.works.cancellable(
+        workId,
+        () => new WritingCancelledError(),
+        async (signal) =>
+          versionContent({
+            version: versionOf(version),
+            createdAt: platform.now(),
+            ...(await trainedModel(runs, runId)),
+            output,
+            yaml: configToYaml,
+            certify: (exported, checkpoint) =>
+              proofOr(() => platform.certify(runId, exported, checkpoint, { signal, workId })),
+          }),
+      );
+      const whose = workId !== undefined && { workId };
+      platform.emit({ type: 'modelProgress', what: 'keeping', done: 0, total: 1, ...whose });
       return registry.create(content, notes);
     },
     version: ({ version }) => registry.read(version),

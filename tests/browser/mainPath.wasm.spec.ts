@@ -6,6 +6,7 @@ import {
   fewSteps,
   goTo,
   open,
+  pressThen,
   recordPredictions,
   startTraining,
   strict,
@@ -102,14 +103,69 @@ test('a certificate that fails holds the download back until it is asked for twi
   await expect(page.getByTestId('checking')).toHaveCount(0, { timeout: 2_000 });
   await expect(certificate).toHaveAttribute('data-state', 'failed');
   await expect(certificate).toContainText('of 12 images');
+  await expect(page.getByRole('status')).toContainText('Cancelled: the certificate stays as it was.');
 
   await certificate.getByRole('button', { name: 'Download it all the same' }).click();
   await expect(certificate.getByRole('button', { name: 'Hold it back' })).toBeFocused();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('status')).toContainText('PacerIDClassifier.mlpackage.zip is held back.');
   expect(downloads).toEqual([]);
+  await certificate.getByRole('button', { name: 'Download it all the same' }).click();
   await certificate.getByRole('button', { name: 'Download it', exact: true }).click();
   await expect.poll(() => downloads).toEqual(['PacerIDClassifier.mlpackage.zip']);
   await expect(certificate).toHaveAttribute('data-state', 'failed');
   await expect(page.getByTestId('exported')).toBeVisible();
+
+  // It goes on saying what it is of when something else is chosen, and stands where it stood.
+  const whose = page.getByTestId('certificate-whose');
+  await expect(whose).toContainText('Core ML package, float16, full weights');
+  await expect(whose).toContainText('As it is chosen now.');
+  const stands = await certificate.boundingBox();
+  await page.getByRole('radio', { name: 'float32', exact: true }).check();
+  await expect(whose).toContainText('Core ML package, float16, full weights');
+  await expect(whose).toContainText('Of an earlier file: the settings differ now.');
+  expect((await certificate.boundingBox())?.height).toBe(stands?.height);
+  await page.getByRole('radio', { name: 'ONNX', exact: true }).check();
+  await expect(whose).toContainText('Of an earlier file: ONNX is chosen now.');
+  expect((await certificate.boundingBox())?.height).toBe(stands?.height);
+  await page.getByRole('radio', { name: 'Core ML package', exact: true }).check();
+  await page.getByRole('radio', { name: 'auto: float16' }).check();
+  await expect(whose).toContainText('As it is chosen now.');
+});
+
+test('what is being written can be called off from the first moment on, and only that is', async ({ page }) => {
+  await open(page, fewSteps);
+  await useSample(page);
+  await startTraining(page);
+  await testAccuracy(page, 60_000);
+  await goTo(page, 'Export');
+  const downloads: string[] = [];
+  page.on('download', (download) => downloads.push(download.suggestedFilename()));
+  const download = page.getByTestId('primary-action');
+
+  const nothing = 'Cancelled: nothing was written.';
+  // A tenth of a second, and room for a busy machine.
+  expect(await pressThen(page, 'Download PacerIDClassifier.mlpackage', 'Cancel', nothing)).toBeLessThan(250);
+  await expect(page.getByRole('status')).toContainText(nothing);
+  await page.getByRole('radio', { name: 'Bundle', exact: true }).check();
+  const none = 'Cancelled: no bundle was written.';
+  expect(await pressThen(page, 'Download PacerIDClassifier-bundle.zip', 'Cancel', none)).toBeLessThan(250);
+  await expect(page.getByRole('button', { name: 'Cancel', exact: true })).toHaveCount(0);
+  await expect(page.getByTestId('certificate')).toHaveCount(0);
+
+  // The next one is none of the called off ones', and passes.
+  await download.click();
+  await expect(page.getByTestId('certificate')).toHaveAttribute('data-state', 'passed');
+  await expect.poll(() => downloads).toEqual(['PacerIDClassifier-bundle.zip']);
+  await expect(page.getByText(none)).toHaveCount(0);
+
+  await goTo(page, 'Versions');
+  await expect(page.getByLabel('Number')).toHaveValue('v1.0.0');
+  expect(await pressThen(page, 'Save v1.0.0', 'Don’t save', 'Cancelled: v1.0.0 is not saved.')).toBeLessThan(250);
+  await expect(page.getByRole('status')).toContainText('Cancelled: v1.0.0 is not saved.');
+  await expect(page.locator('tr[data-version]')).toHaveCount(0);
+  await expect(page.locator('[data-problem]')).toHaveCount(0);
+  expect(downloads).toHaveLength(1);
 });
 
 test('every format is written, and what can run is certified', async ({ page }) => {

@@ -96,6 +96,32 @@ export async function pickFolderOf(page: Page): Promise<void> {
   });
 }
 
+/**
+ * Presses one button and, as soon as it is there, another: before anything can have come of the first. Returns the ms from there on until
+ * the page says `said`.
+ */
+export function pressThen(page: Page, first: string, second: string, said: string): Promise<number> {
+  return page.evaluate(
+    async ([first, second, said]) => {
+      const button = (name: string): HTMLButtonElement | undefined =>
+        [...document.querySelectorAll('button')].find(({ textContent }) => textContent.trim() === name);
+      button(first)?.click();
+      for (let turn = 0; turn < 20 && button(second) === undefined; turn++)
+        await new Promise((resolve) => {
+          const { port1, port2 } = new MessageChannel();
+          port1.onmessage = resolve;
+          port2.postMessage(null);
+        });
+      const began = performance.now();
+      button(second)?.click();
+      while (!document.body.innerText.includes(said) && performance.now() - began < 5000)
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+      return performance.now() - began;
+    },
+    [first, second, said] as const,
+  );
+}
+
 /** Settings by which no certificate passes where anything is rounded at all. */
 export const strict = {
   name: 'strict.yaml',

@@ -184,6 +184,21 @@ test('a version whose certificate failed says so, and is synced only after a que
   await save(page, 'v1.0.0');
   await expect(page.locator('tr[data-version="v1.0.0"]')).toContainText('✕ failed');
   await expect(page.getByTestId('unproven')).toContainText(/Its certificate failed\. .*differ by more than/);
+  await page.getByRole('button', { name: 'Make current' }).click();
+  await expect(page.getByText('v1.0.0 (certificate failed) is current.', { exact: false }).first()).toBeVisible();
+  await expect(page.locator('nav a[href="#versions"]')).toContainText('v1.0.0 (certificate failed) is current');
+  await expect(page.getByTestId('folder-unproven')).toContainText('v1.0.0 has no certificate that passed.');
+  await page.getByRole('button', { name: 'This computer' }).click();
+  const stored = page.getByRole('dialog').locator('li', { hasText: 'v1.0.0' });
+  await expect(stored).toContainText(/Version of PacerIDClassifier · .* · certificate failed/);
+  await page.keyboard.press('Escape');
+  await goTo(page, 'Train');
+  await page.getByRole('button', { name: 'Set up a new run' }).click();
+  await page.getByRole('radio', { name: /^A trained model/ }).check();
+  await expect(page.getByLabel('Trained model to start from').locator('option').first()).toContainText(
+    'v1.0.0 (certificate failed), ',
+  );
+  await goTo(page, 'Versions');
 
   const panel = page.getByTestId('folder');
   await panel.getByRole('button', { name: 'Sync v1.0.0 to a folder' }).click();
@@ -191,7 +206,9 @@ test('a version whose certificate failed says so, and is synced only after a que
   await expect(panel.getByText('It has no certificate that passed')).toBeVisible();
   expect((await filesOfFolder(page)).size).toBe(0);
   await panel.getByRole('button', { name: 'Sync v1.0.0 all the same' }).click();
-  await expect(page.getByTestId('folder-said')).toContainText('v1.0.0 is in repository');
+  await expect(page.getByTestId('folder-said')).toContainText(
+    /v1\.0\.0 is in repository.* It has no certificate that passed\./,
+  );
   expect((await filesOfFolder(page)).has('models/versions/v1.0.0/certificate.json')).toBe(true);
 
   // Another page that takes it over says so, too.
@@ -207,23 +224,34 @@ test('a version whose certificate failed says so, and is synced only after a que
 });
 
 test('a version that nobody waits for is not saved', async ({ page }) => {
-  const larger = { 'data.img_size': 192, 'data.sample.size': 192, 'data.sample.test_per_class': 8 };
+  const larger = { 'data.img_size': 192, 'data.sample.size': 192, 'data.sample.test_per_class': 4 };
   await open(page, {
     ...fewSteps,
     ...larger,
-    'output.certificate.images_per_class': 8,
-    'output.certificate.max_images': 48,
+    'output.certificate.images_per_class': 4,
+    'output.certificate.max_images': 24,
   });
   await trained(page);
   await goTo(page, 'Versions');
   await page.getByRole('button', { name: 'Save v1.0.0' }).click();
   const comparing = page.getByTestId('comparing');
-  await expect(comparing).toContainText(/image \d+ of 48/);
+  await expect(comparing).toContainText(/image \d+ of 24/);
   await comparing.getByRole('button', { name: 'Don’t save' }).click();
   await expect(comparing).toHaveCount(0);
   await expect(page.locator('[data-problem]')).toHaveCount(0);
   await expect(page.locator('tr[data-version]')).toHaveCount(0);
   await expect(page.getByRole('button', { name: 'Save v1.0.0' })).toBeEnabled();
+
+  // Saved beside an export that nobody waits for, it is saved.
+  await page.getByRole('button', { name: 'Save v1.0.0' }).click();
+  await expect(comparing).toContainText(/image \d+ of 24/);
+  await goTo(page, 'Export');
+  await page.getByTestId('primary-action').click();
+  await expect(page.getByTestId('checking')).toContainText(/^.*Comparing image \d+ of 24/);
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  await expect(page.getByTestId('certificate')).toHaveAttribute('data-state', 'unknown');
+  await goTo(page, 'Versions');
+  await expect(page.locator('tr[data-version="v1.0.0"]')).toContainText('✓ passed', { timeout: 60_000 });
 });
 
 test('a browser that cannot write into a folder says so and offers the zip', async ({ page }) => {

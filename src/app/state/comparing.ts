@@ -1,3 +1,4 @@
+import type { ModelEvent, WorkId } from '../../workers/protocol.ts';
 import { onEvents } from './workers.svelte.ts';
 
 /** How far the comparison of a written file with the trained network is. */
@@ -11,12 +12,14 @@ export interface Comparing {
   readonly secondsLeft: number | null;
 }
 
-/** Hears of the newest state; ends with what it returns. */
-export function onComparing(listener: (state: Comparing) => void): () => void {
+/** Hears the newest event of a work; ends with what it returns. */
+export function onWork(workId: WorkId, listener: (event: ModelEvent) => void): () => void {
   return onEvents('model', (events) => {
-    const last = events.findLast(({ what }) => what === 'certifying');
-    if (last === undefined) return;
-    const { done: image, total, share = 0, secondsLeft = null } = last;
-    listener({ image, total, share, secondsLeft });
+    const last = events.findLast((event) => event.workId === workId);
+    if (last !== undefined) listener(last);
   });
+}
+
+export function comparingOf({ done: image, total, share = 0, secondsLeft }: ModelEvent): Comparing {
+  return { image, total, share, secondsLeft: secondsLeft ?? null };
 }

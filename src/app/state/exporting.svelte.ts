@@ -1,3 +1,5 @@
+import { reportOf } from '../../errors.ts';
+import { CertificateCancelledError } from '../../workers/clients.ts';
 import type {
   CertifiedFormat,
   Config,
@@ -5,16 +7,18 @@ import type {
   ExportFormatId,
   FileCertificate,
   HowMany,
+  Outcome,
   WrittenFile,
 } from '../../workers/protocol.ts';
 import { saveFile } from '../saveFile.ts';
 import { announce } from './announce.svelte.ts';
-import { onComparing, type Comparing } from './comparing.ts';
-import { during, model } from './model.svelte.ts';
+import { comparingOf, onWork, type Comparing } from './comparing.ts';
+import { model } from './model.svelte.ts';
 import { problems } from './problems.svelte.ts';
 import { run } from './run.svelte.ts';
 import { provideStep } from './steps.svelte.ts';
-import { ask, request } from './workers.svelte.ts';
+import { request } from './workers.svelte.ts';
+import { beginWork, type Work } from './works.svelte.ts';
 
 /** What can be asked for: a format, or the zip with everything. */
 export type Choice = ExportFormatId | 'bundle';
@@ -64,6 +68,10 @@ let attempts = $state.raw<readonly Attempt[]>([]);
 let measured = $state.raw<readonly Measured[]>([]);
 let working = $state.raw<Working | null>(null);
 let choice = $state<Choice>('mlpackage');
+let said = $state('');
+
+/** What is under way. What an earlier one answers that was called off is dropped. */
+let task: { readonly work: Work; readonly oncancel: () => void } | null = null;
 
 const current = $derived(attempts.find(({ runId }) => runId === model.summary?.id) ?? null);
 
@@ -75,6 +83,7 @@ export const exporting = {
   },
   choose(picked: Choice): void {
     choice = picked;
+    said = '';
   },
   /** The newest file of the model that is chosen. */
   get current(): Attempt | null {
@@ -82,6 +91,10 @@ export const exporting = {
   },
   get working(): Working | null {
     return working;
+  },
+  /** What became of the last one that was called off; '' once something else was asked for. */
+  get said(): string {
+    return said;
   },
   /** Certificates of the chosen model, newest first, one a form. */
   get measured(): readonly Measured[] {
@@ -97,7 +110,7 @@ export const exporting = {
   /** Writes, compares and saves. What was written and passed already is only saved again. */
   async write(choice: Choice, certified: boolean, output: Config['output']): Promise<void> {
     const runId = model.summary?.id;
-    if (runId === undefined || working !== null || model.working !== null) return;
+    if (runId === undefined || working !== null) return;
     const key = exporting.keyOf(choice, output);
     if (current?.key === key && (current.check.state === 'passed' || current.check.state === 'none')) {
       save(current);
@@ -106,10 +119,11 @@ export const exporting = {
     // Fewer images must not acquit what more have shown.
     if (current?.key === key && current.check.state === 'failed') return;
     if (choice === 'bundle') return bundle(runId, key, output, 'as set');
-    working = { what: 'writing', ...nothing };
-    const file = await during('writing the file', () => ask('model', 'exportModel', { runId, format: choice, output }));
-    working = null;
-    if (file === undefined) return;
+    const work = begin('writing', () => say('Cancelled: nothing was written.'));
+    const written = await request('model', 'exportModel', { runId, format: choice, output, workId: work.id });
+    if (!over(work)) return;
+    if (!written.ok) return problems.show(written.error);
+    const file = written.value;
     const attempt: Attempt = {
       ...{ runId, choice, key, output, file },
       check: certified ? { state: 'running' } : { state: 'none' },
@@ -121,12 +135,17 @@ export const exporting = {
   },
   /** Compares the same file once more. */
   async check(howMany: HowMany): Promise<void> {
-    if (current === null || working !== null || model.working !== null) return;
+    if (current === null || working !== null) return;
     if (current.choice === 'bundle') return bundle(current.runId, current.key, current.output, howMany);
     await compare(current, howMany);
   },
+  /** At once, whatever the worker is at: what it still writes is dropped. */
   cancel(): void {
-    void ask('model', 'cancelCertificate', null);
+    if (task === null) return;
+    const { work, oncancel } = task;
+    void request('model', 'cancel', { workId: work.id });
+    over(work);
+    oncancel();
   },
   /** Again, or all the same. */
   save(): void {
@@ -134,14 +153,47 @@ export const exporting = {
   },
 };
 
-/** Written and compared in one go: a bundle that was cancelled is none. */
+function begin(what: Working['what'], oncancel: () => void): Work {
+  const work = beginWork();
+  task = { work, oncancel };
+  working = { what, ...nothing };
+  said = '';
+  return work;
+}
+
+/** False where it was called off before. */
+function over(work: Work): boolean {
+  if (task?.work !== work) return false;
+  [task, working] = [null, null];
+  work.over();
+  return true;
+}
+
+function say(sentence: string): void {
+  said = sentence;
+  announce(sentence);
+}
+
+/** What the worker answers, while the page shows how far it is; null where it was called off meanwhile. */
+async function whileChecking<T>(work: Work, asked: Promise<Outcome<T>>): Promise<Outcome<T> | null> {
+  const quiet = onWork(work.id, (event) => {
+    if (task?.work === work) working = { what: 'checking', ...comparingOf(event) };
+  });
+  const answer = await asked;
+  quiet();
+  return over(work) ? answer : null;
+}
+
+/** Written and compared in one go: a bundle that was cancelled is none, and one that is there stays as it is. */
 async function bundle(runId: string, key: string, output: Config['output'], howMany: HowMany): Promise<void> {
-  const made = await whileChecking(() => request('model', 'exportBundle', { runId, output, howMany }));
-  if (!made.ok) {
-    if (made.error.name === 'CertificateCancelledError') announce('The check was cancelled; no bundle was written.');
-    else problems.show(made.error);
-    return;
-  }
+  const before = current?.choice === 'bundle' && current.key === key;
+  const work = begin('checking', () =>
+    say(before ? 'Cancelled: the bundle stays as it was.' : 'Cancelled: no bundle was written.'),
+  );
+  announce('Writing the bundle, and comparing its package with the trained network.');
+  const made = await whileChecking(work, request('model', 'exportBundle', { runId, output, howMany, workId: work.id }));
+  if (made === null) return;
+  if (!made.ok) return problems.show(made.error);
   const { check, ...file } = made.value;
   const attempt: Attempt = {
     ...{ runId, choice: 'bundle', key, output, file, saved: false },
@@ -153,19 +205,37 @@ async function bundle(runId: string, key: string, output: Config['output'], howM
 
 async function compare(attempt: Attempt, howMany: HowMany): Promise<void> {
   const { runId, choice, file, output } = attempt;
-  put({ ...attempt, check: { state: 'running' } });
-  const answer = await whileChecking(() =>
-    request('model', 'certify', { runId, format: choice as CertifiedFormat, file, output, howMany }),
-  );
   // A comparison that was asked for beside one that is there leaves it where it was cancelled.
-  const before = attempt.check.state === 'passed' || attempt.check.state === 'failed' ? attempt.check : null;
-  const check: Check = answer.ok ? judged(answer.value) : (before ?? { state: 'unknown', error: answer.error });
-  const done = { ...attempt, check };
-  put(done);
-  if (!answer.ok && before !== null) {
-    if (answer.error.name === 'CertificateCancelledError') announce(answer.error.message);
-    else problems.show(answer.error);
-  } else conclude(done);
+  const before = attempt.check.state === 'passed' || attempt.check.state === 'failed' ? attempt : null;
+  const unknown = (error: ErrorReport): void => {
+    const left: Attempt = { ...attempt, check: { state: 'unknown', error } };
+    put(left);
+    conclude(left);
+  };
+  const work = begin('checking', () => {
+    if (before === null) return unknown(reportOf(new CertificateCancelledError()));
+    put(before);
+    say('Cancelled: the certificate stays as it was.');
+  });
+  put({ ...attempt, check: { state: 'running' } });
+  announce(`Comparing ${file.fileName} with the trained network.`);
+  const answer = await whileChecking(
+    work,
+    request('model', 'certify', {
+      ...{ runId, format: choice as CertifiedFormat, file, output, howMany },
+      workId: work.id,
+    }),
+  );
+  if (answer === null) return;
+  if (answer.ok) {
+    const done = { ...attempt, check: judged(answer.value) };
+    put(done);
+    conclude(done);
+  } else if (before === null) unknown(answer.error);
+  else {
+    put(before);
+    problems.show(answer.error);
+  }
 }
 
 function judged(result: FileCertificate): Check {
@@ -176,7 +246,8 @@ function judged(result: FileCertificate): Check {
 function conclude(attempt: Attempt): void {
   const { runId, choice, file, check, saved } = attempt;
   if (check.state === 'unknown') {
-    announce(`${check.error.message} ${file.fileName} is held back.`, 'assertive');
+    const but = saved ? 'It was downloaded before.' : `${file.fileName} is held back.`;
+    announce(`${check.error.message} ${but}`, 'assertive');
     return;
   }
   if (check.state !== 'passed' && check.state !== 'failed') return;
@@ -204,17 +275,6 @@ function save(attempt: Attempt, before = ''): void {
 /** In the place of the run's last one. */
 function put(attempt: Attempt): void {
   attempts = [attempt, ...attempts.filter(({ runId }) => runId !== attempt.runId)];
-}
-
-async function whileChecking<T>(work: () => Promise<T>): Promise<T> {
-  working = { what: 'checking', ...nothing };
-  const quiet = onComparing((state) => (working = { what: 'checking', ...state }));
-  try {
-    return await work();
-  } finally {
-    quiet();
-    working = null;
-  }
 }
 
 /** Where the run had been here before, it has another model now. */

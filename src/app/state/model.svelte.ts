@@ -134,7 +134,7 @@ export const model = {
 /** Tells what the model worker is doing while it does it. */
 export async function during<T>(what: string, work: () => Promise<T>): Promise<T> {
   listening ??= onEvents('model', (events: readonly ModelEvent[]) => {
-    const last = events.findLast(({ what }) => what !== 'certifying');
+    const last = events.findLast(({ what }) => what === 'evaluating');
     if (last && working) working = { what: working.what, done: last.done, total: last.total };
   });
   const mine = { what, done: 0, total: 0 };

@@ -4,6 +4,7 @@ import { announce } from './announce.svelte.ts';
 import { isAwake } from './keepAwake.svelte.ts';
 import { model } from './model.svelte.ts';
 import { run } from './run.svelte.ts';
+import { works } from './works.svelte.ts';
 
 /** How often a page that stays open asks its own host for a newer build, ms. */
 const LOOK_EVERY = 3_600_000;
@@ -32,7 +33,7 @@ let taken = $state(false);
 let looked = 0;
 
 const registration = (): ServiceWorkerRegistration | null => (control?.held ? control.registration : null);
-const busy = $derived(run.active || isAwake() || model.working !== null);
+const busy = $derived(run.active || isAwake() || model.working !== null || works.any);
 
 /** What the service worker is to this page: whether it works without a network, and whether there is a newer build. */
 export const offline = {

@@ -1,6 +1,7 @@
 import { parseLayer } from '../../config/parse.ts';
 import { valueAt, type ConfigTree, type ConfigValue } from '../../config/tree.ts';
 import type { RunSummary, StoredWeights } from '../../workers/protocol.ts';
+import { versionName } from '../certificateWords.ts';
 import { announce } from './announce.svelte.ts';
 import { chooseArchitecture, config } from './config.svelte.ts';
 import { model } from './model.svelte.ts';
@@ -13,6 +14,8 @@ import { ask } from './workers.svelte.ts';
 export interface StartingModel {
   /** `v1.0.0`, or a run's id. */
   readonly id: string;
+  /** Of a version: `v1.0.0`, or `v1.0.0 (certificate failed)`; of a run: ''. */
+  readonly name: string;
   readonly kind: 'version' | 'run';
   readonly architecture: string;
   readonly dataset: string;
@@ -110,10 +113,10 @@ async function settingsOfVersion(version: string): Promise<ConfigTree | undefine
 
 function ofVersion(one: (typeof versions.list)[number]): StartingModel {
   const { version, architecture, dataset, createdAt, test } = one;
-  return { id: version, kind: 'version', architecture, dataset: dataset.name, createdAt, test };
+  return { id: version, name: versionName(one), kind: 'version', architecture, dataset: dataset.name, createdAt, test };
 }
 
 function ofRun({ id, config: settings, dataset, createdAt }: RunSummary): StartingModel {
   const { architecture } = settings.model;
-  return { id, kind: 'run', architecture, dataset: dataset.name, createdAt, test: testResults.of(id) };
+  return { id, name: '', kind: 'run', architecture, dataset: dataset.name, createdAt, test: testResults.of(id) };
 }

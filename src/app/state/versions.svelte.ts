@@ -1,21 +1,38 @@
 import { untrack } from 'svelte';
-import type { Config, RegistryListing, VersionDetails, VersionDiff, VersionRecord } from '../../workers/protocol.ts';
+import type {
+  Config,
+  RegistryListing,
+  VersionDetails,
+  VersionDiff,
+  VersionRecord,
+  WorkId,
+} from '../../workers/protocol.ts';
+import { versionName } from '../certificateWords.ts';
 import { count } from '../format.ts';
 import { saveFile } from '../saveFile.ts';
 import { announce } from './announce.svelte.ts';
-import { onComparing, type Comparing } from './comparing.ts';
+import { comparingOf, onWork, type Comparing } from './comparing.ts';
 import { during, model } from './model.svelte.ts';
+import { problems } from './problems.svelte.ts';
 import { provideStep } from './steps.svelte.ts';
-import { ask } from './workers.svelte.ts';
+import { ask, request } from './workers.svelte.ts';
+import { beginWork } from './works.svelte.ts';
 
 let listing = $state.raw<RegistryListing | null>(null);
 let asked = $state(false);
 /** Of the questions for the list: the answer to an earlier one is not taken. */
 let newest = 0;
-/** The version that is being written; null when idle. */
-let saving = $state<string | null>(null);
-/** How far the comparison of its package with the trained network is; null before and after. */
-let comparing = $state.raw<Comparing | null>(null);
+let saving = $state.raw<Saving | null>(null);
+
+/** A version on its way into the registry. */
+export interface Saving {
+  readonly version: string;
+  readonly workId: WorkId;
+  /** It can be called off until it is `keeping`, which the registry does in one go; `stopping`: it was. */
+  readonly stage: 'comparing' | 'keeping' | 'stopping';
+  /** How far the comparison of its package with the trained network is; null before. */
+  readonly comparing: Comparing | null;
+}
 
 /** The registry of this page: versions kept in this browser, in the layout of the repository's `models/`. */
 export const versions = {
@@ -30,6 +47,11 @@ export const versions = {
   get current(): string | null {
     return listing?.current ?? null;
   },
+  /** With what its certificate lacks: `v1.0.0 (certificate failed)`. */
+  get currentName(): string {
+    const one = versions.list.find(({ version }) => version === versions.current);
+    return one ? versionName(one) : (versions.current ?? '');
+  },
   get suggested(): string {
     return listing?.suggested ?? 'v1.0.0';
   },
@@ -40,11 +62,9 @@ export const versions = {
   get newer(): RegistryListing['newer'] {
     return listing?.newer ?? [];
   },
-  get saving(): string | null {
+  /** Null when idle. */
+  get saving(): Saving | null {
     return saving;
-  },
-  get comparing(): Comparing | null {
-    return comparing;
   },
 
   /** Also when another run is chosen: the number suggested is for its model. */
@@ -55,26 +75,41 @@ export const versions = {
     asked = true;
   },
   /** The best checkpoint of a run becomes an immutable version. */
-  async create(runId: string, version: string, notes: string, output: Config['output']): Promise<boolean> {
-    saving = version;
-    const quiet = onComparing((state) => (comparing = state));
-    const made = await during(`saving ${version}`, () =>
-      ask(
-        'model',
-        'createVersion',
-        { runId, version, notes, output },
-        { quiet: ({ name }) => name === 'CertificateCancelledError' },
-      ),
-    );
+  async create(
+    runId: string,
+    version: string,
+    notes: string,
+    output: Config['output'],
+  ): Promise<'saved' | 'cancelled' | 'failed'> {
+    if (saving !== null) return 'failed';
+    const { id: workId, over } = beginWork();
+    saving = { version, workId, stage: 'comparing', comparing: null };
+    const quiet = onWork(workId, (event) => {
+      if (saving === null) return;
+      if (event.what === 'keeping') saving = { ...saving, stage: 'keeping' };
+      else if (saving.stage === 'comparing') saving = { ...saving, comparing: comparingOf(event) };
+    });
+    const made = await request('model', 'createVersion', { runId, version, notes, output, workId });
     quiet();
-    [saving, comparing] = [null, null];
+    over();
+    saving = null;
     await versions.refresh();
-    if (made) announce(`${version} is saved in this browser.${proof(made)}`);
-    return made !== undefined;
+    if (made.ok) {
+      announce(`${version} is saved in this browser.${proof(made.value)}`);
+      return 'saved';
+    }
+    if (made.error.name === 'WritingCancelledError') {
+      announce(`Cancelled: ${version} is not saved.`);
+      return 'cancelled';
+    }
+    problems.show(made.error);
+    return 'failed';
   },
-  /** Ends the comparison of the version that is being saved: it is not saved then. */
-  async cancelSaving(): Promise<void> {
-    await ask('model', 'cancelCertificate', null);
+  /** The version that is being saved isn't, then. */
+  cancelSaving(): void {
+    if (saving?.stage !== 'comparing') return;
+    saving = { ...saving, stage: 'stopping' };
+    void request('model', 'cancel', { workId: saving.workId });
   },
   /** All about one, its checksums verified; undefined where it cannot be read. */
   details(version: string): Promise<VersionDetails | undefined> {
@@ -87,7 +122,7 @@ export const versions = {
   async makeCurrent(version: string): Promise<void> {
     if ((await ask('model', 'setCurrentVersion', { version })) === undefined) return;
     await versions.refresh();
-    announce(`${version} is current.`);
+    announce(`${versions.currentName} is current.`);
   },
   async setNotes(version: string, notes: string): Promise<void> {
     if ((await ask('model', 'setVersionNotes', { version, notes })) === undefined) return;
@@ -114,11 +149,14 @@ provideStep('versions', () => {
   if (saving !== null)
     return {
       state: 'working',
-      progress: comparing?.share ?? null,
-      note: `saving ${saving}`,
+      progress: saving.comparing?.share ?? null,
+      note: `saving ${saving.version}`,
     };
   const n = versions.list.length;
   if (n > 0)
-    return { state: 'done', note: versions.current === null ? count(n, 'version') : `${versions.current} is current` };
+    return {
+      state: 'done',
+      note: versions.current === null ? count(n, 'version') : `${versions.currentName} is current`,
+    };
   return model.summary ? { state: 'ready', note: 'ready' } : { state: 'empty', note: 'needs a trained model' };
 });

@@ -111,10 +111,10 @@ describe('the certificate of a file that a run exported', () => {
   it('can be cancelled at once while the interpreter runs, before its first image is through', async () => {
     const seen: ModelEvent[] = [];
     const listen = (event: ModelEvent): void => {
-      if (event.what === 'certifying' && seen.push(event) === 1) void model.cancelCertificate(null);
+      if (event.what === 'certifying' && seen.push(event) === 1) void model.cancel({ workId: 1 });
     };
     told.add(listen);
-    await expect(certify({ howMany: 'all' })).rejects.toMatchObject({ name: 'CertificateCancelledError' });
+    await expect(certify({ howMany: 'all', workId: 1 })).rejects.toMatchObject({ name: 'CertificateCancelledError' });
     told.delete(listen);
     expect(seen.at(-1)?.done).toBe(1);
     // The next one isn't.
@@ -122,11 +122,81 @@ describe('the certificate of a file that a run exported', () => {
   });
 
   it('is cancelled before it begins, too: while another command has the engine', async () => {
-    const evaluating = model.evaluate({ runId, split: 'test' });
-    const waiting = certify();
-    await model.cancelCertificate(null);
+    const order: string[] = [];
+    const evaluating = Promise.resolve(model.evaluate({ runId, split: 'test' })).then(() => order.push('evaluated'));
+    const waiting = certify({ workId: 1 }).catch((error: unknown) => {
+      order.push('cancelled');
+      throw error;
+    });
+    await model.cancel({ workId: 1 });
     await expect(waiting).rejects.toMatchObject({ name: 'CertificateCancelledError' });
     await evaluating;
+    // Not once its turn has come.
+    expect(order).toEqual(['cancelled', 'evaluated']);
+  });
+
+  it('of two at a time the one that was meant is cancelled, and each tells of itself', async () => {
+    const seen = new Set<number | undefined>();
+    const listen = (event: ModelEvent): void => {
+      if (event.what !== 'certifying') return;
+      seen.add(event.workId);
+      if (event.workId === 2) void model.cancel({ workId: 2 });
+    };
+    told.add(listen);
+    const [first, second, third] = await Promise.allSettled([
+      certify({ workId: 1 }),
+      certify({ workId: 2 }),
+      model.createVersion({ runId, version: 'v0.9.0', notes: '', output: config.output, workId: 3 }),
+    ]);
+    told.delete(listen);
+    expect(seen).toEqual(new Set([1, 2, 3]));
+    expect([first.status, second.status, third.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect((await model.versions({ runId: null })).versions.map(({ version }) => version)).toEqual(['v0.9.0']);
+  });
+
+  it('a name that nothing bears any more cancels nothing', async () => {
+    await certify({ workId: 1 });
+    await model.cancel({ workId: 1 });
+    expect((await certify({ workId: 1 })).certificate.passed).toBe(true);
+  });
+
+  it('a file is not written, nor a bundle, nor a version, where that is cancelled right after it was asked for', async () => {
+    const { output } = config;
+    const evaluating = model.evaluate({ runId, split: 'test' });
+    for (const asked of [
+      () => model.exportModel({ runId, format: 'onnx', output, workId: 7 }),
+      () => model.exportBundle({ runId, output, howMany: 1, workId: 7 }),
+      () => model.createVersion({ runId, version: 'v1.0.0', notes: '', output, workId: 7 }),
+    ]) {
+      const made = Promise.resolve(asked());
+      await model.cancel({ workId: 7 });
+      await expect(made).rejects.toMatchObject({ name: 'WritingCancelledError' });
+    }
+    await evaluating;
+    expect((await model.versions({ runId: null })).versions.map(({ version }) => version)).not.toContain('v1.0.0');
+  });
+
+  it('a bundle and a version are cancelled in mid-comparison, too; a version not once it is being kept', async () => {
+    const { output } = config;
+    const cancelAt = (what: string): (() => void) => {
+      const listen = (event: ModelEvent): void => {
+        if (event.what === what && event.workId === 8) void model.cancel({ workId: 8 });
+      };
+      told.add(listen);
+      return () => told.delete(listen);
+    };
+    const version = (number: string) =>
+      Promise.resolve(model.createVersion({ runId, version: number, notes: '', output, workId: 8 }));
+    const quiet = cancelAt('certifying');
+    const cancelled = { name: 'WritingCancelledError' };
+    await expect(model.exportBundle({ runId, output, howMany: 1, workId: 8 })).rejects.toMatchObject(cancelled);
+    await expect(version('v1.0.0')).rejects.toMatchObject(cancelled);
+    quiet();
+    const quietToo = cancelAt('keeping');
+    await version('v1.0.1');
+    quietToo();
+    const { versions } = await model.versions({ runId: null });
+    expect(versions.map((one) => one.version)).toEqual(['v1.0.1', 'v0.9.0']);
   });
 
   it('a bundle carries the certificate of the package in it, and its images', async () => {

@@ -12,6 +12,7 @@ import type { RunStore } from '../../../src/training/types.ts';
 import { membersOfImported } from '../../../src/weights/imported.ts';
 import type { WeightCache, WeightRecord } from '../../../src/weights/types.ts';
 import { bundleCommands } from '../../../src/workers/bundleCommands.ts';
+import { cancellableWorks } from '../../../src/workers/cancelling.ts';
 import { certifyingCommands } from '../../../src/workers/certifyingCommands.ts';
 import { demoCommands } from '../../../src/workers/demoCommands.ts';
 import { firstWeights, weightsCommands } from '../../../src/workers/firstWeights.ts';
@@ -91,23 +92,22 @@ export function computer(runs: RunStore = memoryRunStore(), demo: ReadonlyMap<st
   const weights = weightsCommands(cache);
   const tell = (event: ModelEvent): void => told.forEach((listener) => listener(event));
   const models = loadedModels({ runs, openEngine: openInNode });
-  const { certify, cancelCertificate, certifyPackage, certifyRun } = certifyingCommands(
-    models,
-    { datasets, decoder },
-    tell,
-  );
+  const works = cancellableWorks();
+  const { certify, certifyPackage, certifyRun } = certifyingCommands(models, { datasets, decoder }, tell, works);
   const versions = versionCommands({
     models: memoryFolder(),
     runs,
     importWeights: weights.importWeights,
     certify: certifyPackage,
+    works,
+    emit: tell,
     pickedFolder: () => {
       throw new Error('no page');
     },
     now: () => 0,
   });
   const { importWeights } = weights;
-  const ofEngine = modelCommands({ datasets, runs, decoder, importWeights }, models, tell);
+  const ofEngine = modelCommands({ datasets, runs, decoder, importWeights, works }, models, tell);
   const { openCheckpoint } = ofEngine;
   const demoFolder = {
     read: (path: string): Promise<Uint8Array> => {
@@ -119,8 +119,8 @@ export function computer(runs: RunStore = memoryRunStore(), demo: ReadonlyMap<st
   const model = {
     ...ofEngine,
     certify,
-    cancelCertificate,
-    ...bundleCommands(runs, models, certifyRun),
+    cancel: works.cancel,
+    ...bundleCommands(runs, models, certifyRun, works),
     ...weights,
     ...versions,
     ...demoCommands({ runs, demoFolder, openCheckpoint }),

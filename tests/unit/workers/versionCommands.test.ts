@@ -9,6 +9,7 @@ import { nodeFolder } from '../../../src/platform/node/folder.ts';
 import { memoryRunStore } from '../../../src/platform/node/runStore.ts';
 import { weightStore } from '../../../src/platform/node/weightStore.ts';
 import { writeCheckpoint } from '../../../src/training/checkpoint.ts';
+import { cancellableWorks } from '../../../src/workers/cancelling.ts';
 import type { Certified } from '../../../src/workers/certifying.ts';
 import { CertificateCancelledError, CertificateImagesMissingError } from '../../../src/workers/certifyingErrors.ts';
 import { weightsCommands } from '../../../src/workers/firstWeights.ts';
@@ -36,6 +37,8 @@ async function page(check: Check = passes) {
     },
     importWeights: weightsCommands(cache).importWeights,
     certify: (_, exported, { dataset }) => check(exported, dataset.classes),
+    works: cancellableWorks(),
+    emit: () => undefined,
     now: () => 1_760_000_000_000,
   });
   const train = async (seed: number, labels?: readonly string[]): Promise<string> => {

@@ -14,6 +14,12 @@ export interface FormatWords {
   readonly certified: boolean;
 }
 
+export const weightWords: Readonly<Record<WeightStorage, string>> = {
+  full: 'full weights',
+  palettized: '8 bits, palettized',
+  linear: '8 bits, linear',
+};
+
 const all: readonly WeightStorage[] = ['full', 'palettized', 'linear'];
 
 export const formats: Readonly<Record<Choice, FormatWords>> = {
