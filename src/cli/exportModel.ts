@@ -239,7 +239,8 @@ function certifierOf({ bytes, output, place, values, out, signal }: Job) {
     if (values['no-certificate'] || !isCertified(id)) return none;
     const at = await (answers ??= ask());
     if (at === null) return none;
-    const written = { precision: file.precision, weightStorage: file.weights };
+    const { precision, weights } = file;
+    const written = { precision, weightStorage: weights, makerOutput: output.maker_output };
     const exported = { fileName: file.fileName, bytes: content };
     return certified(at, checkpoint.dataset.classes, exported, id, { settings, written, out, signal });
   };

@@ -147,8 +147,12 @@ async function sync(
       output,
       yaml: configToYaml,
       certify: async (exported, { config }) => {
-        const { certificate: settings, precision, weights } = config.output;
-        const written = { precision: precisionOf(precision, checkpoint.architecture), weightStorage: weights };
+        const { certificate: settings, precision, weights, maker_output } = config.output;
+        const written = {
+          precision: precisionOf(precision, checkpoint.architecture),
+          weightStorage: weights,
+          makerOutput: maker_output,
+        };
         if (values['no-certificate']) return { uncertified: 'It was made with --no-certificate.' };
         const { classes } = checkpoint.dataset;
         const asked = answersOf({ checkpoint, flags: values, howMany, place, settings, out, signal });

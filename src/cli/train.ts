@@ -216,8 +216,12 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
 /** The run is complete, and whoever stops it now has its package without a certificate. */
 function packageCertifier(place: Config, store: DatasetStore, out: Terminal, signal: AbortSignal) {
   return async (exported: ExportedBytes, checkpoint: Checkpoint): Promise<Proof> => {
-    const { precision, weights, certificate: settings } = checkpoint.config.output;
-    const written = { precision: precisionOf(precision, checkpoint.architecture), weightStorage: weights };
+    const { precision, weights, maker_output, certificate: settings } = checkpoint.config.output;
+    const written = {
+      precision: precisionOf(precision, checkpoint.architecture),
+      weightStorage: weights,
+      makerOutput: maker_output,
+    };
     const { classes } = checkpoint.dataset;
     try {
       return await proofOr(async () => {

@@ -1,7 +1,10 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { agreementOf, failuresOf, orderOf, worstOf, type Answer } from './comparison.ts';
+import { UserError } from '../errors.ts';
+import { agreementOf, failuresOf, makerNameFailures, orderOf, worstOf, type Answer } from './comparison.ts';
+import { ComparisonBrokenOffError, ImpossibleOperationError, UnreadableModelError } from './errors.ts';
 import { interpreter, type Interpreter } from './interpreter/index.ts';
+import { pauses, type Pause } from './pauses.ts';
 import { readers } from './readers.ts';
 import type {
   Certificate,
@@ -28,15 +31,19 @@ export interface CertifyOptions {
   readonly format: CertifiedFormat;
   readonly fileName: string;
   readonly images: readonly CertificateImage[];
+  /** Side of the images, pixels. */
+  readonly imageSize: number;
   /** Of the trained model, in the order of its probabilities. */
   readonly labels: readonly string[];
+  /** What the file was to have beside them, in the order of its second output; null: no such output. */
+  readonly makers: readonly string[] | null;
   readonly imagesFrom: Certificate['imagesFrom'];
   readonly thresholds: CertificateThresholds;
   readonly onProgress?: ((progress: CertifyProgress) => void) | undefined;
   /** Its reason is thrown once it is aborted. */
   readonly signal?: AbortSignal | undefined;
   /** Called about every 30 ms; a worker answers its messages meanwhile. */
-  readonly between?: (() => Promise<void>) | undefined;
+  readonly between?: Pause | undefined;
 }
 
 /** Bytes that are hashed at a time: a few milliseconds. */
@@ -44,22 +51,24 @@ const PIECE = 2 ** 20;
 
 /**
  * Reads the file back, runs it on the images and compares what it says with what the trained model says. A file that can't be read or run
- * gets a certificate, too: one that failed, with the reason; `goldens` are then empty.
+ * gets a certificate, too: one that failed, with the reason; `goldens` are then empty. What goes wrong otherwise says nothing of the file:
+ * throws what reading images throws, the reason of the signal, and `ComparisonBrokenOffError`.
  */
 export async function certify(options: CertifyOptions): Promise<{ certificate: Certificate; goldens: Golden[] }> {
-  const { bytes, format, fileName, images, labels, imagesFrom, thresholds, signal } = options;
+  const { bytes, format, fileName, imageSize, labels, makers, imagesFrom, thresholds, signal } = options;
   const answers: Answer[] = [];
+  const goldens: Golden[] = [];
   const failures: string[] = [];
   let model: ParsedModel | null = null;
   const hash = await hashOf(options);
   try {
-    model = await readers[format](bytes);
-    signal?.throwIfAborted();
+    model = await unlessAborted(readers[format](bytes, pauses(options.between, signal)), signal);
     const labelled = orderOf(model.labels, labels);
-    failures.push(...labelled.failures, ...sizeFailures(model, images));
-    if (labelled.order !== null && sizeFailures(model, images).length === 0) {
+    const sizes = sizeFailures(model, imageSize);
+    failures.push(...labelled.failures, ...makerNameFailures(model.makers?.names ?? null, makers), ...sizes);
+    if (labelled.order !== null && sizes.length === 0) {
       const runnable = interpreter(model);
-      await answer(runnable, labelled.order, options, answers);
+      await answer(runnable, labelled.order, options, answers, goldens);
       const found = failuresOf(model, answers, labels, thresholds);
       failures.push(...found);
       if (found.length > 0 && answers.length > 0)
@@ -67,7 +76,9 @@ export async function certify(options: CertifyOptions): Promise<{ certificate: C
     }
   } catch (error) {
     signal?.throwIfAborted();
-    failures.push(error instanceof Error ? error.message : String(error));
+    if (error instanceof UnreadableModelError || error instanceof ImpossibleOperationError)
+      failures.push(error.message);
+    else throw error instanceof UserError ? error : new ComparisonBrokenOffError(error);
   }
 
   const certificate: Certificate = {
@@ -79,7 +90,7 @@ export async function certify(options: CertifyOptions): Promise<{ certificate: C
     precision: model?.precision ?? 'float32',
     eightBit: model?.eightBit ?? false,
     labels: [...labels],
-    imageSize: model?.input.width ?? Math.round(Math.sqrt((images[0]?.pixels.length ?? 0) / 3)),
+    imageSize: model?.input.width ?? imageSize,
     imagesFrom,
     ...agreementOf(answers),
     perClass: labels.flatMap((label, index) => {
@@ -90,26 +101,36 @@ export async function certify(options: CertifyOptions): Promise<{ certificate: C
     passed: failures.length === 0,
     failures,
   };
-  const goldens = answers.map(({ image, exported }): Golden => ({ ...image, exported }));
   return { certificate, goldens };
 }
 
-function sizeFailures({ input }: ParsedModel, images: readonly CertificateImage[]): string[] {
-  // The model's are square.
-  const fits = (pixels: ArrayLike<number>): boolean =>
-    input.width === input.height && pixels.length === 3 * input.width * input.height;
-  const other = images.find(({ pixels }) => !fits(pixels));
-  if (other === undefined) return [];
-  const side = Math.round(Math.sqrt(other.pixels.length / 3));
-  return [`The file takes images of ${input.width} × ${input.height} pixels, the model those of ${side} × ${side}.`];
+/** The model's images are square. */
+function sizeFailures({ input: { width, height } }: ParsedModel, side: number): string[] {
+  if (width === side && height === side) return [];
+  return [`The file takes images of ${width} × ${height} pixels, the model those of ${side} × ${side}.`];
 }
 
-/** `answers` gets one an image; `order`: where in the file each label stands. */
+/** What comes of `work`; the signal's reason as soon as it is aborted, though `work` may hear of it later. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  const listening = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { signal: listening.signal });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    listening.abort();
+  }
+}
+
+/** `answers` gets one an image, `goldens` those that are handed on; `order`: where in the file each label stands. */
 async function answer(
   { run }: Interpreter,
   order: readonly number[],
   { images, onProgress, signal, between }: CertifyOptions,
   answers: Answer[],
+  goldens: Golden[],
 ): Promise<void> {
   const began = performance.now();
   for (const [index, image] of images.entries()) {
@@ -124,8 +145,12 @@ async function answer(
       });
     };
     report(0);
-    const { probabilities, makers, notFinite } = await run(image.pixels, { onProgress: report, between, signal });
-    answers.push({ image, exported: Float32Array.from(order, (place) => probabilities[place]!), makers, notFinite });
+    const pixels = await image.pixels();
+    const { probabilities, makers, notFinite } = await run(pixels, { onProgress: report, between, signal });
+    const exported = Float32Array.from(order, (place) => probabilities[place]!);
+    answers.push({ image, exported, makers, notFinite });
+    const { name, label, trained } = image;
+    if (image.golden) goldens.push({ name, label, pixels, trained, exported });
   }
 }
 
@@ -138,7 +163,7 @@ async function causes(
 ): Promise<string[]> {
   const apart = (values: Float32Array) =>
     agreementOf([{ image, exported: values, makers: null, notFinite: null }]).maxDifference;
-  const pixels = Float32Array.from(image.pixels);
+  const pixels = Float32Array.from(await image.pixels());
   const tried = [
     [
       'It agrees once red and blue are exchanged: the file has the colours in another order.',

@@ -41,31 +41,27 @@ export function agreementOf(answers: readonly Answer[]): Agreement {
   };
 }
 
-/** Where in the file each of the model's labels stands; null where the two lists can't be brought together. */
+/** Where in the file each of the model's classes, or makers, stands; null where the two lists can't be brought together. */
 export function orderOf(
   found: readonly string[],
   labels: readonly string[],
+  what: 'classes' | 'makers' = 'classes',
 ): { readonly order: readonly number[] | null; readonly failures: readonly string[] } {
   if (new Set(found).size !== found.length) {
     const twice = found.find((label, i) => found.indexOf(label) !== i)!;
-    return { order: null, failures: [`The file calls two classes “${twice}”.`] };
+    return { order: null, failures: [`The file calls two ${what} “${twice}”.`] };
   }
   const missing = labels.filter((label) => !found.includes(label));
   if (missing.length > 0 || found.length !== labels.length) {
     const added = found.filter((label) => !labels.includes(label));
-    const named = (list: readonly string[]) =>
-      list
-        .slice(0, 3)
-        .map((label) => `“${label}”`)
-        .join(', ') + (list.length > 3 ? ', …' : '');
     const parts = [
-      ...(missing.length > 0 ? [`${missing.length} of the model’s are missing (${named(missing)})`] : []),
-      ...(added.length > 0 ? [`${added.length} are not the model’s (${named(added)})`] : []),
+      ...(missing.length > 0 ? [`${missing.length} of the model’s are missing (${firstOf(missing)})`] : []),
+      ...(added.length > 0 ? [`${added.length} are not the model’s (${firstOf(added)})`] : []),
     ];
     return {
       order: found.length === labels.length ? labels.map((_, i) => i) : null,
       failures: [
-        `The file has other classes than the model, ${found.length} instead of ${labels.length}: ${parts.join('; ')}.`,
+        `The file has other ${what} than the model, ${found.length} instead of ${labels.length}: ${parts.join('; ')}.`,
       ],
     };
   }
@@ -76,10 +72,32 @@ export function orderOf(
   return {
     order,
     failures: [
-      `The file’s classes stand in another order: ${count} of ${labels.length} are elsewhere; number ${moved + 1} is “${found[moved]!}” there and “${labels[moved]!}” in the model.`,
+      `The file’s ${what} stand in another order: ${count} of ${labels.length} are elsewhere; number ${moved + 1} is “${found[moved]!}” there and “${labels[moved]!}” in the model.`,
     ],
   };
 }
+
+/** What is wrong with the makers that a file names; `wanted`: those that it was to have, null for none. */
+export function makerNameFailures(
+  found: readonly string[] | null,
+  wanted: readonly string[] | null,
+): readonly string[] {
+  const named = (names: readonly string[]) => `${names.length} (${firstOf(names)})`;
+  if (found === null)
+    return wanted === null
+      ? []
+      : [
+          `The file lacks the makers’ probabilities, which it was to give beside those of the classes: ${named(wanted)}.`,
+        ];
+  if (wanted === null) return [`The file gives makers’ probabilities, which nobody asked for: ${named(found)}.`];
+  return orderOf(found, wanted, 'makers').failures;
+}
+
+const firstOf = (names: readonly string[]) =>
+  names
+    .slice(0, 3)
+    .map((name) => `“${name}”`)
+    .join(', ') + (names.length > 3 ? ', …' : '');
 
 /** What a certificate fails by, in sentences with figures, the plainest causes first. */
 export function failuresOf(
@@ -140,7 +158,7 @@ export function worstOf(answers: readonly Answer[]): Answer {
   return answers[apart.indexOf(Math.max(...apart))]!;
 }
 
-/** `MDT - Azure` is a model of the maker `MDT`; a maker is as probable as its models together. */
+/** `MDT - Azure` is a model of the maker `MDT`; a maker is as probable as its models together. What they are called: `makerNameFailures`. */
 function makerFailures(
   { makers }: ParsedModel,
   answers: readonly Answer[],
@@ -149,13 +167,10 @@ function makerFailures(
 ): string[] {
   if (makers === null) return [];
   const makerOf = labels.map((label) => label.split(' - ')[0]!);
-  const expected = [...new Set(makerOf)];
-  if (makers.names.length !== expected.length || makers.names.some((name) => !expected.includes(name)))
-    return [
-      `The file names other makers than those of the classes: ${makers.names.length} instead of ${expected.length}.`,
-    ];
   const wrong = answers.flatMap(({ image, exported, makers: given }) =>
     makers.names.flatMap((name, m) => {
+      // One that no class has is named by `makerNameFailures`.
+      if (!makerOf.includes(name)) return [];
       const models = exported.reduce((sum, p, i) => (makerOf[i] === name ? sum + p : sum), 0);
       return difference(given![m]!, models) <= tolerance ? [] : [{ image, name, is: given![m]!, models }];
     }),

@@ -21,6 +21,7 @@ export interface Described {
 /** `ModelDescription` of Model.proto, of an image classifier, in either form of Core ML. `fail`: the error that says of which file it is. */
 export function described(description: Message | null, fail: (what: string, cause?: unknown) => Error): Described {
   if (description === null) throw fail('it does not say what goes in and comes out');
+  description.allow('The description', 1, 10, 11, 12, 100);
   const outputs = new Map(description.messages(10).map((feature) => [feature.string(1), feature.message(3)]));
   const [label, probabilities] = [description.string(11), description.string(12)];
   if (outputs.get(label)?.has(STRING) !== true) throw fail(`“${label}” is not described as the predicted class`);
@@ -49,9 +50,12 @@ export function described(description: Message | null, fail: (what: string, caus
 
 function imageOf(description: Message, fail: (what: string) => Error): ParsedModel['input'] {
   const inputs = description.messages(1);
-  const image = inputs[0]?.message(3)?.message(IMAGE) ?? null;
-  if (inputs.length !== 1 || image === null) throw fail('its input is not one image');
+  const type = inputs[0]?.message(3) ?? null;
+  const image = type?.message(IMAGE) ?? null;
+  if (inputs.length !== 1 || type === null || image === null) throw fail('its input is not one image');
+  type.allow('The input', IMAGE);
   if (image.has(21) || image.has(31)) throw fail('its image may have several sizes');
+  image.allow('The image', 1, 2, 3);
   const colors = ({ 20: 'RGB', 30: 'BGR' } as const)[image.int(3)];
   if (colors === undefined) throw fail(`its image has colour space ${image.int(3)}, not RGB or BGR`);
   return { name: inputs[0]!.string(1), width: image.int(1), height: image.int(2), colors };

@@ -105,11 +105,15 @@ export interface CertificateImage {
   readonly name: string;
   /** Its true class: an index into `labels`. */
   readonly label: number;
-  /** `[size, size, 3]`, RGB 0–255: what the model's input gets. */
-  readonly pixels: Uint8Array | Uint8ClampedArray;
   /** Of the trained model, in the order of `labels`. */
   readonly trained: Float32Array;
+  /** `[size, size, 3]`, RGB 0–255: what the model's input gets. Read when its turn comes: all together can be more than memory holds. */
+  pixels(): Promise<Pixels>;
+  /** Whether it is handed on, to show the same elsewhere. */
+  readonly golden: boolean;
 }
+
+export type Pixels = Uint8Array | Uint8ClampedArray;
 
 export interface CertificateThresholds {
   /** Of a probability. */
@@ -152,8 +156,8 @@ export interface Certificate extends Agreement {
 }
 
 /** What a phone has to say to be the model that was certified. */
-export interface Golden extends Omit<CertificateImage, 'trained'> {
-  readonly trained: Float32Array;
+export interface Golden extends Pick<CertificateImage, 'name' | 'label' | 'trained'> {
+  readonly pixels: Pixels;
   /** By the interpreter, from the file's bytes. */
   readonly exported: Float32Array;
 }

@@ -35,6 +35,8 @@ export type HowMany = number | 'as set' | 'all';
 /** Images, and what the trained network says of them. */
 export interface TrainedAnswers {
   readonly images: readonly CertificateImage[];
+  /** Their side, pixels. */
+  readonly imageSize: number;
   readonly from: Certificate['imagesFrom'];
   /** How many it would be of the same split. */
   countOf(howMany: HowMany): number;
@@ -81,7 +83,8 @@ export function chosenImages(
 
 /**
  * The images of a certificate as evaluation sees them, and the trained network's probabilities for them: softmax(logits / temperature).
- * Test, or validation where there is no Test, or else what it was trained with. Throws `CertificateImagesMissingError`, `NoImagesOfItsClassesError`, what reading
+ * Test, or validation where there is no Test, or else what it was trained with. Those that the settings ask for are handed on as golden
+ * images, and all where there are no more than `max_images`. Their pixels are read again when they are asked for. Throws `CertificateImagesMissingError`, `NoImagesOfItsClassesError`, what reading
  * images throws, and the reason of `signal`.
  */
 export async function trainedAnswers(
@@ -102,6 +105,10 @@ export async function trainedAnswers(
   if (split === undefined) throw new NoImagesOfItsClassesError(dataset.name);
   const chosen = chosenImages(dataset, known(split), howMany, settings);
 
+  const golden = new Set(
+    chosen.length <= settings.max_images ? chosen : chosenImages(dataset, known(split), 'as set', settings),
+  );
+
   const { mean, std } = architectures[checkpoint.architecture as ArchitectureName];
   const source = evaluationSource(datasets, dataset, decoder, config.data);
   const between = async (): Promise<void> => {
@@ -121,14 +128,16 @@ export async function trainedAnswers(
       images.push({
         name: path,
         label: classes.indexOf(dataset.classes[label] ?? ''),
-        pixels: crops[i]?.data as Uint8Array,
         trained: probabilities.slice(i * classes.length, (i + 1) * classes.length),
+        pixels: async () => (await source.read([index], between))[0]!.data,
+        golden: golden.has(index),
       });
     });
     await turn();
   }
   return {
     images,
+    imageSize: config.data.img_size,
     from: { split, dataset: dataset.name, hash: dataset.hash },
     countOf: (wanted) => chosenImages(dataset, known(split), wanted, settings).length,
   };

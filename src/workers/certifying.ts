@@ -1,4 +1,5 @@
 import type { ExportedBytes, ExportFormatId, ExportInput } from '../export/index.ts';
+import { makersOf } from '../export/makers.ts';
 import { certify, type CertifyProgress } from '../parity/certify.ts';
 import { readers } from '../parity/readers.ts';
 import type { CertificateSettings } from '../parity/settings.ts';
@@ -9,8 +10,8 @@ import type { TrainedAnswers } from './certificateImages.ts';
 export interface CertifyingOptions {
   /** `output.certificate` */
   readonly settings: CertificateSettings;
-  /** What the file was written as: which threshold counts is no matter of what the file says of itself. */
-  readonly written: Pick<ExportInput, 'precision' | 'weightStorage'>;
+  /** What the file was written as: which threshold counts, and whether there are makers, is no matter of what the file says of itself. */
+  readonly written: Pick<ExportInput, 'precision' | 'weightStorage' | 'makerOutput'>;
   readonly onProgress?: (progress: CertifyProgress) => void;
   /** Its reason is thrown: within about a tenth of a second, also while the interpreter runs. */
   readonly signal?: AbortSignal;
@@ -39,10 +40,10 @@ export function thresholdsOf(
 /**
  * Reads the very bytes back and compares them with what the trained network answered (`trainedAnswers`; once for several files of a
  * model): a certificate, passed or failed, and the images by which a phone can show the same. `labels` in the network's order. Throws the
- * reason of `signal`.
+ * reason of `signal`, what reading images throws, and `ComparisonBrokenOffError`.
  */
 export async function certifyBy(
-  { images, from }: TrainedAnswers,
+  { images, imageSize, from }: TrainedAnswers,
   labels: readonly string[],
   { fileName, bytes }: ExportedBytes,
   format: CertifiedFormat,
@@ -53,7 +54,9 @@ export async function certifyBy(
     format,
     fileName,
     images,
+    imageSize,
     labels,
+    makers: written.makerOutput ? makersOf(labels).map(({ name }) => name) : null,
     imagesFrom: from,
     thresholds: thresholdsOf(settings, written),
     onProgress,

@@ -89,6 +89,7 @@ export function certifyingCommands(
         written: {
           precision: precisionOf(output.precision, architecture),
           weightStorage: output.weights,
+          makerOutput: output.maker_output,
         },
         ...of,
       }),
@@ -99,7 +100,7 @@ export function certifyingCommands(
         async (signal) => {
           const { fileName, blob, precision, weights } = file;
           const exported = { fileName, bytes: new Uint8Array(await blob.arrayBuffer()) };
-          const written = { precision, weightStorage: weights };
+          const written = { precision, weightStorage: weights, makerOutput: output.maker_output };
           const options = { settings: output.certificate, written, howMany, signal, workId };
           const { certificate, secondsEach, further } = await certifyRun(runId, exported, format, options);
           return { certificate, secondsEach, further };

@@ -154,10 +154,12 @@ async function train({
     imageSize: size,
     labels,
     noFlips,
-    images: seen.images.map(({ pixels, trained: p }) => ({
-      rgb: Buffer.from(pixels).toString('base64'),
-      probabilities: Object.fromEntries(labels.map((label, i) => [label, p[i]])),
-    })),
+    images: await Promise.all(
+      seen.images.map(async ({ pixels, trained: p }) => ({
+        rgb: Buffer.from(await pixels()).toString('base64'),
+        probabilities: Object.fromEntries(labels.map((label, i) => [label, p[i]])),
+      })),
+    ),
   });
   for (const format of formats) {
     const { output } = config;
@@ -165,7 +167,7 @@ async function train({
     const from = performance.now();
     const { blob, fileName } = await session.model.exportModel({ runId, format, output });
     const bytes = new Uint8Array(await blob.arrayBuffer());
-    const written = { precision, weightStorage: 'full' } as const;
+    const written = { precision, weightStorage: 'full', makerOutput: config.output.maker_output } as const;
     const { certificate } = await certifyBy(seen, labels, { fileName, bytes }, format, { settings, written });
     const stem = join(out, `${name}.${format}`);
     writeFileSync(`${stem}${fileName.endsWith('.zip') ? '.zip' : ''}`, bytes);

@@ -130,7 +130,7 @@ function row(fileName: string, certificate: Certificate): string[] {
 function onAMac(checked: readonly BundledFile[]): string[] {
   return [
     '## On a Mac',
-    'The comparison again, by Vision and Core ML themselves, with the same images, option and thresholds. It cannot run on Linux, where this was written, and was not run.',
+    'The comparison again, by Vision and Core ML themselves, with the images in `golden/` (the certificate may have seen more), the same option and thresholds. It cannot run on Linux, where this was written, and was not run.',
     `\`\`\`sh\n${checked.map((file) => `swift check.swift ${shellWord(placeOf(file))} golden/`).join('\n')}\n\`\`\``,
     '`Tests/ModelParityTests.swift` is the same for a test target of Xcode’s.',
   ];

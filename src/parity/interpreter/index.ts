@@ -1,4 +1,5 @@
 import { ImpossibleOperationError } from '../errors.ts';
+import { pauses, type Pause } from '../pauses.ts';
 import type { Operation, ParsedModel, Tensor } from '../types.ts';
 import { concat, transpose } from './arrangement.ts';
 import { convolution } from './convolution.ts';
@@ -6,12 +7,12 @@ import { binary, unary } from './elementwise.ts';
 import { roundToFloat16 } from './float16.ts';
 import { pool } from './pooling.ts';
 import { batchNorm, linear, mean, softmax } from './reductions.ts';
-import { costOf, shapeOf, wholeAxis } from './shapes.ts';
+import { checkSize, costOf, shapeOf, wholeAxis } from './shapes.ts';
 import type { Work } from './work.ts';
 
 interface RunOptions {
   /** Called about every 30 ms: a worker answers its messages meanwhile. */
-  readonly between?: (() => Promise<void>) | undefined;
+  readonly between?: Pause | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Share of the work for this image, 0–1; as often as `between`. */
   readonly onProgress?: (share: number) => void;
@@ -31,8 +32,6 @@ export interface Interpreter {
   run(pixels: ArrayLike<number>, options?: RunOptions): Promise<RunResult>;
 }
 
-const TURN_MS = 30;
-
 /**
  * Runs a model from what its file says alone, in plain arithmetic: each output is made with sums in float64, held in float32, and rounded
  * to float16 where the file says so. Throws `ImpossibleOperationError` at once where names or shapes don't fit.
@@ -45,14 +44,10 @@ export function interpreter(model: ParsedModel): Interpreter {
       const valueOf = (name: string) => (values.get(name) ?? model.constants.get(name))!;
       let notFinite: string | null = null;
       let done = 0;
-      let since = performance.now();
-      const turn = async () => {
-        if (performance.now() - since < TURN_MS) return;
+      const turn = pauses(async () => {
         onProgress?.(Math.min(1, done / plan.cost));
         await between?.();
-        signal?.throwIfAborted();
-        since = performance.now();
-      };
+      }, signal);
 
       signal?.throwIfAborted();
       for (const [index, op] of model.operations.entries()) {
@@ -123,6 +118,7 @@ function planned(model: ParsedModel): Plan {
     if (shapes.has(op.name) || model.constants.has(op.name))
       throw new ImpossibleOperationError(op.name, 'there are two things of this name');
     const shape = shapeOf(op, of);
+    checkSize(op, shape);
     for (const name of readsOf(op)) lastReader.set(name, index);
     cost += costOf(op, of, shape);
     shapes.set(op.name, shape);

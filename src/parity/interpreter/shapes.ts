@@ -4,6 +4,16 @@ import { sizeOf } from './work.ts';
 
 type Shape = readonly number[];
 const words = (shape: Shape) => `[${shape.join(', ')}]`;
+const isCount = (number: number) => Number.isSafeInteger(number) && number >= 0;
+const isPositive = (number: number) => isCount(number) && number >= 1;
+
+/** Numbers in one tensor: 512 MiB, thirty times what a network has on 1024 × 1024 pixels. More is asked for by what is broken alone. */
+const MOST = 2 ** 27;
+
+export function checkSize(op: Operation, shape: Shape): void {
+  if (!(sizeOf(shape) <= MOST))
+    throw new ImpossibleOperationError(op.name, `${words(shape)} is more than memory can be set aside for`);
+}
 
 /** Axes count from the end where they are negative. */
 export function wholeAxis(op: Operation, axis: number, rank: number): number {
@@ -27,7 +37,9 @@ export function shapeOf(op: Operation, of: (name: string) => Shape): Shape {
   };
   /** Of a window that slides over a padded side. */
   const slid = (side: number, before: number, after: number, span: number, stride: number) => {
-    if (before < 0 || after < 0 || !(stride >= 1)) fail(`stride ${stride}, padding ${before} and ${after}`);
+    if (!isCount(before) || !isCount(after) || !isPositive(stride))
+      fail(`stride ${stride}, padding ${before} and ${after}`);
+    if (!isPositive(span)) fail(`a window of ${span}`);
     const places = Math.floor((side + before + after - span) / stride) + 1;
     return places >= 1 ? places : fail(`a window of ${span} does not fit into ${side} + ${before + after}`);
   };
@@ -36,10 +48,12 @@ export function shapeOf(op: Operation, of: (name: string) => Shape): Shape {
     case 'conv': {
       const [n, c, h, w] = rankOf(op.x, 4) as [number, number, number, number];
       const [out, channels, height, width] = rankOf(op.weight, 4) as [number, number, number, number];
-      if (!(op.groups >= 1) || channels * op.groups !== c || out % op.groups !== 0)
+      if (!isPositive(op.groups) || channels * op.groups !== c || out % op.groups !== 0)
         fail(`filters ${words(of(op.weight))} in ${op.groups} groups for ${c} channels`);
       expect('bias', op.bias, [out]);
+      if (!op.dilations.every(isPositive)) fail(`dilations ${words(op.dilations)}`);
       const [top, bottom, left, right] = op.pads;
+      checkSize(op, [n, c, h + top + bottom, w + left + right]);
       return [
         n,
         out,

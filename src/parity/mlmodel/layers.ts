@@ -1,62 +1,85 @@
 import type { Message } from '../protobuf.ts';
 import type { Layer, Value } from './layer.ts';
 
+/** A kind of layer: the fields of its parameters that are known here, and what they mean. */
+interface LayerType {
+  readonly fields: readonly number[];
+  read(layer: Layer): Value;
+}
+
 /**
  * Layers of NeuralNetwork.proto, by the number of their field in `NeuralNetworkLayer`. “Channel, height, width” are the axes −3, −2, −1.
  * Field numbers and what they mean by the comments of that file; a field that isn't known here is refused.
  */
-export const layers: Readonly<Record<number, (layer: Layer) => Value>> = {
-  100: convolution,
-  120: pooling,
-  130: activation,
-  140: innerProduct,
-  160: batchNorm,
+export const layers: Readonly<Record<number, LayerType>> = {
+  100: { fields: [1, 2, 10, 20, 30, 40, 50, 70, 90, 91], read: convolution },
+  120: { fields: [1, 10, 20, 30, 50, 60], read: pooling },
+  // One of these functions.
+  130: { fields: [5, 10, 15, 20, 25, 30, 31, 40, 41, 50, 60, 70, 71], read: activation },
+  140: { fields: [1, 2, 10, 20, 21], read: innerProduct },
+  160: { fields: [1, 10, 15, 16, 17, 18], read: batchNorm },
   // softmax, along the channels
-  175: (layer) => softmax(layer, -3),
-  230: (layer) => combined(layer, 'add'),
-  231: (layer) => combined(layer, 'mul'),
-  245: scale,
+  175: { fields: [], read: (layer) => softmax(layer, -3) },
+  230: { fields: [1], read: (layer) => combined(layer, 'add') },
+  231: { fields: [1], read: (layer) => combined(layer, 'mul') },
+  245: { fields: [1, 2, 3, 4, 5], read: scale },
   // flatten: 1 is channels last
-  301: (layer) => {
-    if (layer.parameters.int(1) !== 0) throw layer.fail('it flattens channels last');
-    return reshaped(layer, layer.input(3), [1, -1, 1, 1]);
+  301: {
+    fields: [1],
+    read(layer) {
+      if (layer.parameters.int(1) !== 0) throw layer.fail('it flattens channels last');
+      return reshaped(layer, layer.input(3), [1, -1, 1, 1]);
+    },
   },
-  320: (layer) => {
-    if (layer.parameters.bool(100)) throw layer.fail('it joins sequences');
-    return concatenated(layer, -3);
+  320: {
+    fields: [100],
+    read(layer) {
+      if (layer.parameters.bool(100)) throw layer.fail('it joins sequences');
+      return concatenated(layer, -3);
+    },
   },
   // copy
-  600: (layer) => layer.emit((name) => ({ kind: 'identity', name, x: layer.input().name }), layer.input().rank),
-  880: (layer) => combined(layer, 'add'),
-  890: (layer) => combined(layer, 'div'),
-  900: (layer) => combined(layer, 'mul'),
-  905: (layer) => combined(layer, 'sub'),
+  600: {
+    fields: [],
+    read: (layer) => layer.emit((name) => ({ kind: 'identity', name, x: layer.input().name }), layer.input().rank),
+  },
+  880: { fields: [], read: (layer) => combined(layer, 'add') },
+  890: { fields: [], read: (layer) => combined(layer, 'div') },
+  900: { fields: [], read: (layer) => combined(layer, 'mul') },
+  905: { fields: [], read: (layer) => combined(layer, 'sub') },
   // softmaxND
-  950: (layer) => softmax(layer, layer.parameters.int(1)),
+  950: { fields: [1], read: (layer) => softmax(layer, layer.parameters.int(1)) },
   // concatND
-  980: (layer) => {
-    if (layer.parameters.bool(2)) throw layer.fail('it interleaves');
-    return concatenated(layer, layer.parameters.int(1));
+  980: {
+    fields: [1, 2],
+    read(layer) {
+      if (layer.parameters.bool(2)) throw layer.fail('it interleaves');
+      return concatenated(layer, layer.parameters.int(1));
+    },
   },
   // loadConstantND
-  1070: (layer) => {
-    const shape = layer.parameters.ints(1);
-    return { name: layer.weights(2, 'data', 1, shape), rank: shape.length };
+  1070: {
+    fields: [1, 2],
+    read(layer) {
+      const shape = layer.parameters.ints(1);
+      return { name: layer.weights(2, 'data', 1, shape), rank: shape.length };
+    },
   },
   // reshapeStatic
-  1140: (layer) => reshaped(layer, layer.input(), layer.parameters.ints(1)),
+  1140: { fields: [1], read: (layer) => reshaped(layer, layer.input(), layer.parameters.ints(1)) },
   // reduceMean
-  1280: (layer) => {
-    layer.parameters.allow(`“${layer.name}”`, 1, 2);
-    const { name: x, rank } = layer.input();
-    const [axes, keepDims] = [layer.parameters.ints(1), layer.parameters.bool(2)];
-    return layer.emit((name) => ({ kind: 'mean', name, x, axes, keepDims }), keepDims ? rank : rank - axes.length);
+  1280: {
+    fields: [1, 2],
+    read(layer) {
+      const { name: x, rank } = layer.input();
+      const [axes, keepDims] = [layer.parameters.ints(1), layer.parameters.bool(2)];
+      return layer.emit((name) => ({ kind: 'mean', name, x, axes, keepDims }), keepDims ? rank : rank - axes.length);
+    },
   },
 };
 
 function convolution(layer: Layer): Value {
   const { parameters: p, fail } = layer;
-  p.allow(`“${layer.name}”`, 1, 2, 10, 20, 30, 40, 50, 70, 90, 91);
   const [out, channels] = [p.int(1), p.int(2)];
   const kernel = pair(layer, 20, 3);
   const weight = layer.weights(90, 'weights', out, [out, channels, ...kernel]);
@@ -81,7 +104,6 @@ function convolution(layer: Layer): Value {
 
 function pooling(layer: Layer): Value {
   const { parameters: p, fail } = layer;
-  p.allow(`“${layer.name}”`, 1, 10, 20, 30, 50, 60);
   const x = layer.input(4).name;
   const type = p.int(1);
   if (type !== 0 && type !== 1) throw fail(`pooling of type ${type}`);
@@ -111,6 +133,7 @@ function activation(layer: Layer): Value {
   const chosen = kind === undefined ? null : parameters.message(kind);
   if (kind === undefined || chosen === null || parameters.fields.length > 1)
     throw fail('it does not say which function');
+  chosen.allow(`“${layer.name}”`, ...(kind === 10 ? [] : kind === 20 ? [1] : [1, 2]));
   const [first, second] = [chosen.float(1), chosen.float(2)];
   switch (kind) {
     case 5: {
@@ -134,7 +157,6 @@ function activation(layer: Layer): Value {
 /** Of four axes: the last three are one vector, and so is the result, `[1,C,1,1]`. */
 function innerProduct(layer: Layer): Value {
   const { parameters: p, fail } = layer;
-  p.allow(`“${layer.name}”`, 1, 2, 10, 20, 21);
   const [channels, out] = [p.int(1), p.int(2)];
   const input = layer.input(2);
   if (input.rank === 3) throw fail('a matrix of rows in place of a vector');
@@ -150,7 +172,6 @@ function innerProduct(layer: Layer): Value {
 
 function batchNorm(layer: Layer): Value {
   const { parameters: p } = layer;
-  p.allow(`“${layer.name}”`, 1, 10, 15, 16, 17, 18);
   const shape = [p.int(1)];
   const [gamma, beta, mean, variance] = (['gamma', 'beta', 'mean', 'variance'] as const).map((hint, i) =>
     layer.weights(15 + i, hint, 1, shape),
@@ -163,7 +184,6 @@ function batchNorm(layer: Layer): Value {
 
 function scale(layer: Layer): Value {
   const { parameters: p } = layer;
-  p.allow(`“${layer.name}”`, 1, 2, 3, 4, 5);
   const x = layer.input(3);
   const factor = layer.weights(2, 'scale', 1, perChannel(p.ints(1)));
   const hasBias = p.bool(3);

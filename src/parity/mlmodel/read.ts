@@ -1,5 +1,6 @@
 import { described } from '../coreMLDescription.ts';
 import { UnreadableModelError } from '../errors.ts';
+import type { Pause } from '../pauses.ts';
 import { readMessage, type Message } from '../protobuf.ts';
 import type { ParsedModel } from '../types.ts';
 import { Network, type Value } from './layer.ts';
@@ -18,10 +19,11 @@ const aboutLayer = [1, 2, 3, 4, 5, 10];
  * A neural network's values have no type: the CPU computes in float32 and the GPU and the Neural Engine in float16, whatever the weights
  * lie in. What is read here rounds to float16 where a weight lies in float16. Throws `UnreadableModelError`.
  */
-export async function readMlmodel(bytes: Uint8Array): Promise<ParsedModel> {
+export async function readMlmodel(bytes: Uint8Array, between?: Pause): Promise<ParsedModel> {
   const model = readMessage(bytes);
   const classifier = model.message(403);
   if (classifier === null) throw fail('it is no neural network that classifies');
+  model.allow('The model', 1, 2, 403);
   const { input, makers } = described(model.message(2), fail);
   // 5 and 6 say on how many axes inputs lie, 10 how it may be trained further.
   classifier.allow('The classifier', 1, 2, 5, 6, 10, 100, 200);
@@ -30,7 +32,10 @@ export async function readMlmodel(bytes: Uint8Array): Promise<ParsedModel> {
 
   const network = new Network();
   network.bind(input.name, preprocessed(classifier, network, input));
-  for (const layer of classifier.messages(1)) readLayer(layer, network);
+  for (const layer of classifier.messages(1)) {
+    readLayer(layer, network);
+    await between?.();
+  }
   const output = (name: string) => flatOutput(network, name);
   const probabilities = output(classifier.string(200));
   const makersValue = makers && { names: makers.names, probabilities: output(makers.output) };
@@ -62,6 +67,8 @@ function preprocessed(classifier: Message, network: Network, input: ParsedModel[
   const scaler = step.message(10);
   if (steps.length > 1 || scaler === null || step.string(1) !== input.name)
     throw fail('its preprocessing is no scaler of its image');
+  step.allow('The preprocessing', 1, 10);
+  scaler.allow('The scaler', 10, 20, 21, 22);
   const [blue, green, red] = [20, 21, 22].map((field) => scaler.float(field)) as [number, number, number];
   const name = `${input.name}/scaled`;
   const product = productOf(input.name);
@@ -86,8 +93,8 @@ function preprocessed(classifier: Message, network: Network, input: ParsedModel[
 function readLayer(message: Message, network: Network): void {
   const name = message.string(1);
   const [kind, ...more] = message.fields.filter((field) => !aboutLayer.includes(field));
-  const read = kind === undefined ? undefined : layers[kind];
-  if (kind === undefined || more.length > 0 || read === undefined)
+  const type = kind === undefined ? undefined : layers[kind];
+  if (kind === undefined || more.length > 0 || type === undefined)
     throw fail(`the layer “${name}” is of a type that is not known here (${[kind, ...more].join(', ')})`);
   const inputs = message.strings(2).map((input) => {
     const value = network.value(input);
@@ -96,7 +103,9 @@ function readLayer(message: Message, network: Network): void {
   });
   const outputs = message.strings(3);
   if (outputs.length !== 1) throw fail(`the layer “${name}” has ${outputs.length} outputs`);
-  network.bind(outputs[0]!, read(network.layer(name, message.message(kind)!, inputs, outputs[0]!)));
+  const parameters = message.message(kind)!;
+  parameters.allow(`“${name}”`, ...type.fields);
+  network.bind(outputs[0]!, type.read(network.layer(name, parameters, inputs, outputs[0]!)));
 }
 
 /** A value as `[1, n]`, whatever axes of one it has; the name of that. */

@@ -52,6 +52,7 @@ function unpacked(
   fail: (why: string) => Error,
 ): Float32Array {
   if (quantization === null) throw fail('nothing says what its bytes stand for');
+  quantization.allow('A quantization', 1, LINEAR, TABLE);
   if (quantization.int(1) !== 8) throw fail(`${quantization.int(1)} bits a number; 8 are known here`);
   const data = new Float32Array(bytes.length);
   const table = quantization.message(TABLE)?.floats(1);

@@ -17,6 +17,8 @@ export interface Arguments {
   flag(name: string, otherwise: boolean): boolean;
   text(name: string, otherwise?: string): string;
   fail(what: string): Error;
+  /** Refuses arguments that nobody has asked for: they might change what the operation means. */
+  end(): void;
 }
 
 /** `rest`: the name and the rounding of what it gives. */
@@ -33,8 +35,8 @@ function pair(from: Arguments, name: string, otherwise?: readonly number[]): Pai
 /** [top, bottom, left, right], which is MIL's own order. */
 function pads(from: Arguments): readonly [number, number, number, number] {
   const type = from.text('pad_type', 'valid');
-  if (type === 'valid') return [0, 0, 0, 0];
   const values = from.numbers('pad', [0, 0, 0, 0]);
+  if (type === 'valid' && values.every((value) => value === 0)) return [0, 0, 0, 0];
   if (type !== 'custom' || values.length !== 4) throw from.fail(`its padding, “${type}” of ${values.length} numbers`);
   return [values[0]!, values[1]!, values[2]!, values[3]!];
 }

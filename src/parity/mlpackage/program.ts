@@ -1,5 +1,6 @@
 import { UnreadableModelError } from '../errors.ts';
 import { shapeOf } from '../interpreter/shapes.ts';
+import type { Pause } from '../pauses.ts';
 import type { Message } from '../protobuf.ts';
 import type { Operation, Tensor } from '../types.ts';
 import { translations, type Arguments } from './operations.ts';
@@ -24,13 +25,16 @@ export interface Program {
 }
 
 /** Of a `MILSpec.Program` (MIL.proto) with one function, `main`, of one block. */
-export function readProgram(program: Message, weights: WeightFile): Program {
+export async function readProgram(program: Message, weights: WeightFile, between?: Pause): Promise<Program> {
+  // Attributes of a program say how it was made.
+  program.allow('The program', 1, 2, 3, 4);
   const functions = program.map(2);
   const main = functions.get('main');
   if (main === undefined || functions.size !== 1)
     throw new UnreadableModelError(
       `The package’s program has the functions ${[...functions.keys()].join(', ')}, not just “main”.`,
     );
+  main.allow('“main”', 1, 2, 3);
   const block = main.map(3).get(main.string(2));
   if (block === undefined)
     throw new UnreadableModelError(`The package’s program has nothing for its own opset, “${main.string(2)}”.`);
@@ -39,7 +43,8 @@ export function readProgram(program: Message, weights: WeightFile): Program {
     throw new UnreadableModelError(`The package’s program has ${inputs.length} inputs, not one.`);
   const name = inputs[0]!.string(1);
   const input = { name, shape: tensorType(inputs[0]!.message(2), name).shape };
-  return new Translation(input, weights).read(block);
+  block.allow('The block of “main”', 2, 3);
+  return new Translation(input, weights).read(block, between);
 }
 
 class Translation {
@@ -57,8 +62,11 @@ class Translation {
     this.shapes.set(input.name, input.shape);
   }
 
-  read(block: Message): Program {
-    for (const operation of block.messages(3)) this.take(operation);
+  async read(block: Message, between?: Pause): Promise<Program> {
+    for (const operation of block.messages(3)) {
+      this.take(operation);
+      await between?.();
+    }
     if (this.classify === null) throw new UnreadableModelError('The package’s program does not end in “classify”.');
     this.weights.checkAllRead();
     return {
@@ -79,31 +87,42 @@ class Translation {
     const fail = (what: string) =>
       new UnreadableModelError(`In the package, the operation “${name}” (${type}) can’t be read: ${what}.`);
     if (this.classify !== null) throw fail('it comes after “classify”');
+    operation.allow(`“${name}” (${type})`, 1, 2, 3, 4, 5);
     if (operation.messages(4).length > 0) throw fail('it has blocks inside');
     if (this.values.has(name) || this.shapes.has(name)) throw fail('there are two things of this name');
 
     if (type === 'classify') {
-      const { tensor, strings } = this.argumentsOf(operation, name, fail);
+      const { tensor, strings, end } = this.argumentsOf(operation, name, fail);
       this.classify = {
         probabilities: tensor('probabilities'),
         labels: strings('classes'),
         outputs: outputs.map((output) => output.string(1)),
       };
+      end();
       return;
     }
     if (outputs.length !== 1) throw fail(`it has ${outputs.length} outputs`);
     const declared = () => tensorType(outputs[0]!.message(2), name);
 
+    /** Of what has all in its attributes; `name` says once more what it gives. */
+    const checkAttributes = (known: readonly string[]) => {
+      const unknown = [...attributes.keys(), ...operation.map(2).keys()].find((key) => !known.includes(key));
+      if (unknown !== undefined) throw fail(`“${unknown}” of it is not known here`);
+    };
+
     if (type === 'const') {
       const value = attributes.get('val');
       if (value === undefined) throw fail('it has no value');
+      checkAttributes(['name', 'val']);
       this.values.set(name, readValue(value, this.weights, name));
       return;
     }
 
     const unpack = packedConstants[type];
     if (unpack !== undefined) {
+      const asked = ['name'];
       const parts = (part: string) => {
+        asked.push(part);
         const value = attributes.get(part);
         if (value === undefined) throw fail(`“${part}” is not among its attributes`);
         return readValue(value, this.weights, `${name}.${part}`);
@@ -118,6 +137,7 @@ class Translation {
         return value.kind === 'strings' ? value.strings[0]! : '';
       };
       const { value, eightBit } = unpack(numbers, text, fail);
+      checkAttributes(asked);
       const { type: wanted, shape } = declared();
       if (value.type !== wanted || value.shape.join() !== shape.join())
         throw fail(
@@ -132,7 +152,9 @@ class Translation {
     if (translate === undefined) throw fail('it is not known here');
     const { type: rounding, shape } = declared();
     if (rounding !== 'float16' && rounding !== 'float32') throw fail(`it gives ${rounding}`);
-    const translated = translate(this.argumentsOf(operation, name, fail), { name, rounding });
+    const given = this.argumentsOf(operation, name, fail);
+    const translated = translate(given, { name, rounding });
+    given.end();
     const gives = shapeOf(translated, (named) => this.shapes.get(named) ?? this.constants.get(named)!.shape);
     if (gives.join() !== shape.join())
       throw fail(`it gives [${gives.join(', ')}] and is declared [${shape.join(', ')}]`);
@@ -146,7 +168,14 @@ class Translation {
     fail: (what: string) => Error,
   ): Arguments & { readonly strings: (name: string) => readonly string[] } {
     const inputs = operation.map(2);
+    const attributes = operation.map(5);
+    const asked = new Set<string>();
+    const has = (name: string): boolean => {
+      asked.add(name);
+      return inputs.has(name);
+    };
     const bindings = (name: string): readonly Message[] => {
+      asked.add(name);
       const all = inputs.get(name)?.messages(1);
       if (all === undefined || all.length === 0) throw fail(`“${name}” is missing`);
       return all;
@@ -165,7 +194,7 @@ class Translation {
       return named;
     };
     const numbers = (name: string, otherwise?: readonly number[]): readonly number[] => {
-      if (otherwise !== undefined && !inputs.has(name)) return otherwise;
+      if (!has(name) && otherwise !== undefined) return otherwise;
       const found = value(name);
       if (found.kind !== 'numbers') throw fail(`“${name}” is text`);
       return [...found.data];
@@ -197,10 +226,10 @@ class Translation {
       return all[0]!;
     };
     return {
-      has: (name) => inputs.has(name),
+      has,
       tensor,
       tensors: (name) => bindings(name).map((binding, i) => tensorOf(name, binding, `${owner}.${name}.${i}`)),
-      optional: (name) => (inputs.has(name) ? tensor(name) : null),
+      optional: (name) => (has(name) ? tensor(name) : null),
       transposed: (name) => {
         const found = value(name);
         if (found.kind !== 'numbers' || found.shape.length !== 2) throw fail(`“${name}” is no matrix`);
@@ -215,9 +244,14 @@ class Translation {
       number: single,
       numbers,
       flag: (name, otherwise) => single(name, otherwise ? 1 : 0) !== 0,
-      text: (name, otherwise) => (otherwise !== undefined && !inputs.has(name) ? otherwise : (strings(name)[0] ?? '')),
+      text: (name, otherwise) => (!has(name) && otherwise !== undefined ? otherwise : (strings(name)[0] ?? '')),
       strings,
       fail,
+      end() {
+        const unknown =
+          [...inputs.keys()].find((name) => !asked.has(name)) ?? [...attributes.keys()].find((name) => name !== 'name');
+        if (unknown !== undefined) throw fail(`“${unknown}” of it is not known here`);
+      },
     };
   }
 }

@@ -1,6 +1,8 @@
 import JSZip from 'jszip';
+import { z } from '../../zod.ts';
 import { described, type Described } from '../coreMLDescription.ts';
 import { UnreadableModelError } from '../errors.ts';
+import type { Pause } from '../pauses.ts';
 import { readMessage } from '../protobuf.ts';
 import type { ParsedModel } from '../types.ts';
 import { readProgram, type Program } from './program.ts';
@@ -14,12 +16,13 @@ const fail = (what: string, cause?: unknown) =>
  * FeatureTypes.proto, MIL.proto, StorageFormat.hpp): whoever wrote it. Throws `UnreadableModelError` for what is broken and for what is not
  * known here.
  */
-export async function readMlpackage(bytes: Uint8Array): Promise<ParsedModel> {
+export async function readMlpackage(bytes: Uint8Array, between?: Pause): Promise<ParsedModel> {
   const files = await unpacked(bytes);
   const model = readMessage(files.model);
   const program = model.message(502);
   if (program === null) throw fail('its model is no ML Program');
-  const { classify, ...read } = readProgram(program, readWeightFile(files.weights));
+  model.allow('The model', 1, 2, 502);
+  const { classify, ...read } = await readProgram(program, readWeightFile(files.weights), between);
   const description = described(model.message(2), fail);
   checkOutputs(description, classify, read.outputs);
 
@@ -46,20 +49,23 @@ async function unpacked(bytes: Uint8Array): Promise<{ model: Uint8Array; weights
   const roots = Object.keys(zip.files).flatMap((path) => /^([^/]+\.mlpackage\/)Manifest\.json$/.exec(path)?.[1] ?? []);
   const root = roots[0];
   if (root === undefined || roots.length > 1) throw fail(`it holds ${roots.length} packages, not one`);
-  const file = (path: string) => {
+  const file = async (path: string) => {
     const entry = zip.file(`${root}${path}`);
     if (entry === null) throw fail(`“${path}” is missing`);
-    return entry.async('uint8array');
+    try {
+      return await entry.async('uint8array');
+    } catch (error) {
+      throw fail(`“${path}” is broken`, error);
+    }
   };
 
-  const manifest = parsed(new TextDecoder().decode(await file('Manifest.json')), 'Manifest.json') as Manifest;
+  const manifest = manifestOf(new TextDecoder().decode(await file('Manifest.json')));
   if (manifest.fileFormatVersion !== '1.0.0')
     throw fail(`its manifest has format version ${JSON.stringify(manifest.fileFormatVersion)}`);
-  const paths = Object.entries(manifest.itemInfoEntries ?? {}).map(([id, item]) => ({ id, path: item.path }));
+  const paths = Object.entries(manifest.itemInfoEntries).map(([id, { path }]) => ({ id, path }));
   const rootPath = paths.find(({ id }) => id === manifest.rootModelIdentifier)?.path;
   const others = paths.filter(({ id }) => id !== manifest.rootModelIdentifier).map(({ path }) => path);
-  if (typeof rootPath !== 'string' || !rootPath.endsWith('/model.mlmodel'))
-    throw fail('its manifest does not name the root model');
+  if (rootPath?.endsWith('/model.mlmodel') !== true) throw fail('its manifest does not name the root model');
   // `@model_path`, from which the program names its weights, is the folder of the model.
   const folder = rootPath.slice(0, -'model.mlmodel'.length);
   if (others.length !== 1 || others[0] !== `${folder}weights`)
@@ -67,18 +73,18 @@ async function unpacked(bytes: Uint8Array): Promise<{ model: Uint8Array; weights
   return { model: await file(`Data/${rootPath}`), weights: await file(`Data/${folder}weights/weight.bin`) };
 }
 
-function parsed(json: string, what: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch (error) {
-    throw fail(`${what} is no JSON`, error);
-  }
-}
+const manifestSchema = z.object({
+  fileFormatVersion: z.string(),
+  rootModelIdentifier: z.string(),
+  itemInfoEntries: z.record(z.string(), z.object({ path: z.string() })),
+});
 
-interface Manifest {
-  readonly fileFormatVersion?: unknown;
-  readonly rootModelIdentifier?: unknown;
-  readonly itemInfoEntries?: Readonly<Record<string, { readonly path?: unknown }>>;
+function manifestOf(json: string): z.infer<typeof manifestSchema> {
+  try {
+    return manifestSchema.parse(JSON.parse(json));
+  } catch (error) {
+    throw fail('its manifest is not what the format says', error);
+  }
 }
 
 /** The image that is described has to be the one that the program takes. */

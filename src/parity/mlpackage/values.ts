@@ -35,6 +35,7 @@ export type MilValue =
 export function tensorType(valueType: Message | null, owner: string): TensorType {
   const tensor = valueType?.message(1);
   if (tensor == null) throw new UnreadableModelError(`In the package, “${owner}” is not said to be a tensor.`);
+  tensor.allow(`“${owner}”`, 1, 2, 3);
   const type = typeOfCode[tensor.int(1)];
   if (type === undefined)
     throw new UnreadableModelError(`In the package, “${owner}” has data type ${tensor.int(1)}, not known here.`);
@@ -42,7 +43,9 @@ export function tensorType(valueType: Message | null, owner: string): TensorType
     const constant = dimension.message(1);
     if (constant === null)
       throw new UnreadableModelError(`In the package, “${owner}” has a side whose length is left open.`);
-    return constant.int(1);
+    const side = constant.int(1);
+    if (side < 0) throw new UnreadableModelError(`In the package, “${owner}” has a side of ${side}.`);
+    return side;
   });
   if (shape.length !== tensor.int(2))
     throw new UnreadableModelError(
@@ -57,6 +60,7 @@ const WEIGHT_FILE = '@model_path/weights/weight.bin';
 export function readValue(value: Message, weights: WeightFile, owner: string): MilValue {
   const fail = (what: string) =>
     new UnreadableModelError(`In the package, the constant “${owner}” is broken: ${what}.`);
+  value.allow(`“${owner}”`, 1, 2, 3, 5);
   const inFile = value.message(5);
   if (inFile !== null) {
     if (inFile.string(1) !== WEIGHT_FILE) throw fail(`it is said to lie in “${inFile.string(1)}”`);
@@ -71,6 +75,7 @@ export function readValue(value: Message, weights: WeightFile, owner: string): M
   const list = immediate.message(3);
   if (list !== null) {
     const strings = list.messages(1).map((item) => {
+      if (item.message(3)?.has(3) === true) throw fail('a list of lists');
       const one = readValue(item, weights, owner);
       if (one.kind !== 'strings' || one.strings.length !== 1) throw fail('a list of anything but strings');
       return one.strings[0]!;

@@ -1,4 +1,5 @@
 import { UnreadableModelError } from '../errors.ts';
+import type { Pause } from '../pauses.ts';
 import { readMessage, type Message } from '../protobuf.ts';
 import { tensorOf, type Constant } from './tensors.ts';
 
@@ -38,15 +39,19 @@ export interface OnnxValue {
 const opsets = { first: 13, last: 22 };
 const attributeType = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
 
-/** Throws `UnreadableModelError`. */
-export function onnxModel(bytes: Uint8Array): OnnxModel {
+/** Throws `UnreadableModelError`, and what `between` throws, which is called after each tensor. */
+export async function onnxModel(bytes: Uint8Array, between?: Pause): Promise<OnnxModel> {
   const model = readMessage(bytes);
+  // All but training and functions, which would say what operators of other domains mean.
+  model.allow('The model', 1, 2, 3, 4, 5, 6, 7, 8, 14);
   const graph = model.message(7);
   if (graph === null) throw new UnreadableModelError('The ONNX file has no graph.');
   if (graph.has(15)) throw new UnreadableModelError('The ONNX file has sparse initializers.');
+  // All but annotations of quantization: those are hints to whoever quantizes.
+  graph.allow('The graph', 1, 2, 5, 10, 11, 12, 13, 16);
   const metadata = new Map(model.messages(14).map((pair) => [pair.string(1), pair.string(2)]));
   const versions = model.messages(8).filter((set) => isDefault(set.string(1)));
-  const opset = Math.max(0, ...versions.map((set) => set.int(2)));
+  const opset = versions.reduce((newest, set) => Math.max(newest, set.int(2)), 0);
   if (opset < opsets.first || opset > opsets.last)
     throw new UnreadableModelError(
       `The ONNX file is of opset ${opset}; ${opsets.first} to ${opsets.last} are known here.`,
@@ -56,6 +61,7 @@ export function onnxModel(bytes: Uint8Array): OnnxModel {
     const name = tensor.string(8);
     if (initializers.has(name)) throw new UnreadableModelError(`The ONNX file has two initializers “${name}”.`);
     initializers.set(name, tensorOf(tensor, name));
+    await between?.();
   }
   return {
     opset,
@@ -76,15 +82,22 @@ function nodeOf(node: Message): OnnxNode {
   const outputs = node.strings(2);
   const type = node.string(4);
   const name = outputs[0] ?? node.string(3);
+  // Inputs, outputs, name, type, attributes, what is said of it, domain, metadata.
+  node.allow(`“${name}”`, 1, 2, 3, 4, 5, 6, 7, 9);
   if (!isDefault(node.string(7)))
     throw new UnreadableModelError(`“${name}” of the ONNX file is of the domain ${node.string(7)}, not of ONNX’s own.`);
   const attributes = new Map<string, AttributeValue>();
-  for (const attribute of node.messages(5)) attributes.set(attribute.string(1), attributeOf(attribute, name));
+  for (const attribute of node.messages(5)) {
+    const key = attribute.string(1);
+    if (attributes.has(key)) throw new UnreadableModelError(`“${name}” of the ONNX file has two attributes ${key}.`);
+    attributes.set(key, attributeOf(attribute, name));
+  }
   return { type, name, inputs: node.strings(1), outputs, attributes };
 }
 
 function attributeOf(attribute: Message, node: string): AttributeValue {
   const type = attribute.int(20);
+  attribute.allow(`An attribute of “${node}”`, 1, 2, 3, 4, 5, 7, 8, 13, 20);
   switch (type) {
     case attributeType.float:
       return attribute.float(2);

@@ -160,7 +160,9 @@ const binaryOf = { Add: 'add', Sub: 'sub', Mul: 'mul', Div: 'div', Max: 'max', M
 /** pads: ONNX has [top, left, bottom, right]. */
 function windowOf(read: Reader) {
   read.expect('auto_pad', 'NOTSET');
-  const [top, left, bottom, right] = read.numbers('pads', [0, 0, 0, 0]) as [number, number, number, number];
+  const given = read.numbers('pads', [0, 0, 0, 0]);
+  if (given.length !== 4) throw read.fail(`has ${given.length} pads`);
+  const [top, left, bottom, right] = given as [number, number, number, number];
   return { strides: read.pair('strides', [1, 1]), pads: [top, bottom, left, right] } as const;
 }
 

@@ -1,4 +1,5 @@
 import { UnreadableModelError } from '../errors.ts';
+import type { Pause } from '../pauses.ts';
 import type { Operation, ParsedModel, Rounding, Tensor } from '../types.ts';
 import { onnxModel, type OnnxModel, type OnnxNode } from './model.ts';
 import { operationsOf, type Scope } from './operators.ts';
@@ -9,15 +10,20 @@ import { cast, dequantized, elementType, gathered, type Constant } from './tenso
  * networks, given the names of its classes as `pacerid.classes` (JSON). Where there are several outputs, `probabilities` and
  * `maker_probabilities` are the ones. Throws `UnreadableModelError`.
  */
-export async function readOnnx(bytes: Uint8Array): Promise<ParsedModel> {
-  const model = onnxModel(bytes);
+export async function readOnnx(bytes: Uint8Array, between?: Pause): Promise<ParsedModel> {
+  const model = await onnxModel(bytes, between);
   const input = inputOf(model);
-  const { operations, constants, eightBit } = graphOf(model, input.name);
+  const { operations, constants, eightBit } = await graphOf(model, input.name, between);
   const outputs = model.outputs.map(({ name }) => name);
   const probabilities = outputs.length === 1 ? outputs[0]! : outputs.find((name) => name === 'probabilities');
   if (probabilities === undefined)
     throw new UnreadableModelError(`The ONNX file has the outputs ${outputs.join(', ')}, none called probabilities.`);
   const makers = outputs.find((name) => name === 'maker_probabilities' && name !== probabilities);
+  const other = outputs.find((name) => name !== probabilities && name !== makers);
+  if (other !== undefined)
+    throw new UnreadableModelError(`The ONNX file has an output “${other}”, which is not known here.`);
+  if (makers === undefined && model.metadata.has('pacerid.makers'))
+    throw new UnreadableModelError('The ONNX file names makers, and no output gives them.');
   return {
     input,
     constants,
@@ -68,10 +74,11 @@ function namesOf({ metadata }: OnnxModel, key: string): readonly string[] {
   return names;
 }
 
-function graphOf(
+async function graphOf(
   model: OnnxModel,
   inputName: string,
-): { operations: readonly Operation[]; constants: ReadonlyMap<string, Tensor>; eightBit: boolean } {
+  between?: Pause,
+): Promise<{ operations: readonly Operation[]; constants: ReadonlyMap<string, Tensor>; eightBit: boolean }> {
   const constants = new Map(model.initializers);
   const types = new Map<string, Rounding>([[inputName, 'float32']]);
   const taken = new Set([...constants.keys(), ...types.keys(), ...model.nodes.flatMap(({ outputs }) => outputs)]);
@@ -101,6 +108,7 @@ function graphOf(
   };
 
   for (const node of model.nodes) {
+    await between?.();
     const known = constantOf(node, constants);
     const [output = ''] = node.outputs;
     if (types.has(output) || constants.has(output))
@@ -121,29 +129,38 @@ function graphOf(
   return { operations, constants: new Map(floats), eightBit };
 }
 
+/** Of operators that make constants of constants. */
+const mostInputs: Readonly<Record<string, number>> = { Identity: 1, Cast: 1, DequantizeLinear: 3, Gather: 2 };
+
 /** What a node makes of constants alone, so that it is one itself; null for all other nodes. */
 function constantOf({ type, name, inputs, attributes }: OnnxNode, constants: ReadonlyMap<string, Constant>) {
   const given = inputs.map((input) => (input === '' ? null : (constants.get(input) ?? null)));
   const [first, second, third = null] = given;
   const all = inputs.length > 0 && inputs.every((input, index) => input === '' || given[index] !== null);
+  const only = (...keys: readonly string[]) => {
+    const other = [...attributes.keys()].find((key) => !keys.includes(key));
+    if (other !== undefined)
+      throw new UnreadableModelError(`“${name}” of the ONNX file has an attribute ${other}, which is not known here.`);
+  };
   if (type === 'Constant') {
     const value = attributes.get('value');
+    only('value');
     if (value === undefined || typeof value !== 'object' || !('data' in value))
       throw new UnreadableModelError(`The Constant “${name}” of the ONNX file holds no tensor.`);
     return value;
   }
   if (!all || !first) return null;
+  const most = mostInputs[type];
+  if (most !== undefined && inputs.length > most)
+    throw new UnreadableModelError(`“${name}” of the ONNX file has ${inputs.length} inputs.`);
   const number = (key: string, otherwise: number) => {
     const value = attributes.get(key) ?? otherwise;
     if (typeof value !== 'number') throw new UnreadableModelError(`${key} of “${name}” in the ONNX file is no number.`);
     return value;
   };
-  const only = (...keys: readonly string[]) => {
-    const other = [...attributes.keys()].find((key) => !keys.includes(key));
-    if (other !== undefined) throw new UnreadableModelError(`“${name}” of the ONNX file has ${other}.`);
-  };
   switch (type) {
     case 'Identity':
+      only();
       return first;
     case 'Cast':
       only('to');

@@ -41,6 +41,7 @@ export function elementType(code: number, name: string): ElementType {
 export function tensorOf(tensor: Message, name: string): Constant {
   if (tensor.int(14) !== 0 || tensor.has(13))
     throw new UnreadableModelError(`The numbers of “${name}” are not in the ONNX file itself, but in another one.`);
+  tensor.allow(`“${name}”`, 1, 2, 3, 4, 5, 7, 8, 9, 12, 14, 16);
   if (tensor.has(3)) throw new UnreadableModelError(`“${name}” of the ONNX file is in segments.`);
   const type = elementType(tensor.int(2), name);
   const shape = tensor.ints(1);
@@ -138,6 +139,8 @@ export function gathered(table: Constant, indices: Constant, name: string): Cons
   const size = table.data.length;
   if (table.shape.length !== 1 || (table.type !== 'float32' && table.type !== 'float16'))
     throw new UnreadableModelError(`“${name}” of the ONNX file gathers from what is no table of numbers.`);
+  if (indices.type !== 'int32' && indices.type !== 'int64')
+    throw new UnreadableModelError(`“${name}” of the ONNX file gathers by numbers of ${indices.type}.`);
   const data = new Float32Array(indices.data.length);
   for (let i = 0; i < data.length; i++) {
     const index = indices.data[i]!;

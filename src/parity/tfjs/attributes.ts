@@ -3,11 +3,11 @@ import { UnreadableModelError } from '../errors.ts';
 import type { Node } from './modelFiles.ts';
 
 /** 64-bit integers are texts in proto3's JSON. */
-const whole = z.union([z.number(), z.string().regex(/^-?\d+$/)]).transform(Number);
+const whole = z.union([z.int(), z.string().regex(/^-?\d{1,15}$/)]).transform(Number);
 /** `bytes` are base64; some tools write them as a list of codes. */
 const text = z.union([
-  z.string().transform((text) => atob(text)),
-  z.array(z.number()).transform((codes) => String.fromCharCode(...codes)),
+  z.base64().transform((text) => atob(text)),
+  z.array(z.number()).transform((codes) => codes.map((code) => String.fromCharCode(code)).join('')),
 ]);
 
 const integer = z.object({ i: whole });
@@ -32,10 +32,24 @@ export interface Attributes {
   texts(name: string): readonly string[];
   /** −1 where a size isn't said; null for an unknown rank. */
   shape(name: string): readonly number[] | null;
+  /** One that nobody has asked for, and that may change what the node means; null where there is none. */
+  unknown(): string | null;
 }
 
-export function attributesOf({ name: node, attr }: Node): Attributes {
+/**
+ * Types of elements and numbers of inputs, which the inputs tell; where and how to compute; slopes and numbers of what is only fused or
+ * trained where another attribute says so, which is asked for.
+ */
+const meaningless = [
+  ...['T', 'U', 'dtype', 'Tidx', 'Tshape', 'Tpaddings', 'Tperm', 'N', 'num_args', 'TArgs', '_output_shapes', '_class'],
+  ...['grad_a', 'grad_b', 'use_cudnn_on_gpu', 'leakyrelu_alpha', 'exponential_avg_factor'],
+];
+
+/** `known`: those that nobody need ask for. */
+export function attributesOf({ name: node, attr }: Node, ...known: readonly string[]): Attributes {
+  const asked = new Set([...meaningless, ...known]);
   function read<Schema extends z.ZodType>(schema: Schema, name: string): z.infer<Schema> | null {
+    asked.add(name);
     const value = attr?.[name];
     if (value === undefined || value === null) return null;
     const parsed = schema.safeParse(value);
@@ -59,5 +73,6 @@ export function attributesOf({ name: node, attr }: Node): Attributes {
         ? null
         : (found.shape.dim ?? []).map(({ size }) => size ?? -1);
     },
+    unknown: () => Object.keys(attr ?? {}).find((name) => !asked.has(name) && attr?.[name] !== null) ?? null,
   };
 }

@@ -1,6 +1,7 @@
 import JSZip from 'jszip';
 import { z } from '../../zod.ts';
 import { UnreadableModelError } from '../errors.ts';
+import type { Pause } from '../pauses.ts';
 import { readWeights, type StoredTensor } from './weights.ts';
 
 const tensorInfo = z.object({ name: z.string() });
@@ -8,11 +9,14 @@ const signature = z.object({
   inputs: z.record(z.string(), tensorInfo).optional(),
   outputs: z.record(z.string(), tensorInfo).optional(),
 });
-const node = z.object({
+const node = z.strictObject({
   name: z.string(),
   op: z.string(),
   input: z.array(z.string()).optional(),
   attr: z.record(z.string(), z.unknown()).nullish(),
+  // Where to compute, and where it comes from.
+  device: z.string().optional(),
+  experimentalDebugInfo: z.unknown().optional(),
 });
 export type Node = z.infer<typeof node>;
 
@@ -29,12 +33,18 @@ const modelSchema = z.object({
     z.object({
       paths: z.array(z.string()),
       weights: z.array(
-        z.object({
+        z.strictObject({
           name: z.string(),
           shape: z.array(z.int().min(0)),
           dtype: z.string(),
+          group: z.string().optional(),
           quantization: z
-            .object({ dtype: z.string(), scale: z.number().optional(), min: z.number().optional() })
+            .strictObject({
+              dtype: z.string(),
+              original_dtype: z.string().optional(),
+              scale: z.number().optional(),
+              min: z.number().optional(),
+            })
             .optional(),
         }),
       ),
@@ -55,7 +65,7 @@ export interface ModelFiles {
 }
 
 /** A zip with a model.json at its top or in a folder, and beside it what that names. Throws `UnreadableModelError`. */
-export async function readModelFiles(bytes: Uint8Array): Promise<ModelFiles> {
+export async function readModelFiles(bytes: Uint8Array, between?: Pause): Promise<ModelFiles> {
   const zip = await JSZip.loadAsync(bytes, { checkCRC32: true }).catch((error: unknown) => {
     throw new UnreadableModelError('The TensorFlow.js model is no zip, or a broken one.', error);
   });
@@ -65,31 +75,34 @@ export async function readModelFiles(bytes: Uint8Array): Promise<ModelFiles> {
     throw new UnreadableModelError(`There are ${found.length} files named model.json in the zip, in place of one.`);
   }
   const folder = path.slice(0, -'model.json'.length);
-  const file = (name: string): JSZip.JSZipObject => {
+  const file = async (name: string): Promise<Uint8Array> => {
     const entry = zip.file(`${folder}${name}`);
     if (entry === null) throw new UnreadableModelError(`The TensorFlow.js model names ${name}, which isn’t there.`);
-    return entry;
+    return entry.async('uint8array').catch((error: unknown) => {
+      throw new UnreadableModelError(`${name} of the TensorFlow.js model is broken.`, error);
+    });
   };
 
-  const model = parsed(modelSchema, 'model.json', await file('model.json').async('string'));
+  const model = parsed(modelSchema, 'model.json', await file('model.json'));
   if (model.format !== undefined && model.format !== 'graph-model') {
     throw new UnreadableModelError(`The TensorFlow.js model is a “${model.format}”, not a graph-model.`);
   }
-  const shards = (names: readonly string[]) => Promise.all(names.map((name) => file(name).async('uint8array')));
-  const names = zip.file(`${folder}labels.json`);
+  const hasLabels = zip.file(`${folder}labels.json`) !== null;
   const used = model.signature ?? model.userDefinedMetadata?.signature;
   return {
     nodes: model.modelTopology.node,
     outputs: new Map(Object.entries(used?.outputs ?? {}).map(([key, { name }]) => [key, name])),
-    weights: await readWeights(model.weightsManifest, shards),
-    labels: names && parsed(labelsSchema, 'labels.json', await names.async('string')),
+    weights: await readWeights(model.weightsManifest, file, between),
+    labels: hasLabels ? parsed(labelsSchema, 'labels.json', await file('labels.json')) : null,
   };
 }
 
-function parsed<Schema extends z.ZodType>(schema: Schema, name: string, text: string): z.infer<Schema> {
+function parsed<Schema extends z.ZodType>(schema: Schema, name: string, bytes: Uint8Array): z.infer<Schema> {
   try {
-    return schema.parse(JSON.parse(text));
+    return schema.parse(JSON.parse(new TextDecoder().decode(bytes)));
   } catch (error) {
-    throw new UnreadableModelError(`${name} of the TensorFlow.js model isn’t what the format says.`, error);
+    const [issue] = error instanceof z.ZodError ? error.issues : [];
+    const where = issue === undefined ? '' : ` (${[...issue.path, issue.message].join(': ')})`;
+    throw new UnreadableModelError(`${name} of the TensorFlow.js model isn’t what the format says${where}.`, error);
   }
 }

@@ -1,7 +1,7 @@
 import type { Tensor } from '../types.ts';
 import { convolution, matrixProduct } from './products.ts';
 import { axisInOurs, type Reading, type Value } from './reading.ts';
-import { borderOf, sizesOf, windowOf } from './windows.ts';
+import { borderOf, checkFormat, sizesOf, windowOf } from './windows.ts';
 
 /**
  * What TensorFlow's operations mean in the interpreter's language: tensorflow/core/ops/*.cc, and what TensorFlow.js takes of them,
@@ -16,7 +16,10 @@ export const operations: Readonly<Record<string, (reading: Reading) => Value>> =
   _FusedMatMul: matrixProduct,
   Add: (reading) => binary(reading, 'add'),
   AddV2: (reading) => binary(reading, 'add'),
-  BiasAdd: (reading) => binary(reading, 'add'),
+  BiasAdd(reading) {
+    checkFormat(reading);
+    return binary(reading, 'add');
+  },
   Sub: (reading) => binary(reading, 'sub'),
   Mul: (reading) => binary(reading, 'mul'),
   Div: (reading) => binary(reading, 'div'),
@@ -137,7 +140,7 @@ function batchNorm(reading: Reading): Value {
   const { name: x, shape } = reading.value(0);
   const { attributes, fail } = reading;
   if (attributes.flag('is_training') === true) fail('it is in training');
-  if ((attributes.text('data_format') ?? 'NHWC') !== 'NHWC') fail('its data_format isn’t NHWC');
+  checkFormat(reading);
   const epsilon = attributes.number('epsilon') ?? fail('it has no epsilon');
   const [gamma, beta, average, variance] = ['scale', 'offset', 'mean', 'variance'].map((what, i) =>
     reading.put(i + 1, 'as it is', reading.stored(i + 1, what)),
@@ -152,6 +155,8 @@ function border(reading: Reading, value: number): Value {
   if (x.shape.length !== 4 || paddings.data.length !== 8) return reading.fail('its input hasn’t four axes');
   if (n0 !== 0 || n1 !== 0 || c0 !== 0 || c1 !== 0) return reading.fail('it adds images or channels');
   const pads = [top, bottom, left, right] as [number, number, number, number];
+  if (pads.some((pad) => !(Number.isInteger(pad) && pad >= 0)))
+    return reading.fail(`its paddings are ${pads.join(', ')}`);
   return { ...x, border: { pads, value } };
 }
 
@@ -177,8 +182,9 @@ function pool(
   kind: 'maxPool' | 'avgPool',
   added: readonly [number, number, number, number],
 ): Value {
-  if ((reading.attributes.text('data_format') ?? 'NHWC') !== 'NHWC') reading.fail('its data_format isn’t NHWC');
+  checkFormat(reading);
   const kernel = sizesOf(reading, 'ksize') ?? reading.fail('it has no ksize');
+  if (sizesOf(reading, 'dilations')?.some((step) => step !== 1) === true) reading.fail('its window has gaps');
   if (reading.attributes.text('padding') === 'EXPLICIT') reading.fail('TensorFlow.js has no such padding');
   const { strides, pads, size } = windowOf(reading, [height as number, width as number], added, kernel);
   const shape = [1, ...size, channels as number];

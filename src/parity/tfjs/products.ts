@@ -1,19 +1,19 @@
 import type { Tensor } from '../types.ts';
 import type { Reading, Value } from './reading.ts';
-import { borderOf, sizesOf, windowOf } from './windows.ts';
+import { borderOf, checkFormat, sizesOf, windowOf } from './windows.ts';
 
 /**
  * Conv2D, DepthwiseConv2dNative and MatMul, alone or with what was fused to them. Filters are `[kH, kW, in, out]`, of a depthwise convolution
  * `[kH, kW, in, multiplier]`; matrices `[in, out]`. tensorflow/core/ops/nn_ops.cc, math_ops.cc.
  */
 export function convolution(reading: Reading, depthwise: boolean): Value {
-  const { attributes, fail } = reading;
+  const { fail } = reading;
   const x = reading.bordered(0);
   const filter = reading.stored(1, 'filter');
   const [kernelHeight, kernelWidth, ins, last] = filter.shape as [number, number, number, number];
   const [, height, width, channels] = x.shape as [number, number, number, number];
   if (x.shape.length !== 4 || filter.shape.length !== 4) fail('its input or its filter hasn’t four axes');
-  if ((attributes.text('data_format') ?? 'NHWC') !== 'NHWC') fail('its data_format isn’t NHWC');
+  checkFormat(reading);
   if (ins !== channels) fail(`${channels} channels come in, its filter has ${ins}`);
 
   const dilations = sizesOf(reading, 'dilations') ?? [1, 1];
@@ -76,6 +76,8 @@ function withFused(
     if (tensor.shape.join() !== String(channels)) reading.fail(`its bias isn’t of ${channels} numbers`);
     bias = reading.put(2, 'as it is', tensor);
   }
+  // Of a batch norm that would be fused to it, which is refused.
+  reading.attributes.number('epsilon');
   const [activation, ...more] = fused;
   if (more.length > 0) reading.fail(`${more.join(', ')} is fused to it`);
   if (activation === undefined || activation === 'Identity') return product(bias);

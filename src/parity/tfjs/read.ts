@@ -1,4 +1,5 @@
 import { UnreadableModelError } from '../errors.ts';
+import type { Pause } from '../pauses.ts';
 import type { ParsedModel } from '../types.ts';
 import { readModelFiles, type ModelFiles } from './modelFiles.ts';
 import { operations } from './operations.ts';
@@ -9,8 +10,8 @@ import { walk, type Reading, type Value } from './reading.ts';
  * outputs stand for is in labels.json beside the model; without it the labels are numbers. Throws `UnreadableModelError`, which names what isn't
  * known.
  */
-export async function readTfjs(bytes: Uint8Array): Promise<ParsedModel> {
-  const files = await readModelFiles(bytes);
+export async function readTfjs(bytes: Uint8Array, between?: Pause): Promise<ParsedModel> {
+  const files = await readModelFiles(bytes, between);
   let image: { name: string; height: number; width: number } | null = null;
 
   function placeholder({ node, attributes, fail }: Reading): Value {
@@ -24,18 +25,19 @@ export async function readTfjs(bytes: Uint8Array): Promise<ParsedModel> {
     return { name: node.name, shape: [1, height, width, 3] };
   }
 
-  const graph = walk(files, (reading) => {
+  const read = (reading: Reading): Value => {
     const { op } = reading.node;
     if (op === 'Placeholder') return placeholder(reading);
     const known = Object.hasOwn(operations, op) ? operations[op] : undefined;
-    if (known === undefined)
-      return reading.fail(op === 'Const' ? 'it stands where the image is wanted' : 'it isn’t known here');
-    return known(reading);
-  });
+    return known === undefined ? reading.fail('it isn’t known here') : known(reading);
+  };
+  const graph = walk(files, read, between);
 
   const { probabilities, makers } = outputsOf(files);
-  const classes = rowOf(graph.valueOf(probabilities), files.labels?.labels, 'labels');
-  const names = makers === null ? null : rowOf(graph.valueOf(makers), files.labels?.makers, 'makers');
+  const classes = rowOf(await graph.valueOf(probabilities), files.labels?.labels, 'labels');
+  const names = makers === null ? null : rowOf(await graph.valueOf(makers), files.labels?.makers, 'makers');
+  if (names === null && files.labels?.makers !== undefined)
+    throw new UnreadableModelError('labels.json of the TensorFlow.js model names makers, and no output gives them.');
   // Only what the outputs need was read: the image is, or they don't depend on it.
   const input = image as { name: string; height: number; width: number } | null;
   if (input === null) throw new UnreadableModelError('What the TensorFlow.js model gives doesn’t depend on an image.');
@@ -63,15 +65,18 @@ function outputsOf({ nodes, outputs }: ModelFiles): { probabilities: string; mak
             .map(({ name }) => [name, name]),
         );
   const makers = all.get('maker_probabilities') ?? null;
-  const others = [...all.values()].filter((name) => name !== makers);
-  const probabilities = all.get('probabilities') ?? (others.length === 1 ? others[0] : undefined);
-  if (probabilities === undefined) {
+  const others = [...all.keys()].filter((key) => key !== 'maker_probabilities');
+  const [key] = others;
+  if (key === undefined || others.length > 1)
     throw new UnreadableModelError(
-      `None of the TensorFlow.js model’s outputs is named probabilities: ${[...all.keys()].join(', ')}.`,
+      `The TensorFlow.js model has ${others.length} outputs beside the makers’, where the probabilities alone belong: ${others.join(', ')}.`,
     );
-  }
+  const probabilities = all.get(key)!;
   return { probabilities, makers };
 }
+
+/** Classes without names: what is larger is no classifier's. */
+const MOST_NUMBERED = 100_000;
 
 /** A row `[1, n]` and what its n numbers stand for. */
 function rowOf(
@@ -83,6 +88,10 @@ function rowOf(
   if (shape.length !== 2 || border !== undefined) {
     throw new UnreadableModelError(`The output ${name} of the TensorFlow.js model isn’t a row of numbers.`);
   }
+  if (given === undefined && count > MOST_NUMBERED)
+    throw new UnreadableModelError(
+      `The output ${name} of the TensorFlow.js model is of ${count} numbers without labels.`,
+    );
   const names = given ?? Array.from({ length: count }, (_, i) => String(i));
   if (names.length !== count) {
     throw new UnreadableModelError(`labels.json has ${names.length} ${what} for the ${count} numbers of ${name}.`);

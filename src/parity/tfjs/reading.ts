@@ -1,4 +1,5 @@
 import { UnreadableModelError } from '../errors.ts';
+import type { Pause } from '../pauses.ts';
 import type { Operation, Tensor } from '../types.ts';
 import { attributesOf, type Attributes } from './attributes.ts';
 import type { ModelFiles, Node } from './modelFiles.ts';
@@ -50,58 +51,95 @@ export interface Walk {
   /** Of all that was put in. */
   readonly storage: ReadonlySet<StoredTensor['stored']>;
   /** What a node gives, read with all that it needs; `reference`: `name` or `name:0`. */
-  valueOf(reference: string): Value;
+  valueOf(reference: string): Promise<Value>;
 }
 
+/** Copies: what they give is what they get. */
+const copies = ['Identity', 'StopGradient', 'Snapshot'];
+
 /** Reads a graph from its outputs on: what no output needs is left alone. */
-export function walk(files: ModelFiles, read: (reading: Reading) => Value): Walk {
+export function walk(files: ModelFiles, read: (reading: Reading) => Value, between?: Pause): Walk {
   const byName = new Map(files.nodes.map((node) => [node.name, node]));
   const values = new Map<string, Value>();
-  const begun = new Set<string>();
   const operations: Operation[] = [];
   const constants = new Map<string, Tensor>();
   const storage = new Set<StoredTensor['stored']>();
 
   function nodeOf(reference: string): Node {
-    const [name, output = '0'] = reference.split(':') as [string, string?];
-    const node = byName.get(name);
-    if (node === undefined) throw new UnreadableModelError(`The graph has no node ${name}.`);
-    if (output !== '0')
-      throw new UnreadableModelError(`Only the first output of ${name} can be read, not ${reference}.`);
-    // Copies: what they give is what they get.
-    if (['Identity', 'StopGradient', 'Snapshot'].includes(node.op)) return nodeOf(node.input?.[0] ?? '');
-    return node;
+    const through = new Set<string>();
+    for (let at = reference; ;) {
+      const [name, output = '0'] = at.split(':') as [string, string?];
+      const node = byName.get(name);
+      if (node === undefined) throw new UnreadableModelError(`The graph has no node ${name}.`);
+      if (output !== '0') throw new UnreadableModelError(`Only the first output of ${name} can be read, not ${at}.`);
+      if (!copies.includes(node.op)) return node;
+      if (through.has(name)) throw new UnreadableModelError(`${name} needs its own output.`);
+      through.add(name);
+      const [from = '', ...more] = inputsOf(node);
+      if (more.length > 0 || attributesOf(node).unknown() !== null)
+        throw new UnreadableModelError(`The copy ${name} can’t be read: there is more to it than an input.`);
+      at = from;
+    }
   }
 
   function storedIn(node: Node): StoredTensor | null {
     if (node.op !== 'Const') return null;
+    const unknown = attributesOf(node, 'value').unknown();
+    if (unknown !== null)
+      throw new UnreadableModelError(`The constant ${node.name} has an attribute ${unknown}, which isn’t known here.`);
     const tensor = files.weights.get(node.name);
     if (tensor === undefined) throw new UnreadableModelError(`There are no weights for ${node.name}.`);
     return tensor;
   }
 
-  function valueOf(reference: string): Value {
-    const node = nodeOf(reference);
-    const known = values.get(node.name);
-    if (known !== undefined) return known;
-    if (begun.has(node.name)) throw new UnreadableModelError(`${node.name} needs its own output.`);
-    begun.add(node.name);
-    const value = read(readingOf(node));
-    values.set(node.name, value);
+  /** Not by recursion: a graph may be deeper than the stack. */
+  async function valueOf(reference: string): Promise<Value> {
+    const wanted = nodeOf(reference);
+    const begun = new Set([wanted]);
+    for (const path = [wanted]; path.length > 0;) {
+      const node = path.at(-1)!;
+      const missing = inputsOf(node)
+        .map(nodeOf)
+        .find(({ name, op }) => op !== 'Const' && !values.has(name));
+      if (missing === undefined) {
+        path.pop();
+        if (!values.has(node.name)) values.set(node.name, readNode(node));
+        await between?.();
+      } else {
+        if (begun.has(missing)) throw new UnreadableModelError(`${missing.name} needs its own output.`);
+        begun.add(missing);
+        path.push(missing);
+      }
+    }
+    return values.get(wanted.name)!;
+  }
+
+  function readNode(node: Node): Value {
+    const { reading, checkAllAsked } = readingOf(node);
+    const value = read(reading);
+    checkAllAsked();
     return value;
   }
 
-  function readingOf(node: Node): Reading {
-    const inputs = (node.input ?? []).filter((name) => !name.startsWith('^'));
+  function readingOf(node: Node): { readonly reading: Reading; checkAllAsked(): void } {
+    const inputs = inputsOf(node);
+    const attributes = attributesOf(node);
+    const asked = new Set<number>();
     const fail = (why: string): never => {
       throw new UnreadableModelError(`The operation ${node.op} “${node.name}” can’t be read: ${why}.`);
     };
-    const inputOf = (input: number): string => inputs[input] ?? fail(`it has no input ${input}`);
+    const inputOf = (input: number): string => {
+      asked.add(input);
+      return inputs[input] ?? fail(`it has no input ${input}`);
+    };
     const reading: Reading = {
       node,
-      attributes: attributesOf(node),
+      attributes,
       inputs: inputs.length,
-      bordered: (input) => valueOf(inputOf(input)),
+      bordered(input) {
+        const { name, op } = nodeOf(inputOf(input));
+        return values.get(name) ?? fail(`${name}, a ${op}, stands where what depends on the image is wanted`);
+      },
       value(input) {
         const value = reading.bordered(input);
         return value.border === undefined ? value : fail('a border stands before it');
@@ -123,7 +161,18 @@ export function walk(files: ModelFiles, read: (reading: Reading) => Value): Walk
       },
       fail,
     };
-    return reading;
+    return {
+      reading,
+      checkAllAsked() {
+        const unknown = attributes.unknown();
+        if (unknown !== null) fail(`its attribute ${unknown} isn’t known here`);
+        const further = [...inputs.keys()].find((input) => !asked.has(input));
+        if (further !== undefined) fail(`its input ${further} isn’t known here`);
+      },
+    };
   }
   return { operations, constants, storage, valueOf };
 }
+
+/** Without control inputs, which say only what has to be done before. */
+const inputsOf = ({ input = [] }: Node): readonly string[] => input.filter((name) => !name.startsWith('^'));

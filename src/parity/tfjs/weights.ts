@@ -1,5 +1,6 @@
 import { UnreadableModelError } from '../errors.ts';
 import { fromHalves } from '../interpreter/float16.ts';
+import type { Pause } from '../pauses.ts';
 import type { Tensor } from '../types.ts';
 import type { WeightsManifest } from './modelFiles.ts';
 
@@ -17,11 +18,17 @@ type Entry = WeightsManifest[number]['weights'][number];
  */
 export async function readWeights(
   manifest: WeightsManifest,
-  read: (paths: readonly string[]) => Promise<readonly Uint8Array[]>,
+  read: (path: string) => Promise<Uint8Array>,
+  between?: Pause,
 ): Promise<ReadonlyMap<string, StoredTensor>> {
   const tensors = new Map<string, StoredTensor>();
   for (const { paths, weights } of manifest) {
-    const bytes = joined(await read(paths));
+    const files: Uint8Array[] = [];
+    for (const path of paths) {
+      files.push(await read(path));
+      await between?.();
+    }
+    const bytes = joined(files);
     let position = 0;
     for (const entry of weights) {
       if (tensors.has(entry.name)) throw new UnreadableModelError(`Two tensors are named ${entry.name}.`);
@@ -31,6 +38,7 @@ export async function readWeights(
       // A copy: typed arrays want aligned buffers.
       tensors.set(entry.name, decoded(entry, bytes.slice(position, end)));
       position = end;
+      await between?.();
     }
     if (position !== bytes.length) {
       throw new UnreadableModelError(`${bytes.length - position} bytes at the end of the weight files are nobody’s.`);

@@ -9,8 +9,16 @@ export function sizesOf({ attributes, fail }: Reading, name: string): Pair | nul
   const found = attributes.integers(name);
   if (found === null) return null;
   const [batch, height, width, channels] = found;
-  if (found.length !== 4 || batch !== 1 || channels !== 1) return fail(`its ${name} are ${found.join(', ')}`);
-  return [height as number, width as number];
+  const sizes = [height as number, width as number] as const;
+  if (found.length !== 4 || batch !== 1 || channels !== 1 || sizes.some((size) => size < 1))
+    return fail(`its ${name} are ${found.join(', ')}`);
+  return sizes;
+}
+
+/** Channels are last: nothing else is known here. */
+export function checkFormat({ attributes, fail }: Reading): void {
+  const format = attributes.text('data_format') ?? 'NHWC';
+  if (format !== 'NHWC') fail(`its data_format is ${format}`);
 }
 
 /** The border around a value, none where there is none; null where it is of numbers that don't do. */

@@ -100,6 +100,18 @@ describe('the certificate of a file that a run exported', () => {
     expect(await asWritten({ weights: 'palettized' })).toBe(0.05);
   });
 
+  it('wants the makers that were asked for, and no others', async () => {
+    const output = { ...config.output, maker_output: true };
+    const asked = await model.exportModel({ runId, format: 'mlpackage', output });
+    expect((await certify({ file: asked, output, howMany: 1 })).certificate.failures).toEqual([]);
+    expect((await certify({ file: written, output, howMany: 1 })).certificate.failures).toEqual([
+      expect.stringMatching(/^The file lacks the makers’ probabilities/),
+    ]);
+    expect((await certify({ file: asked, howMany: 1 })).certificate.failures).toEqual([
+      expect.stringMatching(/^The file gives makers’ probabilities, which nobody asked for/),
+    ]);
+  });
+
   it('a planted change in the weights fails, and one in the zip’s frame, too', async () => {
     // The largest entry of the stored zip is the weights.
     const weights = await changed((bytes) => Math.floor(bytes.length / 2) | 3);
@@ -208,6 +220,14 @@ describe('the certificate of a file that a run exported', () => {
     expect(inside).toEqual(check.certificate);
     expect(Object.keys(files)).toContain('M.mlpackage/Manifest.json');
     expect(Object.keys(files).filter((path) => path.endsWith('.png'))).toHaveLength(6);
+  });
+
+  it('a bundle holds the images that the settings ask for, however many were compared', async () => {
+    const output = { ...config.output, certificate: { ...config.output.certificate, max_images: 8 } };
+    const { blob, check } = await model.exportBundle({ runId, output, howMany: 'all' });
+    const { files } = await JSZip.loadAsync(await blob.arrayBuffer());
+    expect(check.certificate).toMatchObject({ passed: true, images: 12 });
+    expect(Object.keys(files).filter((path) => path.endsWith('.png'))).toHaveLength(8);
   });
 
   it('without the data set there is none, and the reason has a name; with it again, under another id, there is', async () => {
