@@ -1,11 +1,12 @@
 /**
  * The head on cached features against all layers: the same epochs on the sample data set, on wasm, side by side in one process.
  *
- *     npm run bench -- head [--epochs 20] [--size 64] [--rounds 3] [--json] [NETWORK …]    (default: tiny mobilenet_v3_small)
+ *     npm run bench -- head [--epochs 20] [--of-all N] [--size 64] [--rounds 3] [--no-pass] [--json] [NETWORK …]    (default: tiny mobilenet_v3_small)
  *
  * Each round trains by the head with an empty cache, again with what the first has kept, with a new pass every epoch, and all layers.
  * `run` is the whole command, from the order to the Test result; `epochs` what lies between weights and the end of the last epoch,
- * the pass that computes features with it. Medians; ratios are those of all layers.
+ * the pass that computes features with it. Medians; ratios are those of all layers. `--of-all N`: of all layers only N epochs are run, and
+ * their time is taken epochs/N times; `--no-pass`: no new pass every epoch. Both are for large networks, where an epoch takes minutes.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,8 +24,10 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     epochs: { type: 'string', default: '20' },
+    'of-all': { type: 'string' },
     size: { type: 'string', default: '64' },
     rounds: { type: 'string', default: '3' },
+    'no-pass': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -39,6 +42,9 @@ const session = openSession({
   modelsDir: 'models',
   onTrainer: ({ event }) => events.push(event),
 });
+
+const epochs = Number(options.epochs);
+const ofAll = Number(options['of-all'] ?? epochs);
 
 const ways = {
   head: { layers: 'head', cached_views: 1 },
@@ -57,7 +63,7 @@ const configFor = (architecture: ArchitectureName, way: Way) =>
   configOf([], {
     data: { source: 'sample', img_size: Number(options.size) },
     model: { architecture, pretrained: false },
-    training: { epochs: Number(options.epochs), device: 'wasm', ...ways[way] },
+    training: { epochs: way === 'all layers' ? ofAll : epochs, device: 'wasm', ...ways[way] },
   });
 
 async function timed(architecture: ArchitectureName, way: Way, datasetId: string): Promise<Timed> {
@@ -68,19 +74,22 @@ async function timed(architecture: ArchitectureName, way: Way, datasetId: string
   const began = events.find(({ type }) => type === 'weightsReady')!.at;
   const ended = events.findLast(({ type }) => type === 'epochEnded')!.at;
   console.error(`${architecture}, ${way}: ${run.toFixed(1)} s`);
-  return { run, epochs: (ended - began) / 1000 };
+  const trained = (ended - began) / 1000;
+  const whole = way === 'all layers' ? (trained * epochs) / ofAll : trained;
+  return { run: run - trained + whole, epochs: whole };
 }
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 const { data } = configFor('tiny', 'head');
 const { id } = await session.dataset.importSample({ sample: data.sample, imgSize: data.img_size });
+const chosen = (Object.keys(ways) as Way[]).filter((way) => !(options['no-pass'] && way === 'head, a pass an epoch'));
 const results: Record<string, Record<string, Timed & { readonly times: Timed }>> = {};
 for (const name of names) {
   const all = new Map<Way, Timed[]>();
   for (let round = 0; round < Number(options.rounds); round++) {
     await features.delete(null);
-    for (const way of Object.keys(ways) as Way[]) all.set(way, [...(all.get(way) ?? []), await timed(name, way, id)]);
+    for (const way of chosen) all.set(way, [...(all.get(way) ?? []), await timed(name, way, id)]);
   }
   const middle = (way: Way): Timed => ({
     run: median(all.get(way)!.map(({ run }) => run)),
@@ -99,7 +108,9 @@ rmSync(folder, { recursive: true, force: true });
 if (options.json) console.log(JSON.stringify({ ...options, results }));
 else
   for (const [name, of] of Object.entries(results)) {
-    console.log(`\n${name}, ${options.size} px, ${options.epochs} epochs, medians of ${options.rounds}`);
+    console.log(
+      `\n${name}, ${options.size} px, ${epochs} epochs${ofAll === epochs ? '' : ` (of all layers ${ofAll})`}, medians of ${options.rounds}`,
+    );
     for (const [way, { run, epochs, times }] of Object.entries(of))
       console.log(
         `  ${way.padEnd(22)} epochs ${epochs.toFixed(2).padStart(7)} s (${times.epochs.toFixed(1)} ×), ` +
