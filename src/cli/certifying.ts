@@ -11,7 +11,6 @@ import { memoryRunStore } from '../platform/node/runStore.ts';
 import type { Checkpoint } from '../training/types.ts';
 import { trainedAnswers, type HowMany, type TrainedAnswers } from '../workers/certificateImages.ts';
 import { certifyBy, type Certified, type CertifyingOptions } from '../workers/certifying.ts';
-import { CertificateCancelledError } from '../workers/certifyingErrors.ts';
 import { networkOf } from '../workers/judge.ts';
 import { cacheFolder } from './cacheFolder.mjs';
 import { NoCertificateImagesError, NoDataError, UsageError } from './errors.ts';
@@ -19,7 +18,6 @@ import { imagesOf } from './images.ts';
 import { reporter } from './reporter.ts';
 import { projectRoot } from './root.ts';
 import { openSession } from './session.ts';
-import { onStopSignals } from './signals.ts';
 import { bar, type Terminal } from './terminal.ts';
 import { duration } from './words.ts';
 
@@ -112,33 +110,15 @@ export async function certified(
   }
 }
 
-/** Work that a first SIGINT or SIGTERM cuts off while nothing is written yet; the exit code is then that of the signal. */
-export async function stoppable(out: Terminal, work: (signal: AbortSignal) => Promise<number>): Promise<number> {
-  const stopping = new AbortController();
-  const signals = onStopSignals(() => stopping.abort(new CertificateCancelledError()));
-  try {
-    return await work(stopping.signal);
-  } catch (error) {
-    if (signals.exitCode === null || error !== stopping.signal.reason) throw error;
-    out.line('Stopped; nothing was written.');
-    return signals.exitCode;
-  } finally {
-    out.status('');
-    signals.release();
-  }
-}
-
-/** Named images; else the model's own, decoded before and kept, or drawn anew; else those of the configuration. */
+/** Where they are at hand, the model's own; named ones; else the model's own, decoded before and kept, or drawn anew; else those of the configuration. */
 async function imagesFor(comparison: Comparison): Promise<{ store: DatasetStore; dataset: Dataset }> {
   const { checkpoint, flags, place, out, signal } = comparison;
   const { dataset: own, members = null } = checkpoint;
   const { data } = flags;
-  if (data === undefined) {
-    const kept = cacheFolder(projectRoot(), 'datasets');
-    for (const store of [comparison.store, ...(kept === null ? [] : [diskDatasetStore(kept)])]) {
-      const dataset = store && (await findDataset(store, own));
-      if (store && dataset) return { store, dataset };
-    }
+  const kept = data === undefined && !flags['no-cache'] ? cacheFolder(projectRoot(), 'datasets') : null;
+  for (const store of [comparison.store, ...(kept === null ? [] : [diskDatasetStore(kept)])]) {
+    const dataset = store && (await findDataset(store, own));
+    if (store && dataset) return { store, dataset };
   }
   const sample = data === 'sample' || (data === undefined && own.synthetic);
   const source = sample ? 'sample' : 'files';

@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { UserError } from '../errors.ts';
+import type { Precision, WeightStorage } from '../export/types.ts';
 import { noCacheFolder } from './cacheFolder.mjs';
 
 const unchanged = 'Nothing was changed.';
@@ -165,14 +166,43 @@ export class NoCertificateImagesError extends UserError {
 /** The file doesn't say what the trained model says. */
 export class CertificateFailedError extends UserError {
   /** `failures`: sentences; `path`: where the file would have been written to. */
-  constructor(path: string, failures: readonly string[]) {
+  constructor(path: string, failures: readonly string[], written: Rounded) {
+    const flags = nearest(written);
     super(`${path} was not written, because it does not answer as the trained model does. ${failures.join(' ')}`, {
-      kept: `What was there before was left as it is, and so was the checkpoint.`,
+      kept: 'What was there before was left as it is, and so was the checkpoint.',
       remedy:
-        'Try --precision float32 and --weights full. What may differ is set in output.certificate.max_difference and ' +
-        'max_flips. With --force the file is written all the same, its certificate beside it.',
+        `${flags === '' ? '' : `Try ${flags}. `}What may differ is set in output.certificate.max_difference and max_flips. ` +
+        'With --force the file is written all the same, its certificate beside it.',
     });
   }
+}
+
+/** A run is complete, and its package doesn't say what the trained model says. */
+export class PackageHeldBackError extends UserError {
+  /** `kept`: files; `command`: `npm run export -- …` that writes this very package; `removed`: whether there was an earlier one. */
+  constructor(path: string, kept: readonly string[], written: Rounded, command: string, removed: boolean) {
+    const earlier = removed ? ' The package that was there was removed: it is not what these figures are about.' : '';
+    const flags = nearest(written);
+    super(`${path} was held back: its certificate says that it does not answer as the trained model does.`, {
+      kept: `The run is complete: ${kept.join(', ')}.${earlier}`,
+      remedy:
+        (flags === '' ? '' : `To write a package that is nearer to the model: ${command} ${flags}\n`) +
+        `To write this one all the same: ${command} --force`,
+    });
+  }
+}
+
+/** What a file was written as. */
+interface Rounded {
+  readonly precision: Precision;
+  readonly weights: WeightStorage;
+}
+
+/** The flags by which it would be as near to the model as can be; '' where it is. */
+function nearest({ precision, weights }: Rounded): string {
+  return [precision === 'float32' ? [] : ['--precision float32'], weights === 'full' ? [] : ['--weights full']]
+    .flat()
+    .join(' ');
 }
 
 /** A version would be made, or copied, that nothing proves to be the trained model. */

@@ -6,7 +6,7 @@ import { configToYaml } from '../config/yamlOut.ts';
 import { UserError } from '../errors.ts';
 import { writeBundle } from '../export/bundle/index.ts';
 import type { BundledFile } from '../export/bundle/types.ts';
-import { exportFormats, type ExportFormatId } from '../export/index.ts';
+import { exportFormats, type ExportFormat, type ExportFormatId } from '../export/index.ts';
 import { writeWhole } from '../platform/node/atomicWrite.ts';
 import { memoryDatasetStore } from '../platform/node/memoryDatasetStore.ts';
 import { memoryRunStore } from '../platform/node/runStore.ts';
@@ -14,6 +14,7 @@ import { exportInput } from '../registry/exportInput.ts';
 import { readCheckpoint } from '../training/checkpoint.ts';
 import { metricsOf } from '../training/metricsFile.ts';
 import { trainedModel } from '../training/trainedModel.ts';
+import type { RunStore } from '../training/types.ts';
 import type { TrainedAnswers } from '../workers/certificateImages.ts';
 import { isCertified } from '../workers/certifying.ts';
 import { CertificateCancelledError } from '../workers/certifyingErrors.ts';
@@ -24,7 +25,6 @@ import {
   certificateUsage,
   certified,
   howManyOf,
-  stoppable,
   type CertificateFlags,
 } from './certifying.ts';
 import { checkpointPath, openCheckpointFile, readCheckpointFile } from './checkpointFile.ts';
@@ -34,11 +34,14 @@ import { readFlags, refuseWords } from './flags.ts';
 import { writePackage } from './results.ts';
 import { openSession } from './session.ts';
 import { settingsOf } from './settings.ts';
+import { stoppable, type Stopping } from './stoppable.ts';
 import { terminal, type Terminal } from './terminal.ts';
 import { certificateInWords } from './versionWords.ts';
 
 const formats = [...(Object.keys(exportFormats) as ExportFormatId[]), 'bundle', 'demo'] as const;
 type Format = (typeof formats)[number];
+/** `a, b or c` */
+const inWords = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 const isFormat = (name: string): name is Format => (formats as readonly string[]).includes(name);
 
 export const command: Command = {
@@ -69,6 +72,9 @@ ${certificateUsage}
 };
 
 type Values = CertificateFlags & {
+  readonly precision?: string | undefined;
+  readonly weights?: string | undefined;
+  readonly makers?: boolean | undefined;
   readonly with?: readonly string[] | undefined;
   readonly output?: string | undefined;
   readonly 'no-certificate'?: boolean | undefined;
@@ -92,11 +98,7 @@ async function run(args: readonly string[]): Promise<number> {
   });
   refuseWords('export', positionals);
   const { format } = values;
-  if (!isFormat(format))
-    throw new UsageError(
-      `--format is ${format}; it can be ${formats.slice(0, -1).join(', ')} or ${formats.at(-1)}.`,
-      'export',
-    );
+  if (!isFormat(format)) throw new UsageError(`--format is ${format}; it can be ${inWords(formats)}.`, 'export');
   mustMeanSomething(format, values);
   const useless = values.set?.find((pair) => !pair.startsWith('output.'));
   if (useless !== undefined)
@@ -117,31 +119,52 @@ async function run(args: readonly string[]): Promise<number> {
   const own = { ...config.output, ...readCheckpoint(bytes).config.output };
   const output = withNamed(own, config, named);
   const out = terminal(process.stdout);
-  return stoppable(out, (signal) =>
-    write({ path, bytes, format, output, place: config, dir: values.output ?? config.output.dir, values, out, signal }),
+  const dir = values.output ?? config.output.dir;
+  return stoppable(out, (stopping) =>
+    write({ path, bytes, format, output, place: config, dir, values, out, ...stopping }),
   );
 }
 
 /** Throws `UsageError` for flags that would change nothing. */
 function mustMeanSomething(format: Format, values: Values): void {
+  const refuse = (message: string): never => {
+    throw new UsageError(message, 'export');
+  };
   howManyOf(values, 'export');
-  for (const one of values.with ?? []) {
-    if (format !== 'bundle') throw new UsageError('--with adds a model to a bundle: --format bundle.', 'export');
-    if (!Object.hasOwn(exportFormats, one) || one === 'mlpackage')
-      throw new UsageError(`--with is ${one}; it can be ${Object.keys(exportFormats).slice(1).join(', ')}.`, 'export');
+  const besides = Object.keys(exportFormats).filter((id) => id !== 'mlpackage');
+  for (const [i, one] of (values.with ?? []).entries()) {
+    if (format !== 'bundle') refuse('--with adds a model to a bundle: --format bundle.');
+    if (one === 'mlpackage') refuse('--with mlpackage: every bundle has one already.');
+    if (!besides.includes(one)) refuse(`--with is ${one}; it can be ${inWords(besides)}.`);
+    if (values.with?.indexOf(one) !== i) refuse(`--with ${one} is given twice.`);
   }
+  if (format !== 'bundle') mustHold(format, values, refuse);
   const given = (['data', 'images', 'force'] as const).find((flag) => values[flag] !== undefined);
   if (given === undefined) return;
-  if (values['no-certificate'])
-    throw new UsageError(`--${given} is about the certificate, and --no-certificate asks for none.`, 'export');
+  if (values['no-certificate']) refuse(`--${given} is about the certificate, and --no-certificate asks for none.`);
   if (format !== 'bundle' && !isCertified(format))
-    throw new UsageError(
-      `--${given} is about a certificate, and ${format} is no file that runs: it gets none.`,
-      'export',
-    );
+    refuse(`--${given} is about the certificate, and ${format} gets none: it holds the weights as they are.`);
 }
 
-interface Job {
+/** Throws for what a file of this format has no room for. */
+function mustHold(format: Exclude<Format, 'bundle'>, values: Values, refuse: (message: string) => never): void {
+  const kind: Pick<ExportFormat, 'precisions' | 'weightStorages' | 'makerOutput'> =
+    format === 'demo' ? { precisions: ['float32'] } : exportFormats[format];
+  const { precision, weights, makers } = values;
+  const precisions: readonly string[] = ['auto', ...kind.precisions];
+  if (isOneOf(precision, ['float16', 'float32']) && !precisions.includes(precision))
+    refuse(`--precision ${precision}: a file of ${format} can only be ${kind.precisions.join(' or ')}.`);
+  const storages: readonly string[] = kind.weightStorages ?? ['full'];
+  if (isOneOf(weights, ['palettized', 'linear']) && !storages.includes(weights))
+    refuse(`--weights ${weights}: in a file of ${format} they can only be ${storages.join(' or ')}.`);
+  if (makers && kind.makerOutput !== true) refuse(`--makers: a file of ${format} has no room for a second output.`);
+}
+
+/** What is none of them is a mistake of another kind, which the settings tell. */
+const isOneOf = (value: string | undefined, known: readonly string[]): value is string =>
+  value !== undefined && known.includes(value);
+
+interface Job extends Stopping {
   /** Of the checkpoint. */
   readonly path: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -152,7 +175,6 @@ interface Job {
   readonly dir: string;
   readonly values: Values;
   readonly out: Terminal;
-  readonly signal: AbortSignal;
 }
 
 async function write(job: Job): Promise<number> {
@@ -163,7 +185,9 @@ async function write(job: Job): Promise<number> {
   if (format === 'demo') {
     const { fileName, blob } = await session.model.exportDemo({ runId, output });
     const written = join(dir, fileName);
-    await writeWhole(written, new Uint8Array(await blob.arrayBuffer()));
+    const content = new Uint8Array(await blob.arrayBuffer());
+    job.writing();
+    await writeWhole(written, content);
     out.line(`${path} → ${written}`);
     return 0;
   }
@@ -172,6 +196,7 @@ async function write(job: Job): Promise<number> {
   const wanted =
     format === 'bundle' ? (['mlpackage', ...(job.values.with ?? [])] as ExportFormatId[]) : ([format] as const);
   for (const id of wanted) {
+    job.signal.throwIfAborted();
     const file = await session.model.exportModel({ runId, format: id, output });
     const content = new Uint8Array(await file.blob.arrayBuffer());
     const proof = await prove(id, file, content);
@@ -180,17 +205,15 @@ async function write(job: Job): Promise<number> {
   const failed = files.find(({ certificate }) => certificate?.passed === false);
   const name = format === 'bundle' ? `${output.model_name}-bundle.zip` : nameOf(files[0]);
   if (failed?.certificate && !job.values.force)
-    throw new CertificateFailedError(join(dir, name), failed.certificate.failures);
+    throw new CertificateFailedError(join(dir, name), failed.certificate.failures, failed.file);
 
   const certificateFile = join(dir, `${output.model_name}.${format}.certificate.json`);
+  const [first] = files;
+  const bundle = format === 'bundle' ? await bundleOf(runs, runId, output, files) : null;
+  job.writing();
   // That of an earlier file says nothing of this one.
   await rm(certificateFile, { force: true });
-  const [first] = files;
-  if (format === 'bundle') {
-    const { checkpoint, run: state } = await trainedModel(runs, runId);
-    const config = { ...checkpoint.config, output };
-    const input = exportInput(checkpoint, config, metricsOf({ ...checkpoint, config }, state).test);
-    const bundle = await writeBundle({ input, files, configYaml: configToYaml(config), modelCard: null });
+  if (bundle !== null) {
     await writeWhole(join(dir, bundle.fileName), bundle.bytes);
   } else if (first !== undefined) {
     if (format === 'mlpackage') await writePackage(first.file.blob, dir);
@@ -205,6 +228,13 @@ async function write(job: Job): Promise<number> {
     if (certificate !== null)
       out.line(`Certificate${format === 'bundle' ? ` of ${id}` : ''}: ${certificateInWords(certificate)}.`);
   return 0;
+}
+
+async function bundleOf(runs: RunStore, runId: string, output: Config['output'], files: readonly BundledFile[]) {
+  const { checkpoint, run: state } = await trainedModel(runs, runId);
+  const config = { ...checkpoint.config, output };
+  const input = exportInput(checkpoint, config, metricsOf({ ...checkpoint, config }, state).test);
+  return writeBundle({ input, files, configYaml: configToYaml(config), modelCard: null });
 }
 
 type ExportedModel = ModelCommands['exportModel']['result'];
@@ -229,9 +259,10 @@ function certifierOf({ bytes, output, place, values, out, signal }: Job) {
     try {
       return await answersOf({ checkpoint, flags: values, howMany, place, settings, out, signal });
     } catch (error) {
-      if (values.data !== undefined || !(error instanceof UserError) || error instanceof CertificateCancelledError)
-        throw error;
-      out.line(`No certificate: ${error.message}`);
+      // Who asks for images, or for a certificate of so many, wants no file without one.
+      const asked = values.data !== undefined || values.images !== undefined;
+      if (asked || !(error instanceof UserError) || error instanceof CertificateCancelledError) throw error;
+      out.line(`No certificate: ${error.message} ${error.remedy}`);
       return null;
     }
   };

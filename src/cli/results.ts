@@ -1,7 +1,7 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { writeWhole } from '../platform/node/atomicWrite.ts';
-import { replaceFolder } from '../platform/node/folder.ts';
+import { rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { asWriteError, writeWhole } from '../platform/node/atomicWrite.ts';
+import { exists, replaceFolder } from '../platform/node/folder.ts';
 import type { ExportedBytes } from '../export/index.ts';
 import { unpacked } from '../registry/content.ts';
 import type { Proof } from '../registry/proof.ts';
@@ -14,8 +14,9 @@ import { certificateInWords } from './versionWords.ts';
 import { percent, quoted, table } from './words.ts';
 
 /**
- * What a completed run leaves in `output.dir`: the Core ML package, its certificate and `metrics.json`. `certify`: whoever has images, and
- * the patience.
+ * What a completed run leaves in `output.dir`: `metrics.json`, the Core ML package and its certificate. A package whose certificate failed
+ * is held back. One that lies there already, of fewer epochs perhaps, goes before the new figures come: at no moment, and not after a kill
+ * either, does a package lie beside figures that are not about it. `certify`: whoever has images, and the patience.
  */
 export async function writeResults(
   session: Session,
@@ -26,27 +27,52 @@ export async function writeResults(
 ) {
   const { checkpoint, run } = await trainedModel(runs, runId);
   const { output } = checkpoint.config;
-  const exported = await session.model.exportModel({ runId, format: 'mlpackage', output });
-  const certificateFile = join(dir, `${output.model_name}.mlpackage.certificate.json`);
-  // That of an earlier package says nothing of this one.
+  const { fileName, blob, precision, weights } = await session.model.exportModel({
+    runId,
+    format: 'mlpackage',
+    output,
+  });
+  const packageFolder = join(dir, `${output.model_name}.mlpackage`);
+  const certificateFile = `${packageFolder}.certificate.json`;
   await rm(certificateFile, { force: true });
-  const packageFolder = await writePackage(exported.blob, dir);
+  const removed = await removePackage(packageFolder);
   const metrics = metricsOf(checkpoint, run);
   const metricsFile = join(dir, 'metrics.json');
   await writeWhole(metricsFile, metricsText(metrics));
   const candidate = { architecture: metrics.architecture, labels: metrics.dataset.classes };
   const { suggested } = await openRegistry(output.models_dir).list(candidate);
-  const { fileName, blob } = exported;
   const proof = await certify({ fileName, bytes: new Uint8Array(await blob.arrayBuffer()) }, checkpoint);
-  if ('certificate' in proof) await writeWhole(certificateFile, `${JSON.stringify(proof.certificate, null, 2)}\n`);
-  return { packageFolder, metricsFile, metrics, suggested, proof };
+  const certificate = 'certificate' in proof ? proof.certificate : null;
+  const heldBack = certificate?.passed === false;
+  if (!heldBack) await writePackage(blob, dir);
+  if (certificate !== null) await writeWhole(certificateFile, `${JSON.stringify(certificate, null, 2)}\n`);
+  const written = { precision, weights };
+  return { packageFolder, heldBack, removed, written, certificateFile, metricsFile, metrics, suggested, proof };
+}
+type Results = Awaited<ReturnType<typeof writeResults>>;
+
+/** Where it is unpacked, and where it goes to be taken away: nobody looks there. */
+const asideOf = (packageFolder: string): string => join(dirname(packageFolder), `.${basename(packageFolder)}.part`);
+
+/** There is the whole one or none. Answers whether there was one. */
+async function removePackage(packageFolder: string): Promise<boolean> {
+  const aside = asideOf(packageFolder);
+  await rm(aside, { recursive: true, force: true });
+  if (!(await exists(packageFolder))) return false;
+  try {
+    await rename(packageFolder, aside);
+  } catch (error) {
+    throw asWriteError(error, packageFolder);
+  }
+  await rm(aside, { recursive: true, force: true });
+  return true;
 }
 
 /** Unpacks a zipped package into `dir`: there is the old one or the new one, never a mixture. Answers with its path. */
 export async function writePackage(zip: Blob, dir: string): Promise<string> {
   const files = await unpacked(new Uint8Array(await zip.arrayBuffer()));
   const name = files[0]?.[0].split('/')[0] ?? '';
-  const staged = join(dir, `.${name}.part`);
+  const staged = asideOf(join(dir, name));
   await rm(staged, { recursive: true, force: true });
   for (const [path, bytes] of files) await writeWhole(join(staged, path), bytes);
   await replaceFolder(join(staged, name), join(dir, name));
@@ -55,23 +81,24 @@ export async function writePackage(zip: Blob, dir: string): Promise<string> {
 }
 
 /** The last lines of a run. */
-export function summary(
-  { packageFolder, metricsFile, metrics, suggested, proof }: Awaited<ReturnType<typeof writeResults>>,
-  dir: string,
-): string[] {
+export function summary(results: Results, dir: string): string[] {
+  const { packageFolder, heldBack, removed, certificateFile, metricsFile, metrics, suggested, proof } = results;
+  const certificate = 'certificate' in proof ? certificateInWords(proof.certificate) : `none. ${proof.uncertified}`;
+  const next = `npm run sync-model -- --version ${suggested}${dir === 'output' ? '' : ` --set output.dir=${quoted(dir)}`}`;
   return [
     '',
     ...table(
       [
         ['Test', testInWords(metrics)],
         ['Model', `epoch ${metrics.epoch} of ${metrics.epochs.length}, ${join(dir, 'checkpoint_best.safetensors')}`],
-        ['Package', packageFolder],
-        ['Certificate', 'certificate' in proof ? certificateInWords(proof.certificate) : `none. ${proof.uncertified}`],
-        ['Figures', metricsFile],
         [
-          'Next',
-          `npm run sync-model -- --version ${suggested}${dir === 'output' ? '' : ` --set output.dir=${quoted(dir)}`}`,
+          'Package',
+          heldBack ? `none: held back${removed ? ', and the one that was there removed' : ''}` : packageFolder,
         ],
+        ['Certificate', certificate],
+        ...(heldBack ? [['', certificateFile]] : []),
+        ['Figures', metricsFile],
+        ...(heldBack ? [] : [['Next', next]]),
       ],
       [0, 1],
     ),

@@ -23,7 +23,6 @@ import {
   certificateUsage,
   certified,
   howManyOf,
-  stoppable,
   type CertificateFlags,
 } from './certifying.ts';
 import type { Command } from './command.ts';
@@ -31,6 +30,7 @@ import { FileMissingError, UsageError, VersionNotCopiedError, VersionUnprovenErr
 import { readFlags } from './flags.ts';
 import { candidateIn, modelIn, nodeHash, openRegistry } from './registry.ts';
 import { layerOfModel, settingFlags, settingsOf, type SettingFlags } from './settings.ts';
+import { stoppable, type Stopping } from './stoppable.ts';
 import { terminal, type Terminal } from './terminal.ts';
 import { megabytes, table } from './words.ts';
 import { proofInWords, versionInWords } from './versionWords.ts';
@@ -91,14 +91,14 @@ async function run(args: readonly string[]): Promise<number> {
   const dryRun = values['dry-run'] === true;
   const plan = { registry, version, dir, modelsDir, to, dryRun, howMany: howManyOf(values, 'sync-model') };
   const out = terminal(process.stderr);
-  if (dryRun) return stoppable(out, (signal) => sync(values, plan, out, signal));
+  if (dryRun) return stoppable(out, (stopping) => sync(values, plan, out, stopping));
   const lock = await lockFolder(modelsDir, {
     name: 'sync',
     doing: 'is making or copying a version from',
     instead: 'use another folder of versions: --set output.models_dir=FOLDER.',
   });
   try {
-    return await stoppable(out, (signal) => sync(values, plan, out, signal));
+    return await stoppable(out, (stopping) => sync(values, plan, out, stopping));
   } finally {
     await lock.release();
   }
@@ -128,7 +128,7 @@ async function sync(
   values: Flags,
   { registry, version, dir, modelsDir, to, dryRun, howMany }: Plan,
   out: Terminal,
-  signal: AbortSignal,
+  { signal, writing }: Stopping,
 ): Promise<number> {
   const say = (line = ''): void => console.log(line);
   const exists = await registry.has(version);
@@ -146,6 +146,7 @@ async function sync(
       run: state,
       output,
       yaml: configToYaml,
+      hash: nodeHash,
       certify: async (exported, { config }) => {
         const { certificate: settings, precision, weights, maker_output } = config.output;
         const written = {
@@ -165,11 +166,13 @@ async function sync(
     });
     const problem = proofProblem(content.record);
     if (problem !== null && !values.force && !dryRun) throw new VersionUnprovenError(version, problem, false);
+    if (!dryRun) writing();
     await source.create(content, values.notes ?? '');
   }
   const { record } = await source.open(version);
   const problem = proofProblem(record);
   if (exists && problem !== null && !values.force && !dryRun) throw new VersionUnprovenError(version, problem, true);
+  if (!dryRun) writing();
   if (exists && values.notes !== undefined && !dryRun) await registry.setNotes(version, values.notes);
 
   const current = await registry.current();
@@ -196,6 +199,8 @@ async function sync(
   for (const line of table(rows, [0, 1])) say(`  ${line}`);
   say(`Certificate: ${proofInWords(record)}`);
   if (problem !== null && dryRun && !values.force) say('Without --force this would be refused.');
+  const idle = (['data', 'images'] as const).find((flag) => values[flag] !== undefined);
+  if (exists && idle !== undefined) say(`Note: --${idle} changed nothing: ${version} exists, and never changes.`);
   if (exists) await sayIfOther(registry, version, dir, say);
   return 0;
 }

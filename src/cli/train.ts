@@ -1,35 +1,28 @@
 import type { Config } from '../config/schema.ts';
 import { ImportCancelledError } from '../dataset/errors.ts';
-import type { DatasetStore } from '../dataset/types.ts';
-import type { ExportedBytes } from '../export/index.ts';
-import { precisionOf } from '../export/precision.ts';
 import { diskFeatureStore } from '../platform/node/diskFeatureStore.ts';
 import { diskRunStore, readRecord, repairRunFolder } from '../platform/node/diskRunStore.ts';
 import { lockFolder } from '../platform/node/folderLock.ts';
 import { finishSettingAside, putBack, setAside } from '../platform/node/previousRuns.ts';
 import { eventLine } from '../platform/node/runEventText.ts';
-import type { Proof } from '../registry/proof.ts';
 import { StoppedBeforeFirstStepError } from '../training/errors.ts';
 import type { WeightsProgress } from '../training/inputs.ts';
 import { cachedViews } from '../training/settings.ts';
-import type { Checkpoint, FeatureStore, RunRecord, RunStore } from '../training/types.ts';
+import type { FeatureStore, RunRecord, RunStore } from '../training/types.ts';
 import { DownloadCancelledError } from '../weights/errors.ts';
-import { CertificateCancelledError } from '../workers/certifyingErrors.ts';
-import { proofOr } from '../workers/versionCommands.ts';
 import { cacheFolder } from './cacheFolder.mjs';
-import { answersOf, certified } from './certifying.ts';
 import type { Command } from './command.ts';
 import { OtherDatasetError, UnfinishedRunError, UsageError } from './errors.ts';
+import { finish, packageIsComing } from './finish.ts';
 import { readFlags, refuseWords } from './flags.ts';
 import { imageFlags, imagesOf } from './images.ts';
 import { reporter } from './reporter.ts';
 import { isDone, lengthened, resumable, type Resumable } from './resuming.ts';
-import { summary, writeResults } from './results.ts';
 import { projectRoot } from './root.ts';
 import { openSession, type Session } from './session.ts';
 import { settingFlags, settingsOf, type Settings } from './settings.ts';
 import { onStopSignals, type Signals, type StopSignal } from './signals.ts';
-import { terminal, type Terminal } from './terminal.ts';
+import { terminal } from './terminal.ts';
 import { labelsIn, startingPoint, type StartingPoint } from './weights.ts';
 import { quoted } from './words.ts';
 
@@ -75,10 +68,12 @@ Output
   --help
 
 Into output.dir go checkpoint_<epoch>, checkpoint_latest and checkpoint_best (.safetensors),
-run.json, events.ndjson, and at the end <output.model_name>.mlpackage, its certificate (read back,
-run on images and compared with the trained model) and metrics.json.
+run.json, events.ndjson, and at the end metrics.json and <output.model_name>.mlpackage with its
+certificate: read back, run on images and compared with the trained model. A package that fails is
+held back, the exit code is 1, and the last lines say how to write it all the same.
 Ctrl-C ends after the step under way and keeps the epochs that are whole; --resume trains the one
-that was cut off anew, so that the run becomes what it would have been.
+that was cut off anew, so that the run becomes what it would have been. While the package is
+compared, Ctrl-C ends the comparison, and the package is written without a certificate.
 A second Ctrl-C ends at once.`,
   run,
 };
@@ -166,9 +161,17 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
     await runs.write({ ...record, config: { ...record.config, output: config.output } });
     write({ at: Date.now(), type: 'finished', reason: 'completed', bestEpoch: record.bestEpoch });
     say(`The run in ${dir} is complete. Longer: --resume --epochs ${config.training.epochs + 10}. Anew: --fresh.`);
-    const certify = packageCertifier(config, images.store, out, new AbortController().signal);
-    for (const line of summary(await writeResults(session, runs, record.id, dir, certify), dir)) say(line);
-    return 0;
+    const stopping = new AbortController();
+    const signals = onStopSignals((name) => {
+      stopping.abort();
+      say(packageIsComing(name, dir));
+    });
+    const { signal } = stopping;
+    try {
+      return await finish(record.id, { dir, given, config, session, runs, store: images.store, out, signal });
+    } finally {
+      signals.release();
+    }
   }
 
   let complete = false;
@@ -189,12 +192,16 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
     const ended = await runs.read(runId);
     if (ended?.state !== 'completed') return stoppedAt(ended, dir, given, say, signals);
     complete = true;
-    out.status('Writing the package …');
-    const certify = packageCertifier(config, images.store, out, stopping.signal);
-    const results = await writeResults(session, runs, runId, dir, certify);
-    out.status('');
-    for (const line of summary(results, dir)) say(line);
-    return 0;
+    return await finish(runId, {
+      dir,
+      given,
+      config,
+      session,
+      runs,
+      store: images.store,
+      out,
+      signal: stopping.signal,
+    });
   } catch (error) {
     // Only these are answers to a signal.
     const answers = [StoppedBeforeFirstStepError, ImportCancelledError, DownloadCancelledError];
@@ -213,29 +220,6 @@ async function trainInto(dir: string, given: Flags, settings: Settings, start: S
   }
 }
 
-/** The run is complete, and whoever stops it now has its package without a certificate. */
-function packageCertifier(place: Config, store: DatasetStore, out: Terminal, signal: AbortSignal) {
-  return async (exported: ExportedBytes, checkpoint: Checkpoint): Promise<Proof> => {
-    const { precision, weights, maker_output, certificate: settings } = checkpoint.config.output;
-    const written = {
-      precision: precisionOf(precision, checkpoint.architecture),
-      weightStorage: weights,
-      makerOutput: maker_output,
-    };
-    const { classes } = checkpoint.dataset;
-    try {
-      return await proofOr(async () => {
-        const comparison = { checkpoint, flags: {}, howMany: 'as set', place, settings, store, out, signal } as const;
-        const answers = await answersOf(comparison);
-        return certified(answers, classes, exported, 'mlpackage', { settings, written, out, signal });
-      });
-    } catch (error) {
-      if (!(error instanceof CertificateCancelledError) && !signal.aborted) throw error;
-      return { uncertified: 'Nobody waited for it: npm run export writes the package with one.' };
-    }
-  };
-}
-
 /** Where there is no folder for it, the run does without. */
 function featuresFor({ training }: Config, noCache: boolean): FeatureStore | null {
   if (noCache || cachedViews(training) === 0) return null;
@@ -247,13 +231,6 @@ function trainingEnds(signal: StopSignal, kept: number | null): string {
   const what =
     kept === null ? 'no epoch is whole yet, so nothing of this run is kept' : `up to epoch ${kept} it is kept`;
   return `${signal}: the run ends after the step under way; ${what}. Once more ends at once.`;
-}
-
-function packageIsComing(signal: StopSignal, dir: string): string {
-  return (
-    `${signal}: the training is complete and its checkpoints are in ${dir}; only the package is being written. Once more ` +
-    'ends at once: npm run train -- --resume, or npm run export, writes it then.'
-  );
 }
 
 interface Work {
