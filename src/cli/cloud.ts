@@ -6,6 +6,7 @@ import { CloudNameError, ConfigNotTakenError, NoBucketError, NoCloudProgramError
 import type { Command } from './command.ts';
 import { FileMissingError, UsageError } from './errors.ts';
 import { readFlags } from './flags.ts';
+import { packagesInWords } from './packageWords.ts';
 import { projectRoot } from './root.ts';
 import { quoted } from './words.ts';
 import { settingsOf } from './settings.ts';
@@ -23,7 +24,7 @@ export const command: Command = {
   upload [PATH]   a folder or zip of images into the bucket; default datasets/processed
   launch          trains there; the same name again goes on with the same run
   status, logs    of the run
-  download        checkpoints, metrics and the package of the run
+  download        checkpoints, metrics and the package of the run, and what its certificate says
   terminate       ends it
   ssh             a shell on the machine; only with launch --cluster
 
@@ -61,7 +62,11 @@ export const command: Command = {
     console.log(`$ ${line.map(quoted).join(' ')}`);
     // gcloud copies only into a folder that is there.
     if (verb === 'download' && !values['dry-run']) mkdirSync(targetOf(values), { recursive: true });
-    return values['dry-run'] ? 0 : run(line, verb === 'launch' ? projectRoot() : process.cwd());
+    if (values['dry-run']) return 0;
+    const code = await run(line, verb === 'launch' ? projectRoot() : process.cwd());
+    // Neither program takes away what the run has taken away: an earlier package may lie beside later figures.
+    if (verb === 'download' && code === 0) for (const one of await packagesInWords(targetOf(values))) console.log(one);
+    return code;
   },
 };
 

@@ -21,6 +21,7 @@ os.environ['SKYPILOT_DISABLE_USAGE_COLLECTION'] = '1'
 import click  # noqa: E402
 import sky  # noqa: E402
 import yaml  # noqa: E402
+from sky.backends.task_codegen import TaskCodeGen  # noqa: E402
 from sky.client.cli import command as sky_cli  # noqa: E402
 
 root = Path(__file__).resolve().parents[2]
@@ -43,6 +44,24 @@ def check(config: dict) -> None:
     assert (cache.transfers, cache.vfs_write_back) == (1, '1s'), 'uploads may overtake each other, or be cut off by a rename'
     assert task.workdir == '.' and task.setup == 'bash cloud/setup.sh', (task.workdir, task.setup)
     assert '--resume' in task.run and 'output.dir="/pacerid/runs/$RUN"' in task.run, task.run
+    for code in (0, 1):
+        assert ending(task.run, code) == (code, True), f'training ended with {code}'
+
+
+def ending(run: str, code: int) -> tuple[int, bool]:
+    """The script as SkyPilot runs it, with a training that ends with `code`: its exit code, and whether it waited for the bucket."""
+    with tempfile.TemporaryDirectory() as place:
+        log = Path(place, '.sky', 'rclone_log', 'mount.log')
+        log.parent.mkdir(parents=True)
+        # Days of a log, the last line of which says that all is there; more than a pipe holds.
+        log.write_text('INFO : vfs cache: cleaned: objects 9 (was 9) in use 0, to upload 0, uploading 0\n' * 9999)
+        for name, does in {'npm': f'exit {code}', 'findmnt': 'echo /pacerid fuse.rclone', 'sleep': 'exit 0'}.items():
+            Path(place, name).write_text(f'#!/bin/sh\n{does}\n')
+            Path(place, name).chmod(0o755)
+        env = {'HOME': place, 'PATH': f'{place}:{os.environ["PATH"]}', 'RUN': 'r', 'CONFIG': 'c', 'DATA': '', 'EXTRA': ''}
+        script = TaskCodeGen.build_task_bash_script(run)
+        ended = subprocess.run(['bash', '-c', script], env=env, capture_output=True, text=True, timeout=20)
+    return ended.returncode, 'cached mount upload complete' in ended.stdout
 
 
 def refused(what: str, change) -> None:
@@ -55,7 +74,7 @@ def refused(what: str, change) -> None:
                 check(broken)
             finally:
                 sys.stderr = stderr
-    except (AssertionError, ValueError):
+    except (AssertionError, ValueError, subprocess.TimeoutExpired):
         return
     raise SystemExit(f'{what} was not noticed')
 
@@ -86,6 +105,8 @@ refused('a machine on demand', lambda task: task['resources'].update(use_spot=Fa
 refused('another order', lambda task: task['resources']['ordered'].reverse())
 refused('a run that starts anew each time', lambda task: task.update(run=task['run'].replace(' --resume', '')))
 
+refused('a failure that keeps the bucket from being waited for', lambda task: task.update(run='set -e\n' + task['run']))
+
 calls = [
     [verb, *cluster, *extra]
     for cluster in ([], ['--cluster'])
@@ -104,4 +125,4 @@ except click.NoSuchOption:
 
 shellcheck = Path(sys.executable).with_name('shellcheck')
 subprocess.run([shellcheck, root / 'cloud' / 'setup.sh'], check=True)
-print(f'SkyPilot {sky.__version__} takes the task and {len(calls)} command lines, and refuses 8 broken copies; shellcheck has nothing to say')
+print(f'SkyPilot {sky.__version__} takes the task and {len(calls)} command lines, and refuses 9 broken copies; shellcheck has nothing to say')

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { command } from '../../../src/cli/cloud.ts';
+import { versionContent } from '../../../src/registry/content.ts';
+import type { Proof } from '../../../src/registry/proof.ts';
+import { proofOf, sourceOf } from '../registry/support.ts';
 import { runCli, startCli } from '../support/cli.ts';
 
 /** Programs that stand for the clouds: each writes down how it was called, and ends as it is told. */
@@ -78,6 +81,51 @@ test('launch prints the one command that it runs, runs it in the repository, and
   // A shell that is given the printed line calls the very same.
   spawnSync('/bin/sh', ['-c', printed!.replace(/^\$ /, '')], { env: { PATH: path() } });
   expect(recorded()).toEqual(called);
+});
+
+test('download says of each package that came what its certificate says, and which one is of an earlier run', async () => {
+  const to = join(folder, 'down');
+  const of = async (seed: number, name: string, failures: string[]) => {
+    let proof: Proof | null = null;
+    const { files } = await versionContent({
+      ...sourceOf('v1.0.0', seed),
+      output: { ...sourceOf('v1.0.0', seed).output, model_name: name },
+      certify: (exported) => Promise.resolve((proof = proofOf(exported, ['a', 'b', 'c'], failures))),
+    });
+    const put = (path: string, bytes: Uint8Array | string): void => {
+      mkdirSync(dirname(join(to, path)), { recursive: true });
+      writeFileSync(join(to, path), bytes);
+    };
+    return {
+      package: () => [...files].forEach(([path, bytes]) => path.includes('.mlpackage/') && put(path, bytes)),
+      certificate: () =>
+        put(`${name}.mlpackage.certificate.json`, JSON.stringify(proof && 'certificate' in proof && proof.certificate)),
+    };
+  };
+  const download = async (): Promise<string[]> => {
+    const ended = await runCli(['cloud', 'download', '--bucket', 'hearts', '--to', to], { env: { PATH: path() } });
+    expect(ended.code).toBe(0);
+    return ended.stdout.trimEnd().split('\n').slice(2);
+  };
+  const [good, bad, none] = [await of(1, 'Good', []), await of(2, 'Bad', ['It is another.']), await of(3, 'None', [])];
+  good.package();
+  good.certificate();
+  none.package();
+  bad.certificate();
+  expect(await download()).toEqual([
+    expect.stringMatching(
+      /down.Bad\.mlpackage was held back\. Its certificate FAILED on 2 Test images\. It is another\.$/,
+    ),
+    expect.stringMatching(/down.Good\.mlpackage: Its certificate passed: .* of 2 Test images$/),
+    expect.stringMatching(/down.None\.mlpackage has no certificate: nothing proves/),
+  ]);
+  // aws s3 sync leaves what the run took away.
+  (await of(4, 'Bad', [])).package();
+  expect((await download())[0]).toMatch(
+    /Bad\.mlpackage is NOT the package .* an earlier one: don’t use it\. Its certificate FAILED/,
+  );
+  bad.package();
+  expect((await download())[0]).toMatch(/Bad\.mlpackage: Its certificate FAILED/);
 });
 
 test('without SkyPilot it says how to get it', async () => {
