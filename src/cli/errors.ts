@@ -181,7 +181,7 @@ export class CertificateFailedError extends UserError {
 export class PackageHeldBackError extends UserError {
   /** `kept`: files; `command`: `npm run export -- …` that writes this very package; `removed`: whether there was an earlier one. */
   constructor(path: string, kept: readonly string[], written: Rounded, command: string, removed: boolean) {
-    const earlier = removed ? ' The package that was there was removed: it is not what these figures are about.' : '';
+    const earlier = removed ? ' The package that was there was removed: no certificate speaks for it any more.' : '';
     const flags = nearest(written);
     super(`${path} was held back: its certificate says that it does not answer as the trained model does.`, {
       kept: `The run is complete: ${kept.join(', ')}.${earlier}`,

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { mergeTrees, treeOf, valueAt, type ConfigTree } from '../config/tree.ts';
@@ -120,6 +120,9 @@ async function run(args: readonly string[]): Promise<number> {
   const output = withNamed(own, config, named);
   const out = terminal(process.stdout);
   const dir = values.output ?? config.output.dir;
+  // Said now, and not after minutes of comparing.
+  if ((await stat(dir).catch(() => null))?.isDirectory() === false)
+    throw new UsageError(`${dir} is a file; an export goes into a folder, which --output names.`, 'export');
   return stoppable(out, (stopping) =>
     write({ path, bytes, format, output, place: config, dir, values, out, ...stopping }),
   );
@@ -227,6 +230,8 @@ async function write(job: Job): Promise<number> {
   for (const { id, certificate } of files)
     if (certificate !== null)
       out.line(`Certificate${format === 'bundle' ? ` of ${id}` : ''}: ${certificateInWords(certificate)}.`);
+  if (job.values['no-certificate'] && (format === 'bundle' || isCertified(format)))
+    out.line('No certificate, as asked for: nothing proves that it answers as the trained model does.');
   return 0;
 }
 

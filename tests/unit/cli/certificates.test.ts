@@ -82,7 +82,8 @@ it('an export is certified by the very bytes that are written, on as many images
   expect(stdout).toMatch(/→ o.PacerIDClassifier\.onnx \(float32\)\nCertificate: passed: .* of 6 Test images/);
 
   // Without one, that of the earlier file is not left to speak for the new one.
-  await cliOrFail(['export', '--format', 'onnx', '--no-certificate', '--output', 'o'], { cwd });
+  const bare = await cliOrFail(['export', '--format', 'onnx', '--no-certificate', '--output', 'o'], { cwd });
+  expect(bare.stdout).toContain('No certificate, as asked for: nothing proves');
   expect(readdirSync(join(cwd, 'o'))).toEqual(['PacerIDClassifier.onnx']);
 });
 
@@ -108,8 +109,14 @@ it('where the images are gone the file is written and says that nothing proves i
   expect(readdirSync(join(cwd, 'output')).filter((name) => name.includes('tfjs'))).toEqual([
     'PacerIDClassifier.tfjs.zip',
   ]);
+  expect(stdout).toContain('with --data PATH');
   const wrong = await runCli(['export', '--data', 'nowhere.zip'], { cwd });
   expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringMatching(/^NoSuchPathError: .*nowhere\.zip/)]);
+  // Who says how many images has asked for a certificate.
+  const asked = await runCli(['export', '--images', 'all'], { cwd });
+  expect([asked.code, asked.stderr]).toEqual([1, expect.stringMatching(/^NoCertificateImagesError: /)]);
+  const file = await runCli(['export', '--output', 'output/metrics.json'], { cwd });
+  expect([file.code, file.stderr]).toEqual([1, expect.stringMatching(/^UsageError: .*metrics\.json is a file/)]);
 });
 
 it('a bundle holds its certificate, and is refused as a file is', async () => {
