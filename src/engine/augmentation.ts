@@ -40,15 +40,16 @@ export interface Augmentation {
 /** Share of each channel in the grey of a pixel (ITU-R 601-2, as PIL). */
 export const GREY = [0.299, 0.587, 0.114] as const;
 
-/** One picture, `[size, size, 3]`, 0–255. */
+/** One picture, `[size, size, 3]`, 0–255. `canvas`: what it is drawn into, all zeros. */
 export function augmentedPixels(
   picture: Picture,
   size: number,
   { crop, flip, matrix, jitter }: Augmentation,
+  canvas = new Float32Array(size * size * 3),
 ): Float32Array {
-  const pixels = affine(resizedCrop(picture, size, crop), size, matrix, flip);
-  applyJitter(pixels, jitter);
-  return pixels;
+  affine(canvas, resizedCrop(picture, size, crop), size, matrix, flip);
+  applyJitter(canvas, jitter);
+  return canvas;
 }
 
 /** The same, normalised, to `out` from `offset` on. */
@@ -60,7 +61,8 @@ export function augmentInto(
   augmentation: Augmentation,
   statistics: ChannelStatistics,
 ): void {
-  normaliseInto(out, offset, augmentedPixels(picture, size, augmentation), statistics);
+  const pixels = augmentedPixels(picture, size, augmentation, scratch.drawn(size * size * 3).fill(0));
+  normaliseInto(out, offset, pixels, statistics);
 }
 
 interface Taps {
@@ -99,15 +101,28 @@ function triangle(from: number, to: number): Taps {
   return { first, count, most, weights };
 }
 
+/** Of pictures that nobody sees: megabytes of fresh memory an image cost as much as a filter. */
+const scratch = { narrow: reused(), square: reused(), drawn: reused() };
+
+function reused(): (length: number) => Float32Array {
+  let kept = new Float32Array(0);
+  return (length) => {
+    if (kept.length < length) kept = new Float32Array(length);
+    return kept.length === length ? kept : kept.subarray(0, length);
+  };
+}
+
 /** `F.resized_crop(…, antialias=True)` to a square: rows first, then columns. */
 function resizedCrop({ width, data }: Picture, size: number, crop: CropBox): Float32Array {
   const across = triangle(crop.width, size);
-  const narrow = new Float32Array(crop.height * size * 3);
+  const narrow = scratch.narrow(crop.height * size * 3);
   for (let y = 0, o = 0; y < crop.height; y++) {
     const row = (crop.top + y) * width + crop.left;
     for (let x = 0; x < size; x++, o += 3) {
       let i = (row + (across.first[x] as number)) * 3;
-      let [r, g, b] = [0, 0, 0];
+      let r = 0;
+      let g = 0;
+      let b = 0;
       const end = x * across.most + (across.count[x] as number);
       for (let w = x * across.most; w < end; w++, i += 3) {
         const weight = across.weights[w] as number;
@@ -121,8 +136,8 @@ function resizedCrop({ width, data }: Picture, size: number, crop: CropBox): Flo
     }
   }
   const down = crop.height === crop.width ? across : triangle(crop.height, size);
-  const out = new Float32Array(size * size * 3);
   const row = size * 3;
+  const out = scratch.square(size * row);
   const sums = new Float64Array(row);
   for (let y = 0; y < size; y++) {
     sums.fill(0);
@@ -148,10 +163,9 @@ export function fixedAffine([m0, m1, m2, m3, m4, m5]: AffineMatrix): AffineMatri
   return [fixed(m0), fixed(m1), across, fixed(m3), fixed(m4), down];
 }
 
-/** `F.affine` with torchvision's default, the nearest pixel; what comes from outside is black. */
-function affine(source: Float32Array, size: number, matrix: AffineMatrix, flip: boolean): Float32Array {
+/** `F.affine` with torchvision's default, the nearest pixel; what comes from outside stays as it is. */
+function affine(out: Float32Array, source: Float32Array, size: number, matrix: AffineMatrix, flip: boolean): void {
   const [a0, a1, a2, a3, a4, a5] = fixedAffine(matrix);
-  const out = new Float32Array(size * size * 3);
   for (let y = 0, o = 0; y < size; y++) {
     for (let x = 0; x < size; x++, o += 3) {
       const column = (a0 * x + a1 * y + a2) >> 16;
@@ -163,7 +177,6 @@ function affine(source: Float32Array, size: number, matrix: AffineMatrix, flip: 
       out[o + 2] = source[from + 2] as number;
     }
   }
-  return out;
 }
 
 const grey = (rgb: Float32Array, i: number): number =>
@@ -172,18 +185,33 @@ const grey = (rgb: Float32Array, i: number): number =>
 /** adjust_brightness, adjust_contrast, adjust_saturation: blends with black, the mean grey, the grey picture. In place. */
 function applyJitter(rgb: Float32Array, steps: readonly JitterStep[]): void {
   for (const [kind, factor] of steps) {
-    let mean = 0;
-    if (kind === 'contrast') {
-      for (let i = 0; i < rgb.length; i += 3) mean += grey(rgb, i);
-      mean /= rgb.length / 3;
-    }
-    for (let i = 0; i < rgb.length; i += 3) {
-      const other = kind === 'brightness' ? 0 : kind === 'contrast' ? mean : grey(rgb, i);
-      const base = (1 - factor) * other;
-      for (let c = 0; c < 3; c++) {
-        const value = base + factor * (rgb[i + c] as number);
-        rgb[i + c] = value < 0 ? 0 : value > 255 ? 255 : value;
-      }
-    }
+    if (kind === 'saturation') blendWithGrey(rgb, factor);
+    else blendWith(kind === 'contrast' ? meanGrey(rgb) : 0, rgb, factor);
   }
+}
+
+function meanGrey(rgb: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < rgb.length; i += 3) sum += grey(rgb, i);
+  return sum / (rgb.length / 3);
+}
+
+// A loop for each way to blend: one for all, which asks at each pixel, takes twice as long.
+
+function blendWith(other: number, rgb: Float32Array, factor: number): void {
+  const base = (1 - factor) * other;
+  for (let i = 0; i < rgb.length; i++) rgb[i] = clamped(base + factor * (rgb[i] as number));
+}
+
+function blendWithGrey(rgb: Float32Array, factor: number): void {
+  for (let i = 0; i < rgb.length; i += 3) {
+    const base = (1 - factor) * grey(rgb, i);
+    rgb[i] = clamped(base + factor * (rgb[i] as number));
+    rgb[i + 1] = clamped(base + factor * (rgb[i + 1] as number));
+    rgb[i + 2] = clamped(base + factor * (rgb[i + 2] as number));
+  }
+}
+
+function clamped(value: number): number {
+  return value < 0 ? 0 : value > 255 ? 255 : value;
 }
