@@ -53,13 +53,14 @@ export function shapeOf(op: Operation, of: (name: string) => Shape): Shape {
       expect('bias', op.bias, [out]);
       if (!op.dilations.every(isPositive)) fail(`dilations ${words(op.dilations)}`);
       const [top, bottom, left, right] = op.pads;
-      checkSize(op, [n, c, h + top + bottom, w + left + right]);
-      return [
+      const shape = [
         n,
         out,
         slid(h, top, bottom, (height - 1) * op.dilations[0] + 1, op.strides[0]),
         slid(w, left, right, (width - 1) * op.dilations[1] + 1, op.strides[1]),
       ];
+      checkSize(op, [n, c, h + top + bottom, w + left + right]);
+      return shape;
     }
     case 'maxPool':
     case 'avgPool': {

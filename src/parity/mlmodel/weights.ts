@@ -68,9 +68,9 @@ function unpacked(
   if ((scale.length !== 1 && scale.length !== rows) || (bias.length !== 0 && bias.length !== scale.length))
     throw fail(`it has ${scale.length} scales and ${bias.length} biases for ${rows} channels`);
   const row = bytes.length / scale.length;
-  for (let i = 0; i < bytes.length; i++) {
-    const channel = Math.floor(i / row);
-    data[i] = bytes[i]! * scale[channel]! + (bias[channel] ?? 0);
+  for (let channel = 0; channel < scale.length; channel++) {
+    const [factor, shift] = [scale[channel]!, bias[channel] ?? 0];
+    for (let i = channel * row; i < (channel + 1) * row; i++) data[i] = bytes[i]! * factor + shift;
   }
   return data;
 }

@@ -50,11 +50,15 @@ export const packedConstants: Readonly<
       if (one.shape.length > 1 || (one.shape.length === 1 && one.data.length !== shape[axis]))
         throw fail(`[${one.shape.join(', ')}] along axis ${axis} of [${shape.join(', ')}]`);
     const apart = sizeOf(shape.slice(axis + 1));
-    const data = numbers.data.map((number, i) => {
-      const index = Math.floor(i / apart) % shape[axis]!;
-      const of = ({ data: own }: Numbers) => own[own.length === 1 ? 0 : index]!;
-      return of(scale) * (number - of(zero));
-    });
+    const data = new Float32Array(numbers.data.length);
+    for (let start = 0; start < data.length; start += apart) {
+      const index = (start / apart) % shape[axis]!;
+      const [factor, from] = [scale, zero].map(({ data: own }) => own[own.length === 1 ? 0 : index]!) as [
+        number,
+        number,
+      ];
+      for (let i = start; i < start + apart; i++) data[i] = factor * (numbers.data[i]! - from);
+    }
     if (scale.type === 'float16') roundToFloat16(data);
     return { value: { kind: 'numbers', type: scale.type, shape, data }, eightBit: true };
   },

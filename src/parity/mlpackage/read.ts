@@ -1,10 +1,10 @@
-import JSZip from 'jszip';
 import { z } from '../../zod.ts';
 import { described, type Described } from '../coreMLDescription.ts';
 import { UnreadableModelError } from '../errors.ts';
 import type { Pause } from '../pauses.ts';
 import { readMessage } from '../protobuf.ts';
 import type { ParsedModel } from '../types.ts';
+import { readZip } from '../zip.ts';
 import { readProgram, type Program } from './program.ts';
 import { readWeightFile } from './weightFile.ts';
 
@@ -17,7 +17,7 @@ const fail = (what: string, cause?: unknown) =>
  * known here.
  */
 export async function readMlpackage(bytes: Uint8Array, between?: Pause): Promise<ParsedModel> {
-  const files = await unpacked(bytes);
+  const files = await unpacked(bytes, between);
   const model = readMessage(files.model);
   const program = model.message(502);
   if (program === null) throw fail('its model is no ML Program');
@@ -39,27 +39,19 @@ export async function readMlpackage(bytes: Uint8Array, between?: Pause): Promise
 }
 
 /** The two files that its manifest names. */
-async function unpacked(bytes: Uint8Array): Promise<{ model: Uint8Array; weights: Uint8Array }> {
-  let zip: JSZip;
-  try {
-    zip = await JSZip.loadAsync(bytes, { checkCRC32: true });
-  } catch (error) {
-    throw fail('it is no zip file, or a broken one', error);
-  }
-  const roots = Object.keys(zip.files).flatMap((path) => /^([^/]+\.mlpackage\/)Manifest\.json$/.exec(path)?.[1] ?? []);
+async function unpacked(bytes: Uint8Array, between?: Pause): Promise<{ model: Uint8Array; weights: Uint8Array }> {
+  const broken = (why: string, cause?: unknown) => fail(`it is no zip file, or a broken one: ${why}`, cause);
+  const files = await readZip(bytes, broken, between);
+  const roots = [...files.keys()].flatMap((path) => /^([^/]+\.mlpackage\/)Manifest\.json$/.exec(path)?.[1] ?? []);
   const root = roots[0];
   if (root === undefined || roots.length > 1) throw fail(`it holds ${roots.length} packages, not one`);
-  const file = async (path: string) => {
-    const entry = zip.file(`${root}${path}`);
-    if (entry === null) throw fail(`“${path}” is missing`);
-    try {
-      return await entry.async('uint8array');
-    } catch (error) {
-      throw fail(`“${path}” is broken`, error);
-    }
+  const file = (path: string) => {
+    const content = files.get(`${root}${path}`);
+    if (content === undefined) throw fail(`“${path}” is missing`);
+    return content;
   };
 
-  const manifest = manifestOf(new TextDecoder().decode(await file('Manifest.json')));
+  const manifest = manifestOf(new TextDecoder().decode(file('Manifest.json')));
   if (manifest.fileFormatVersion !== '1.0.0')
     throw fail(`its manifest has format version ${JSON.stringify(manifest.fileFormatVersion)}`);
   const paths = Object.entries(manifest.itemInfoEntries).map(([id, { path }]) => ({ id, path }));
@@ -70,7 +62,7 @@ async function unpacked(bytes: Uint8Array): Promise<{ model: Uint8Array; weights
   const folder = rootPath.slice(0, -'model.mlmodel'.length);
   if (others.length !== 1 || others[0] !== `${folder}weights`)
     throw fail(`its manifest names ${others.join(', ') || 'nothing'} beside the model, not the weights alone`);
-  return { model: await file(`Data/${rootPath}`), weights: await file(`Data/${folder}weights/weight.bin`) };
+  return { model: file(`Data/${rootPath}`), weights: file(`Data/${folder}weights/weight.bin`) };
 }
 
 const manifestSchema = z.object({

@@ -126,9 +126,10 @@ export function dequantized(
     throw new UnreadableModelError(`“${name}” of the ONNX file dequantizes in a way that is not known here.`);
   const inner = x.shape.slice(along + 1).reduce((product, side) => product * side, 1);
   const data = new Float32Array(x.data.length);
-  for (let i = 0; i < data.length; i++) {
-    const channel = perTensor ? 0 : Math.floor(i / inner) % channels;
-    data[i] = (x.data[i]! - (zeroPoint?.data[channel] ?? 0)) * scale.data[channel]!;
+  for (let start = 0; start < data.length; start += inner) {
+    const channel = perTensor ? 0 : (start / inner) % channels;
+    const [zero, factor] = [zeroPoint?.data[channel] ?? 0, scale.data[channel]!];
+    for (let i = start; i < start + inner; i++) data[i] = (x.data[i]! - zero) * factor;
   }
   if (scale.type === 'float16') roundToFloat16(data);
   return { type: scale.type, shape: x.shape, data };

@@ -1,7 +1,7 @@
-import JSZip from 'jszip';
 import { z } from '../../zod.ts';
 import { UnreadableModelError } from '../errors.ts';
 import type { Pause } from '../pauses.ts';
+import { readZip } from '../zip.ts';
 import { readWeights, type StoredTensor } from './weights.ts';
 
 const tensorInfo = z.object({ name: z.string() });
@@ -66,34 +66,33 @@ export interface ModelFiles {
 
 /** A zip with a model.json at its top or in a folder, and beside it what that names. Throws `UnreadableModelError`. */
 export async function readModelFiles(bytes: Uint8Array, between?: Pause): Promise<ModelFiles> {
-  const zip = await JSZip.loadAsync(bytes, { checkCRC32: true }).catch((error: unknown) => {
-    throw new UnreadableModelError('The TensorFlow.js model is no zip, or a broken one.', error);
-  });
-  const found = Object.keys(zip.files).filter((path) => /(^|\/)model\.json$/.test(path));
+  const broken = (why: string, cause?: unknown) =>
+    new UnreadableModelError(`The TensorFlow.js model is no zip, or a broken one: ${why}.`, cause);
+  const files = await readZip(bytes, broken, between);
+  const found = [...files.keys()].filter((path) => /(^|\/)model\.json$/.test(path));
   const [path] = found;
   if (path === undefined || found.length > 1) {
     throw new UnreadableModelError(`There are ${found.length} files named model.json in the zip, in place of one.`);
   }
   const folder = path.slice(0, -'model.json'.length);
-  const file = async (name: string): Promise<Uint8Array> => {
-    const entry = zip.file(`${folder}${name}`);
-    if (entry === null) throw new UnreadableModelError(`The TensorFlow.js model names ${name}, which isn’t there.`);
-    return entry.async('uint8array').catch((error: unknown) => {
-      throw new UnreadableModelError(`${name} of the TensorFlow.js model is broken.`, error);
-    });
+  const file = (name: string): Uint8Array => {
+    const content = files.get(`${folder}${name}`);
+    if (content === undefined)
+      throw new UnreadableModelError(`The TensorFlow.js model names ${name}, which isn’t there.`);
+    return content;
   };
 
-  const model = parsed(modelSchema, 'model.json', await file('model.json'));
+  const model = parsed(modelSchema, 'model.json', file('model.json'));
   if (model.format !== undefined && model.format !== 'graph-model') {
     throw new UnreadableModelError(`The TensorFlow.js model is a “${model.format}”, not a graph-model.`);
   }
-  const hasLabels = zip.file(`${folder}labels.json`) !== null;
+  const hasLabels = files.has(`${folder}labels.json`);
   const used = model.signature ?? model.userDefinedMetadata?.signature;
   return {
     nodes: model.modelTopology.node,
     outputs: new Map(Object.entries(used?.outputs ?? {}).map(([key, { name }]) => [key, name])),
     weights: await readWeights(model.weightsManifest, file, between),
-    labels: hasLabels ? parsed(labelsSchema, 'labels.json', await file('labels.json')) : null,
+    labels: hasLabels ? parsed(labelsSchema, 'labels.json', file('labels.json')) : null,
   };
 }
 

@@ -1,3 +1,4 @@
+import { eachRow, stridesOf } from '../interpreter/work.ts';
 import type { Tensor } from '../types.ts';
 import type { Reading, Value } from './reading.ts';
 import { borderOf, checkFormat, sizesOf, windowOf } from './windows.ts';
@@ -94,17 +95,13 @@ function withFused(
 
 /** The numbers of a tensor whose axis i is axis `order[i]` of the given one. */
 function permutation({ shape, data }: Tensor, order: readonly number[]): Float32Array {
-  const sizes = order.map((axis) => shape[axis] as number);
-  const strides = order.map((axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
   const result = new Float32Array(data.length);
-  let at = 0;
-  const visit = (axis: number, from: number): void => {
-    const size = sizes[axis] as number;
-    const stride = strides[axis] as number;
-    if (axis === sizes.length - 1) {
-      for (let i = 0; i < size; i++) result[at++] = data[from + i * stride] as number;
-    } else for (let i = 0; i < size; i++) visit(axis + 1, from + i * stride);
-  };
-  visit(0, 0);
+  const strides = stridesOf(order.map((axis) => shape[axis]!));
+  const apart = shape.map((_, axis) => strides[order.indexOf(axis)]!);
+  const last = shape.length - 1;
+  // In the order in which they lie there: its last axis, of channels, is the long one.
+  eachRow(shape, stridesOf(shape), apart, (from, to) => {
+    for (let i = 0; i < shape[last]!; i++) result[to + i * apart[last]!] = data[from + i]!;
+  });
   return result;
 }

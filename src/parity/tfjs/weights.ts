@@ -18,17 +18,12 @@ type Entry = WeightsManifest[number]['weights'][number];
  */
 export async function readWeights(
   manifest: WeightsManifest,
-  read: (path: string) => Promise<Uint8Array>,
+  read: (path: string) => Uint8Array,
   between?: Pause,
 ): Promise<ReadonlyMap<string, StoredTensor>> {
   const tensors = new Map<string, StoredTensor>();
   for (const { paths, weights } of manifest) {
-    const files: Uint8Array[] = [];
-    for (const path of paths) {
-      files.push(await read(path));
-      await between?.();
-    }
-    const bytes = joined(files);
+    const bytes = await joined(paths.map(read), between);
     let position = 0;
     for (const entry of weights) {
       if (tensors.has(entry.name)) throw new UnreadableModelError(`Two tensors are named ${entry.name}.`);
@@ -83,12 +78,13 @@ function decoded(entry: Entry, { buffer }: Uint8Array<ArrayBuffer>): StoredTenso
   return tensor(values, eightBit ? 'eightBit' : 'float16');
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+async function joined(parts: readonly Uint8Array[], between?: Pause): Promise<Uint8Array<ArrayBuffer>> {
   const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let position = 0;
   for (const part of parts) {
     all.set(part, position);
     position += part.length;
+    await between?.();
   }
   return all;
 }

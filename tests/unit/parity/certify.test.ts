@@ -1,10 +1,10 @@
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { createHash } from 'node:crypto';
 import JSZip from 'jszip';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { architectures } from '../../../src/architectures/index.ts';
 import type { ArchitectureName } from '../../../src/architectures/settings.ts';
-import type { Operation } from '../../../src/export/coreml/generated/MIL_pb.ts';
+import { ValueSchema, type Operation, type Value } from '../../../src/export/coreml/generated/MIL_pb.ts';
 import { ModelSchema, type Model } from '../../../src/export/coreml/generated/Model_pb.ts';
 import { openInference } from '../../../src/engine/inference.ts';
 import { exportFormats, type ExportInput } from '../../../src/export/index.ts';
@@ -274,11 +274,46 @@ describe('a file that can’t be read', () => {
 
   it('fails with a byte of the zip changed, cut short, or empty', async () => {
     const bytes = await written('tiny');
-    for (const broken of [flipped(bytes, Math.floor(bytes.length / 2), 4), bytes.slice(0, -40), new Uint8Array()]) {
+    const zip = 'The Core ML package can’t be read: it is no zip file, or a broken one: ';
+    for (const [broken, why] of [
+      [
+        flipped(bytes, Math.floor(bytes.length / 2), 4),
+        `“${folder}/weights/weight.bin” is not what it was when it was packed.`,
+      ],
+      [bytes.slice(0, -40), 'it does not end as one does.'],
+      [new Uint8Array(), 'it does not end as one does.'],
+    ] as const) {
       const { certificate } = await certified('tiny', broken);
-      expect(certificate.failures).toEqual(['The Core ML package can’t be read: it is no zip file, or a broken one.']);
+      expect(certificate.failures).toEqual([zip + why]);
       expect(certificate.imageSize).toBe(size);
     }
+  });
+
+  it('fails with a manifest of another form, and with lists in a list', async () => {
+    const bytes = await written('tiny');
+    const zip = await JSZip.loadAsync(bytes);
+    for (const manifest of [
+      'null',
+      '{"fileFormatVersion":"1.0.0","rootModelIdentifier":"A","itemInfoEntries":{"A":null}}',
+    ]) {
+      zip.file('PacerIDClassifier.mlpackage/Manifest.json', manifest);
+      const { certificate } = await certified('tiny', await zip.generateAsync({ type: 'uint8array' }));
+      expect(certificate.failures).toEqual([
+        'The Core ML package can’t be read: its manifest is not what the format says.',
+      ]);
+    }
+    const listOf = (...values: Value[]) =>
+      create(ValueSchema, {
+        value: { case: 'immediateValue', value: { value: { case: 'list', value: { values } } } },
+      });
+    const nested = await editedModel(bytes, (model) => {
+      // As deep as one likes would be too deep for whoever calls himself for each.
+      for (const { type, attributes } of operationsOf(model))
+        if (type === 'const') attributes['val'] = listOf(listOf(listOf()));
+    });
+    expect((await certified('tiny', nested)).certificate.failures).toEqual([
+      expect.stringMatching(/^In the package, the constant “.*” is broken: a list of lists\.$/),
+    ]);
   });
 
   it('names an operation that is not known, and one whose declared shape is wrong', async () => {
@@ -426,7 +461,6 @@ describe('a certificate', () => {
   it('is given up while the file is read, too', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
-    // The zip is unpacked by a library that nobody can interrupt; the answer doesn't wait for it.
     const given = certified('mobilenet_v3_small', await written('mobilenet_v3_small'), {
       signal: controller.signal,
       onProgress: () => expect.unreachable(),

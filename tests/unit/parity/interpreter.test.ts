@@ -215,6 +215,34 @@ describe('a run', () => {
     expect(() => interpreter(modelOf([row], 5))).toThrow(/“row”.*\[1, 6\], for 5 names/);
   });
 
+  it.each<[string, Partial<Extract<Operation, { kind: 'conv' }>>, RegExp]>([
+    ['half a step', { strides: [1, 1.5] }, /stride 1\.5/],
+    ['half a border', { pads: [0, 0.5, 0, 0] }, /padding 0 and 0\.5/],
+    ['a border that is no number', { pads: [NaN, 0, 0, 0] }, /padding NaN/],
+    ['no gap and less', { dilations: [0, 1] }, /dilations \[0, 1\]/],
+    ['one group and a half', { groups: 1.5 }, /1\.5 groups/],
+    ['a border larger than memory', { pads: [2 ** 20, 2 ** 20, 99, 99], strides: [2 ** 20, 99] }, /more than memory/],
+  ])('of a convolution with %s does not begin', (_, change, why) => {
+    const conv: Operation = {
+      ...{ kind: 'conv', name: 'odd', rounding: 'float32', x: 'image', weight: 'w', bias: null, groups: 1 },
+      ...{ strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] },
+      ...change,
+    };
+    const w = { shape: [3, 3, 1, 1], data: new Float32Array(9) };
+    const make = () => interpreter(modelOf([conv], 6, { w }));
+    expect(make).toThrow(ImpossibleOperationError);
+    expect(make).toThrow(why);
+  });
+
+  it('of an output larger than memory does not begin', () => {
+    const [wide, high] = [1, 2 ** 14].map((side) => ({
+      shape: [1, 1, side, 2 ** 14 / side],
+      data: new Float32Array(2 ** 14),
+    }));
+    const operation: Operation = { kind: 'add', name: 'all', rounding: 'float32', x: 'wide', y: 'high' };
+    expect(() => interpreter(modelOf([operation], 6, { wide: wide!, high: high! }))).toThrow(/“all”.*more than memory/);
+  });
+
   it('refuses pixels of another size', async () => {
     await expect(interpreter(modelOf([row], 6)).run(new Uint8Array(9))).rejects.toThrow(/2 × 1 pixels, and 3 came/);
   });

@@ -296,6 +296,15 @@ describe('a graph model of another hand', () => {
     expect(difference).toBeLessThan(1e-6);
   });
 
+  it('is read however deep it is', async () => {
+    const deep = Array.from({ length: 20_000 }, (_, i): Node => ({
+      name: i === 19_999 ? 'last' : `relu${i}`,
+      op: 'Relu',
+      input: [i === 0 ? 'x' : `relu${i - 1}`],
+    }));
+    expect((await readOf([image, ...deep, ...tail], [axes])).operations.length).toBe(20_002);
+  });
+
   it('is refused where its files aren’t what it says of them', async () => {
     const last: Node = { name: 'last', op: 'Relu', input: ['x'] };
     const nodes = [image, last, ...tail];
@@ -312,6 +321,14 @@ describe('a graph model of another hand', () => {
     await expect(
       readOf([image, { ...last, input: ['out'] }, ...tail], [axes], { model: { signature } }),
     ).rejects.toThrow('its own output');
+    const copy = (name: string, from: string): Node => ({ name, op: 'Identity', input: [from] });
+    await expect(
+      readOf([image, { ...last, input: ['a'] }, copy('a', 'b'), copy('b', 'a'), ...tail], [axes], {
+        model: { signature },
+      }),
+    ).rejects.toThrow('a needs its own output');
+    const odd: Node = { ...last, op: 'MaxPool', attr: { ...pool, padding: { s: 'no base64!' } } };
+    await expect(readOf([image, odd, ...tail], [axes])).rejects.toThrow('The attribute padding of last');
     await expect(readTfjs(new Uint8Array(100))).rejects.toThrow('no zip');
   });
 });
