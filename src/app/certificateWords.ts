@@ -14,10 +14,10 @@ export function splitOf({ split }: { readonly split: string }): string {
   return splits[split] ?? split;
 }
 
+export type ProofMark = '' | 'no certificate' | 'certificate failed';
+
 /** What stands beside its number wherever that is shown; '' where its certificate passed. */
-export function proofMark({
-  certificate,
-}: Pick<VersionRecord, 'certificate'>): '' | 'no certificate' | 'certificate failed' {
+export function proofMark({ certificate }: Pick<VersionRecord, 'certificate'>): ProofMark {
   if (certificate === null) return 'no certificate';
   return certificate.passed ? '' : 'certificate failed';
 }
@@ -26,4 +26,8 @@ export function proofMark({
 export function versionName(one: Pick<VersionRecord, 'version' | 'certificate'>): string {
   const mark = proofMark(one);
   return mark === '' ? one.version : `${one.version} (${mark})`;
+}
+
+export function markClass(mark: ProofMark): 'bad-text' | 'warn-text' {
+  return mark === 'certificate failed' ? 'bad-text' : 'warn-text';
 }

@@ -213,6 +213,14 @@ const withRun: readonly State[] = [
     },
   },
   {
+    name: 'Export, a certificate of an earlier file',
+    reach: async (page) => {
+      await page.getByRole('radio', { name: 'ONNX', exact: true }).check();
+      await expect(page.getByTestId('certificate-whose')).toContainText('Of an earlier file');
+    },
+    leave: (page) => page.getByRole('radio', { name: 'Core ML package', exact: true }).check(),
+  },
+  {
     name: 'a question about a checkpoint',
     reach: async (page) => {
       const saving = page.waitForEvent('download');

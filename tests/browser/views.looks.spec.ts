@@ -104,6 +104,18 @@ test('every view in its states', async ({ page }) => {
   await page.getByTestId('primary-action').click();
   await expect(page.locator('[data-testid=certificate][data-state=failed]')).toBeVisible();
   await look(page, 'export-6-failed');
+  await page.getByRole('radio', { name: 'ONNX', exact: true }).check();
+  await look(page, 'export-7-earlier');
+  await page.getByRole('radio', { name: 'Core ML package', exact: true }).check();
+  await page.getByRole('radio', { name: 'float32', exact: true }).check();
+  await page.getByTestId('primary-action').click();
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  await look(page, 'export-8-cancelled');
+  await goTo(page, 'Versions');
+  await page.getByRole('button', { name: 'Save v1.0.0' }).click();
+  await expect(page.locator('tr[data-version="v1.0.0"]')).toBeVisible({ timeout: 60_000 });
+  await page.getByRole('button', { name: 'Make current' }).click();
+  await look(page, 'versions-7-unproven');
 });
 
 test('training that cannot start, and many long names', async ({ page }) => {

@@ -7,7 +7,7 @@ import type {
   VersionRecord,
   WorkId,
 } from '../../workers/protocol.ts';
-import { versionName } from '../certificateWords.ts';
+import { proofMark, versionName } from '../certificateWords.ts';
 import { count } from '../format.ts';
 import { saveFile } from '../saveFile.ts';
 import { announce } from './announce.svelte.ts';
@@ -152,11 +152,11 @@ provideStep('versions', () => {
       progress: saving.comparing?.share ?? null,
       note: `saving ${saving.version}`,
     };
-  const n = versions.list.length;
-  if (n > 0)
-    return {
-      state: 'done',
-      note: versions.current === null ? count(n, 'version') : `${versions.currentName} is current`,
-    };
+  const { list, current } = versions;
+  if (list.length > 0) {
+    const failed = list.some((one) => one.version === current && proofMark(one) === 'certificate failed');
+    const note = current === null ? count(list.length, 'version') : `${versions.currentName} is current`;
+    return { state: failed ? 'failed' : 'done', note };
+  }
   return model.summary ? { state: 'ready', note: 'ready' } : { state: 'empty', note: 'needs a trained model' };
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { difference } from '../../../src/app/certificateWords.ts';
+import { difference, proofMark, versionName } from '../../../src/app/certificateWords.ts';
 import { checkpointSettings } from '../../../src/app/checkpointFile.ts';
 import { labelChange, labelWords } from '../../../src/app/views/train/labelWords.ts';
 import {
@@ -111,6 +111,16 @@ describe('what a version’s certificate says', () => {
       'One flipped. It is far off.',
     );
     expect(proofProblem(one(null, 'There were no images.'))).toBe('There were no images.');
+  });
+  it('stands beside the number, in a word or two, wherever that is shown', () => {
+    const named = (change: object | null): VersionRecord => ({ ...one(change), version: 'v1.0.0' });
+    expect([{}, { passed: false }, null].map((change) => proofMark(named(change)))).toEqual([
+      '',
+      'certificate failed',
+      'no certificate',
+    ]);
+    expect(versionName(named({}))).toBe('v1.0.0');
+    expect(versionName(named(null))).toBe('v1.0.0 (no certificate)');
   });
   it('has figures that a small difference survives', () => {
     expect(proofFigures(one({}))).toBe('passed, |Δp| ≤ 8.3e-6, n = 12');

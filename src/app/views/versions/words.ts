@@ -20,7 +20,7 @@ export function numberProblem(
 /** `92.4 %, 95 % interval 88.1–95.3 %, n = 160` */
 export function testWords(test: VersionRecord['test']): string {
   return test
-    ? `${share(test.accuracy)}, 95 % interval ${interval(test.interval)}, n = ${test.n}`
+    ? `${share(test.accuracy)}, 95 % interval ${interval(test.interval)}, n\u00a0=\u00a0${test.n}`
     : 'not judged on Test';
 }
 
