@@ -77,28 +77,21 @@ const isProven = (path: string, modelName: string): boolean =>
   path.startsWith(`${modelName}.mlpackage/`) || path === CERTIFICATE || path === GOLDEN;
 
 /**
- * The record; without its certificate, and with the reason, where that is of other files than `sums`, the text of `SHA256SUMS`, names, or
- * where `certificate.json` among `files` says something else than the record.
+ * The record; without its certificate, and with the reason, where that is not of `files`, of which `sums` is the text of `SHA256SUMS`: of
+ * other files than those it names, of other bytes than the package, zipped as it was when it was read back; or where `certificate.json`
+ * says something else than the record.
  */
-export function withOwnCertificate(record: VersionRecord, files: Files, sums: string, hash: Sha256): VersionRecord {
-  const { certificate, modelName } = record;
-  if (certificate === null) return record;
-  if (certificate.content !== provenContent(sums, modelName, hash)) return without(record, OF_ANOTHER);
-  return saysTheSame(certificate, files.get(CERTIFICATE)) ? record : without(record, SAYS_MORE);
-}
-
-/**
- * The record; without its certificate where that is of other bytes than the package among `files`, zipped as it was when it was read back.
- * Takes as long as hashing all of it once more.
- */
-export async function withCertificateOfPackage(
+export async function withOwnCertificate(
   record: VersionRecord,
   files: Files,
+  sums: string,
   hash: Sha256,
 ): Promise<VersionRecord> {
   const { certificate, modelName } = record;
-  if (certificate === null || (await packageHash(files, modelName, hash)) === certificate.sha256) return record;
-  return without(record, OF_ANOTHER);
+  if (certificate === null) return record;
+  if (certificate.content !== provenContent(sums, modelName, hash)) return without(record, OF_ANOTHER);
+  if (!saysTheSame(certificate, files.get(CERTIFICATE))) return without(record, SAYS_MORE);
+  return (await packageHash(files, modelName, hash)) === certificate.sha256 ? record : without(record, OF_ANOTHER);
 }
 
 /**

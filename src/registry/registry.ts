@@ -9,7 +9,7 @@ import {
   VersionExistsError,
 } from './errors.ts';
 import { compareVersions, isVersion, versionAfter, versionOf } from './number.ts';
-import { withCertificateOfPackage, withOwnCertificate } from './proof.ts';
+import { withOwnCertificate } from './proof.ts';
 import { readRecord } from './record.ts';
 import type { Folder, RegistryListing, Sha256, VersionDetails, VersionDiff, VersionRecord } from './types.ts';
 
@@ -35,10 +35,7 @@ export interface Registry {
   newer(): Promise<string[]>;
   /** Throws `NoSuchVersionError`, `DamagedVersionError`, `NewerVersionError`. */
   read(version: string): Promise<VersionDetails>;
-  /**
-   * The version itself: all its files but notes, verified, `SHA256SUMS` among them; its certificate held against the bytes of the package,
-   * which a listing leaves out. Throws as `read` does.
-   */
+  /** The version itself: all its files but notes, verified, `SHA256SUMS` among them. Throws as `read` does. */
   open(version: string): Promise<OpenVersion>;
   /** Whether there is a version of this number, be it whole or damaged. */
   has(version: string): Promise<boolean>;
@@ -60,14 +57,8 @@ const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode
 const bytesOf = (value: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(value);
 
 export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Registry {
-  /**
-   * Version → the checksums that its files were seen to have, and its record: a listing need not read megabytes again. `zipped`: its
-   * certificate was held against the package itself.
-   */
-  const seenWhole = new Map<
-    string,
-    { readonly sums: string; readonly record: VersionRecord; readonly zipped: boolean }
-  >();
+  /** Version → the checksums that its files were seen to have, and its record: a listing need not read megabytes again. */
+  const seenWhole = new Map<string, { readonly sums: string; readonly record: VersionRecord }>();
 
   const sumsOf = async (version: string): Promise<string | undefined> => {
     // A picked folder makes an empty file before it swaps the content in.
@@ -93,8 +84,9 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
     }
   };
 
-  /** Reads and hashes every file. Throws `NewerVersionError` before that: such a one cannot be judged. */
+  /** Reads and hashes every file, and the package once more as a zip. Throws `NewerVersionError` before that: such a one cannot be judged. */
   const whole = async (version: string): Promise<VersionContent | string> => {
+    const seen = seenWhole.get(version);
     seenWhole.delete(version);
     await described(version);
     const files = await verifiedFiles(folder, folderOf(version), hash);
@@ -105,22 +97,17 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
     const lacking = parts.find((part) => !files.has(part));
     if (lacking !== undefined) return `${lacking} is not among its files`;
     const sums = text(files.get(CHECKSUMS));
-    const own = withOwnCertificate(record, files, sums, hash);
-    seenWhole.set(version, { sums, record: own, zipped: false });
+    const own = seen?.sums === sums ? seen.record : await withOwnCertificate(record, files, sums, hash);
+    seenWhole.set(version, { sums, record: own });
     return { files, record: own };
   };
   const open = async (given: string): Promise<OpenVersion> => {
     const version = versionOf(given);
     const there = await names();
     if (!there.includes(version)) throw new NoSuchVersionError(version, there);
-    const seen = seenWhole.get(version);
     const found = await whole(version);
     if (typeof found === 'string') throw new DamagedVersionError(version, found);
-    const sums = text(found.files.get(CHECKSUMS));
-    const known = seen?.zipped === true && seen.sums === sums;
-    const record = known ? seen.record : await withCertificateOfPackage(found.record, found.files, hash);
-    seenWhole.set(version, { sums, record, zipped: true });
-    return { ...found, record, notes: await notesOf(version) };
+    return { ...found, notes: await notesOf(version) };
   };
   const recordOf = async (version: string): Promise<VersionRecord | string> => {
     const seen = seenWhole.get(version);
@@ -185,7 +172,7 @@ export function versionRegistry(folder: Folder, hash: Sha256 = hashBytes): Regis
       for (const [path, bytes] of files) if (path !== CHECKSUMS) await folder.write(`${under}/${path}`, bytes);
       if (notes !== '') await folder.write(`${under}/${NOTES}`, bytesOf(notes));
       await folder.write(`${under}/${CHECKSUMS}`, sums);
-      seenWhole.set(version, { sums: text(sums), record, zipped: false });
+      seenWhole.set(version, { sums: text(sums), record });
       return record;
     },
     current,
