@@ -1,7 +1,7 @@
 /**
  * All four networks trained on the sample data set at 64 px (tiny 15 epochs, mobilenet_v3_small 60, the others 4), written as Core ML
  * package, Core ML model file, ONNX and TensorFlow.js: every file's bytes are read back and certified on the whole Test split (160
- * images), without one flip; then coremltools, numpy and onnxruntime judge them (`npm run judge` makes their Python).
+ * images; resnet50's on 40 of them), with one flip at most; then coremltools, numpy and onnxruntime judge them (`npm run judge` makes their Python).
  *
  *     npm run verify -- exports
  */
