@@ -62,7 +62,8 @@ export async function certify(options: CertifyOptions): Promise<{ certificate: C
   let model: ParsedModel | null = null;
   const hash = await hashOf(options);
   try {
-    model = await unlessAborted(readers[format](bytes, pauses(options.between, signal)), signal);
+    model = await readers[format](bytes, pauses(options.between, signal));
+    signal?.throwIfAborted();
     const labelled = orderOf(model.labels, labels);
     const sizes = sizeFailures(model, imageSize);
     failures.push(...labelled.failures, ...makerNameFailures(model.makers?.names ?? null, makers), ...sizes);
@@ -108,20 +109,6 @@ export async function certify(options: CertifyOptions): Promise<{ certificate: C
 function sizeFailures({ input: { width, height } }: ParsedModel, side: number): string[] {
   if (width === side && height === side) return [];
   return [`The file takes images of ${width} × ${height} pixels, the model those of ${side} × ${side}.`];
-}
-
-/** What comes of `work`; the signal's reason as soon as it is aborted, though `work` may hear of it later. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  const listening = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { signal: listening.signal });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    listening.abort();
-  }
 }
 
 /** `answers` gets one an image, `goldens` those that are handed on; `order`: where in the file each label stands. */

@@ -16,6 +16,7 @@ import { nodeEngineEnvironment } from '../../../src/platform/node/engineEnvironm
 import { failuresOf } from '../../../src/parity/comparison.ts';
 import { roundToFloat16 } from '../../../src/parity/interpreter/float16.ts';
 import { readMlpackage } from '../../../src/parity/mlpackage/read.ts';
+import { pauses } from '../../../src/parity/pauses.ts';
 import { readers } from '../../../src/parity/readers.ts';
 import type { CertificateImage, CertifiedFormat } from '../../../src/parity/types.ts';
 import { exportInput } from '../support/exportInput.ts';
@@ -458,15 +459,29 @@ describe('a certificate', () => {
     await expect(given).rejects.toBe(reason);
   });
 
-  it('is given up while the file is read, too', async () => {
-    const controller = new AbortController();
+  it.each(Object.keys(readers) as CertifiedFormat[])('is given up while a file of %s is read, too', async (format) => {
+    const { bytes } = await exportFormats[format].write(inputFor('tiny'));
+    let turns = 0;
+    await readers[format](bytes, () => Promise.resolve(void turns++));
+    // After each of the weights of seven layers, at least.
+    expect(turns).toBeGreaterThanOrEqual(7);
     const reason = new Error('enough');
-    const given = certified('mobilenet_v3_small', await written('mobilenet_v3_small'), {
-      signal: controller.signal,
-      onProgress: () => expect.unreachable(),
-    });
-    setTimeout(() => controller.abort(reason), 1);
-    await expect(given).rejects.toBe(reason);
+    await expect(readers[format](bytes, () => Promise.reject(reason))).rejects.toBe(reason);
+  });
+
+  it('lets others have their turn no more often than they need it, and hears at once that nobody waits', async () => {
+    const controller = new AbortController();
+    let turns = 0;
+    const pause = pauses(() => Promise.resolve(void turns++), controller.signal);
+    for (let i = 0; i < 100; i++) await pause();
+    expect(turns).toBeLessThan(50);
+    const before = turns;
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    await pause();
+    expect(turns).toBe(before + 1);
+    controller.abort(new Error('enough'));
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    await expect(pause()).rejects.toThrow('enough');
   });
 
   it('has each image read when its turn comes', async () => {

@@ -15,7 +15,7 @@ async function archive(
   zip.file('empty', '');
   zip.file(
     'bytes.bin',
-    Uint8Array.from({ length: 3 * 2 ** 20 }, (_, i) => (i * i) >>> 7),
+    Uint8Array.from({ length: 1.5 * 2 ** 20 }, (_, i) => (i * i) >>> 7),
   );
   return zip.generateAsync({ type: 'uint8array', compression, ...more });
 }
@@ -47,7 +47,7 @@ describe('a zip archive', () => {
     let times = 0;
     await readZip(await archive('STORE'), fail, () => Promise.resolve(void times++));
     // A MiB at a time.
-    expect(times).toBeGreaterThanOrEqual(4);
+    expect(times).toBeGreaterThanOrEqual(3);
     const enough = new Error('enough');
     await expect(readZip(await archive('STORE'), fail, () => Promise.reject(enough))).rejects.toBe(enough);
   });
