@@ -104,7 +104,7 @@ function triangle(from: number, to: number): Taps {
 /** Of pictures that nobody sees: megabytes of fresh memory an image cost as much as a filter. */
 const scratch = { narrow: reused(), square: reused(), drawn: reused() };
 
-function reused(): (length: number) => Float32Array {
+function reused(): (length: number) => Float32Array<ArrayBuffer> {
   let kept = new Float32Array(0);
   return (length) => {
     if (kept.length < length) kept = new Float32Array(length);

@@ -300,7 +300,8 @@ export interface ModelCommands extends CommandMap {
   /**
    * Reads the bytes of an exported file back and compares them, image by image, with the trained network: Try and Evaluate answer
    * meanwhile. `output`: the thresholds, and what the file was written as. Emits `modelProgress` of `certifying`. A certificate that failed is a
-   * result; throws `CertificateImagesMissingError`, `CertificateCancelledError`, and what is wrong with a file that can't be read.
+   * result, that of a file that can't be read, too; throws `CertificateImagesMissingError`, `CertificateCancelledError`,
+   * `ComparisonBrokenOffError`, and what reading images throws.
    */
   certify: {
     payload: {
