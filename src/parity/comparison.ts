@@ -136,8 +136,9 @@ export function failuresOf(
     const { image, exported } = worst;
     const apart = Array.from(image.trained, (p, i) => difference(exported[i]!, p));
     const where = apart.indexOf(Math.max(...apart));
+    const [given, trained] = toldApart(exported[where]!, image.trained[where]!);
     failures.push(
-      `${on(beyond.length)} probabilities differ by more than ${figure(thresholds.maxDifference)}, by ${figure(agreement.maxDifference)} at most (${figure(agreement.meanDifference)} on average): on ${placeOf(worst)} the file gives “${labels[where]!}” ${figure(exported[where]!)} where the trained model gives ${figure(image.trained[where]!)}.`,
+      `${on(beyond.length)} probabilities differ by more than ${figure(thresholds.maxDifference)}, by ${figure(agreement.maxDifference)} at most (${figure(agreement.meanDifference)} on average): on ${placeOf(worst)} the file gives “${labels[where]!}” ${given} where the trained model gives ${trained}.`,
     );
   }
 
@@ -145,8 +146,11 @@ export function failuresOf(
     const flipped = answers.find((answer) => top(answer.exported) !== top(answer.image.trained))!;
     const { image, exported } = flipped;
     const name = (values: Float32Array) => (top(values) < 0 ? 'none' : `“${labels[top(values)]!}”`);
+    // How near to a tie it was to begin with.
+    const [first, other] = [image.trained[top(image.trained)], image.trained[top(exported)]].map((p) => p ?? NaN);
+    const [its, others] = toldApart(first!, other!);
     failures.push(
-      `${on(agreement.flips)} another class is the most probable one, ${thresholds.maxFlips} allowed: on ${placeOf(flipped)} the file says ${name(exported)} where the trained model says ${name(image.trained)}. The file is right on ${agreement.right.exported}, the trained model on ${agreement.right.trained}.`,
+      `${on(agreement.flips)} another class is the most probable one, ${thresholds.maxFlips} allowed: on ${placeOf(flipped)} the file says ${name(exported)} where the trained model says ${name(image.trained)} (${its} there, the file’s choice ${others}). The file is right on ${agreement.right.exported}, the trained model on ${agreement.right.trained}.`,
     );
   }
   return [...failures, ...makerFailures(model, answers, labels, tolerance)];
@@ -182,6 +186,13 @@ function makerFailures(
   return [
     `On ${images} of ${answers.length} images the makers’ probabilities are not those of their models: on image ${place} the maker “${name}” gets ${figure(is)}, its models ${figure(models)} together.`,
   ];
+}
+
+/** Two numbers with as many digits as tell them apart: three, or up to a float32's. */
+function toldApart(a: number, b: number): [string, string] {
+  for (let digits = 3; digits < 9; digits++)
+    if (figure(a, digits) !== figure(b, digits)) return [figure(a, digits), figure(b, digits)];
+  return [figure(a, 9), figure(b, 9)];
 }
 
 /** No exponent that needn't be. */
