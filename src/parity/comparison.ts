@@ -188,11 +188,12 @@ function makerFailures(
   ];
 }
 
-/** Two numbers with as many digits as tell them apart: three, or up to a float32's. */
+/** Two numbers with as many digits as their difference needs: three, or up to a float32's. */
 function toldApart(a: number, b: number): [string, string] {
-  for (let digits = 3; digits < 9; digits++)
-    if (figure(a, digits) !== figure(b, digits)) return [figure(a, digits), figure(b, digits)];
-  return [figure(a, 9), figure(b, 9)];
+  let digits = 3;
+  const apart = (): number => Number(figure(a, digits)) - Number(figure(b, digits));
+  while (digits < 9 && Math.abs(apart() - (a - b)) > Math.abs(a - b) / 10) digits++;
+  return [figure(a, digits), figure(b, digits)];
 }
 
 /** No exponent that needn't be. */
