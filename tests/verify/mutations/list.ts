@@ -561,8 +561,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'contrast: about mid-grey, not the picture’s mean',
     file: 'src/engine/augmentation.ts',
-    text: 'mean /= rgb.length / 3;',
-    replacement: 'mean = 127.5;',
+    text: 'return sum / (rgb.length / 3);',
+    replacement: 'return 127.5;',
     test: pictures,
   },
   {
