@@ -3,7 +3,7 @@ import { encode, type Command } from './commands.ts';
 /** A submit holds the device no longer than this, ms: an integrated GPU's desktop stays alive, and no driver's watchdog bites. */
 const LONGEST = 100;
 
-/** Cuts a step's commands into submits by how long the step took before. */
+/** Cuts a step's commands into submits by how long the steps before took. */
 export interface Submits {
   /**
    * Hands the commands to the device; `before` and `after` are recorded into the first and the last submit, the commands by `record`.
@@ -22,7 +22,7 @@ export interface Submits {
 /** `guess`: ms, before anything was measured. */
 export function createSubmits(device: GPUDevice, guess: number): Submits {
   let expected = guess;
-  let last = 0;
+  let recent: readonly number[] = [];
   return {
     run(commands, before, after, record = encode) {
       const total = commands.reduce((sum, { weight }) => sum + weight, 0);
@@ -47,9 +47,10 @@ export function createSubmits(device: GPUDevice, guess: number): Submits {
       return submitted;
     },
     measured(milliseconds) {
-      // Of two that are read late one after the other the second seems to take no time.
-      expected = Math.max(milliseconds, last);
-      last = milliseconds;
+      // The middle of three: of two that are read late one after the other the second seems to take no time, and one that was held up
+      // says nothing of the next.
+      recent = [milliseconds, ...recent.slice(0, 2)];
+      expected = recent.toSorted((a, b) => b - a)[recent.length === 3 ? 1 : 0]!;
     },
   };
 }
