@@ -201,6 +201,6 @@ function figure(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return 'no number';
   const size = Math.abs(value);
   return size !== 0 && (size < 1e-6 || size >= 1e6)
-    ? value.toExponential(digits - 1)
+    ? Number(value.toPrecision(digits)).toExponential()
     : String(Number(value.toPrecision(digits)));
 }

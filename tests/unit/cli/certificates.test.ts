@@ -93,7 +93,7 @@ it('a file that fails is not written, unless it is to be all the same', async ()
   const refused = await runCli(args, { cwd });
   expect(refused.code).toBe(1);
   expect(refused.stderr).toMatch(
-    /^CertificateFailedError: o.PacerIDClassifier\.mlpackage was not written, .*differ by more than 1\.00e-9.*\nKept: .+\nWhat to do: .*--force/s,
+    /^CertificateFailedError: o.PacerIDClassifier\.mlpackage was not written, .*differ by more than 1e-9.*\nKept: .+\nWhat to do: .*--force/s,
   );
   expect(existsSync(join(cwd, 'o'))).toBe(false);
   const forced = await cliOrFail([...args, '--force'], { cwd });

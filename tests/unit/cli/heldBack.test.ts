@@ -42,7 +42,7 @@ it('is complete but for the package, says why and how to write it all the same, 
   const { code, stdout, stderr } = await runCli(train('--epochs', '1', ...strict), { cwd });
   expect(code).toBe(1);
   expect(stdout).toMatch(
-    /Package +none: held back\nCertificate +FAILED on 12 Test images\. .*differ by more than 1\.00e-9/,
+    /Package +none: held back\nCertificate +FAILED on 12 Test images\. .*differ by more than 1e-9/,
   );
   expect(stdout).not.toContain('Next');
   expect(stderr).toMatch(/^PackageHeldBackError: my runs.PacerIDClassifier\.mlpackage was held back: .*certificate/);
