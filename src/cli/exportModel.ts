@@ -222,7 +222,7 @@ async function write(job: Job): Promise<number> {
     if (format === 'mlpackage') await writePackage(first.file.blob, dir);
     else await writeWhole(join(dir, first.fileName), first.bytes);
     if (first.certificate !== null)
-      await writeWhole(certificateFile, new TextEncoder().encode(`${JSON.stringify(first.certificate, null, 2)}\n`));
+      await writeWhole(certificateFile, `${JSON.stringify(first.certificate, null, 2)}\n`);
   }
   const about =
     first && format !== 'bundle' && isCertified(format) ? ` (${first.file.precision}${eightBit(first.file)})` : '';

@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { DatasetStore } from '../dataset/types.ts';
 import type { ExportedBytes } from '../export/index.ts';
-import { precisionOf } from '../export/precision.ts';
 import type { Proof } from '../registry/proof.ts';
 import type { Checkpoint, RunStore } from '../training/types.ts';
+import { unlessAborted } from '../workers/cancelling.ts';
+import { writtenAs } from '../workers/certifying.ts';
 import { proofOr } from '../workers/versionCommands.ts';
 import { answersOf, certified } from './certifying.ts';
 import { PackageHeldBackError } from './errors.ts';
@@ -65,18 +66,9 @@ export function packageIsComing(signal: StopSignal, dir: string): string {
 
 /** The run is complete, and whoever stops it now has its package without a certificate. */
 function packageCertifier({ config: place, given, store, out, signal }: Finish) {
-  const stopped = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error));
-  });
-  // Where nobody is waiting for it any more.
-  stopped.catch(() => undefined);
   return async (exported: ExportedBytes, checkpoint: Checkpoint): Promise<Proof> => {
-    const { precision, weights, maker_output, certificate: settings } = checkpoint.config.output;
-    const written = {
-      precision: precisionOf(precision, checkpoint.architecture),
-      weightStorage: weights,
-      makerOutput: maker_output,
-    };
+    const { certificate: settings } = checkpoint.config.output;
+    const written = writtenAs(checkpoint);
     const { classes } = checkpoint.dataset;
     const { data, 'no-cache': noCache } = given;
     const flags = { data, 'no-cache': noCache };
@@ -88,7 +80,7 @@ function packageCertifier({ config: place, given, store, out, signal }: Finish) 
         return certified(answers, classes, exported, 'mlpackage', { settings, written, out, signal });
       });
       // The network may be in the midst of many images.
-      return await Promise.race([proof, stopped]);
+      return await unlessAborted(signal, proof);
     } catch (error) {
       if (!signal.aborted) throw error;
       return { uncertified: 'Nobody waited for it: npm run export writes the package with one.' };

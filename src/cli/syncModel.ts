@@ -12,10 +12,10 @@ import { versionRegistry, type Registry } from '../registry/registry.ts';
 import { syncVersion } from '../registry/sync.ts';
 import type { SyncChange } from '../registry/types.ts';
 import { UserError } from '../errors.ts';
-import { precisionOf } from '../export/precision.ts';
 import type { Weights } from '../graph/types.ts';
 import { readSafetensors } from '../weights/safetensors.ts';
 import type { HowMany } from '../workers/certificateImages.ts';
+import { writtenAs } from '../workers/certifying.ts';
 import { proofOr } from '../workers/versionCommands.ts';
 import {
   answersOf,
@@ -148,12 +148,8 @@ async function sync(
       yaml: configToYaml,
       hash: nodeHash,
       certify: async (exported, { config }) => {
-        const { certificate: settings, precision, weights, maker_output } = config.output;
-        const written = {
-          precision: precisionOf(precision, checkpoint.architecture),
-          weightStorage: weights,
-          makerOutput: maker_output,
-        };
+        const { certificate: settings } = config.output;
+        const written = writtenAs({ ...checkpoint, config });
         if (values['no-certificate']) return { uncertified: 'It was made with --no-certificate.' };
         const { classes } = checkpoint.dataset;
         const asked = answersOf({ checkpoint, flags: values, howMany, place, settings, out, signal });

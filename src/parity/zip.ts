@@ -1,3 +1,4 @@
+import { joined } from './joined.ts';
 import type { Pause } from './pauses.ts';
 
 const LOCAL = 0x04034b50;
@@ -96,13 +97,7 @@ async function inflated(packed: Uint8Array, size: number): Promise<Uint8Array> {
       throw new RangeError(`There are more than ${size} bytes.`);
     }
   }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return joined(chunks);
 }
 
 /** Of each byte: its remainder by the polynomial 0xedb88320, reflected. */

@@ -2,7 +2,6 @@ import { configToYaml } from '../config/yamlOut.ts';
 import { reportOf as errorReportOf } from '../errors.ts';
 import { writeBundle } from '../export/bundle/index.ts';
 import type { CertifiedFormat } from '../parity/types.ts';
-import { hashBytes } from '../registry/checksums.ts';
 import type { RunStore } from '../training/types.ts';
 import type { CancellableWorks } from './cancelling.ts';
 import type { CertifyRun } from './certifyingCommands.ts';
@@ -10,7 +9,7 @@ import { WritingCancelledError } from './certifyingErrors.ts';
 import type { Handlers } from './endpoint.ts';
 import type { LoadedModels } from './loadedModel.ts';
 import type { ModelCommands } from './protocol.ts';
-import { writeModel } from './writtenModel.ts';
+import { writeModel, writtenFile } from './writtenModel.ts';
 
 export type BundleCommands = Pick<Handlers<ModelCommands>, 'exportBundle'>;
 
@@ -40,7 +39,7 @@ export function bundleCommands(
       return { error: errorReportOf(error) };
     });
     const { certificate, goldens } = 'error' in certified ? { certificate: null, goldens: [] } : certified;
-    const { fileName, bytes } = await writeBundle({
+    const written = await writeBundle({
       input,
       files: [
         { id: model, ...exported, certificate, goldens },
@@ -55,11 +54,7 @@ export function bundleCommands(
       modelCard: null,
     });
     return {
-      fileName,
-      blob: new Blob([bytes], { type: 'application/zip' }),
-      sha256: hashBytes(bytes),
-      precision: input.precision,
-      weights: input.weightStorage,
+      ...writtenFile(written, 'application/zip', input),
       check:
         'error' in certified
           ? { certificate: null, error: certified.error }

@@ -21,12 +21,9 @@ export function cancellableWorks(): CancellableWorks {
     cancellable: async (workId, reason, work) => {
       const controller = new AbortController();
       const { signal } = controller;
-      const calledOff = new Promise<never>((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason as UserError));
-      });
       if (workId !== undefined) underWay.set(workId, () => controller.abort(reason()));
       try {
-        return await Promise.race([work(signal), calledOff]);
+        return await unlessAborted(signal, work(signal));
       } finally {
         if (workId !== undefined) underWay.delete(workId);
       }
@@ -36,4 +33,12 @@ export function cancellableWorks(): CancellableWorks {
       return null;
     },
   };
+}
+
+/** What comes of `work`, or the signal's reason as soon as it is aborted from now on: nobody hears then what becomes of the work. */
+export function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error));
+  });
+  return Promise.race([work, aborted]);
 }

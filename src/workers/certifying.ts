@@ -1,9 +1,11 @@
 import type { ExportedBytes, ExportFormatId, ExportInput } from '../export/index.ts';
 import { makersOf } from '../export/makers.ts';
+import { precisionOf } from '../export/precision.ts';
 import { certify, type CertifyProgress } from '../parity/certify.ts';
 import { readers } from '../parity/readers.ts';
 import type { CertificateSettings } from '../parity/settings.ts';
 import type { Certificate, CertificateThresholds, CertifiedFormat, Golden } from '../parity/types.ts';
+import type { Checkpoint } from '../training/types.ts';
 import { turn } from '../turn.ts';
 import type { TrainedAnswers } from './certificateImages.ts';
 
@@ -25,6 +27,18 @@ export interface Certified {
 /** Whether src/parity has a reader of it: what has none is weights, not a model that runs. */
 export function isCertified(format: string): format is CertifiedFormat & ExportFormatId {
   return Object.hasOwn(readers, format);
+}
+
+/** What the package of a run or a version is written as: by the checkpoint's own settings. */
+export function writtenAs({
+  architecture,
+  config: { output },
+}: Pick<Checkpoint, 'architecture' | 'config'>): CertifyingOptions['written'] {
+  return {
+    precision: precisionOf(output.precision, architecture),
+    weightStorage: output.weights,
+    makerOutput: output.maker_output,
+  };
 }
 
 export function thresholdsOf(

@@ -1,10 +1,9 @@
 import type { ExportedBytes } from '../export/index.ts';
-import { precisionOf } from '../export/precision.ts';
 import type { CertifiedFormat } from '../parity/types.ts';
 import type { Checkpoint } from '../training/types.ts';
 import type { CancellableWorks } from './cancelling.ts';
 import { trainedAnswers, type HowMany, type ImagesAtHand } from './certificateImages.ts';
-import { certifyBy, type Certified, type CertifyingOptions } from './certifying.ts';
+import { certifyBy, writtenAs, type Certified, type CertifyingOptions } from './certifying.ts';
 import { CertificateCancelledError } from './certifyingErrors.ts';
 import type { Handlers } from './endpoint.ts';
 import type { LoadedModels } from './loadedModel.ts';
@@ -83,14 +82,10 @@ export function certifyingCommands(
 
   return {
     certifyRun,
-    certifyPackage: (runId, exported, { architecture, config: { output } }, of = {}) =>
+    certifyPackage: (runId, exported, checkpoint, of = {}) =>
       certifyRun(runId, exported, 'mlpackage', {
-        settings: output.certificate,
-        written: {
-          precision: precisionOf(output.precision, architecture),
-          weightStorage: output.weights,
-          makerOutput: output.maker_output,
-        },
+        settings: checkpoint.config.output.certificate,
+        written: writtenAs(checkpoint),
         ...of,
       }),
     certify: ({ runId, format, file, output, howMany, workId }) =>

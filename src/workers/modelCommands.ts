@@ -1,5 +1,3 @@
-import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex } from '@noble/hashes/utils.js';
 import { architectures } from '../architectures/index.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import { evaluationSource } from '../dataset/evaluationSource.ts';
@@ -22,7 +20,7 @@ import { judge } from './judge.ts';
 import type { LoadedModels } from './loadedModel.ts';
 import type { ModelCommands, ModelEvent } from './protocol.ts';
 import type { VersionCommands } from './versionCommands.ts';
-import { reportOf, writeModel } from './writtenModel.ts';
+import { reportOf, writeModel, writtenFile } from './writtenModel.ts';
 
 /** What the platform gives to the model worker. */
 export interface ModelPlatform extends Pick<WeightsCommands, 'importWeights'> {
@@ -95,14 +93,7 @@ export function modelCommands(
             const checkpoint = await bestOf(runId);
             signal.throwIfAborted();
             const { kind, input, exported } = await writeModel(runs, runId, checkpoint, format, output);
-            const { fileName, bytes } = exported;
-            return {
-              fileName,
-              blob: new Blob([bytes], { type: kind.mediaType }),
-              sha256: bytesToHex(sha256(bytes)),
-              precision: input.precision,
-              weights: input.weightStorage,
-            };
+            return writtenFile(exported, kind.mediaType, input);
           }),
       ),
 

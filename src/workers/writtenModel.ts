@@ -1,9 +1,11 @@
 import type { EvaluationReport } from '../evaluation/types.ts';
 import { heldBy } from '../export/held.ts';
 import { exportFormats, type ExportedBytes, type ExportFormat, type ExportInput } from '../export/index.ts';
+import { hashBytes } from '../registry/checksums.ts';
 import { exportInput } from '../registry/exportInput.ts';
 import { foldRun } from '../training/runState.ts';
 import type { Checkpoint, RunConfig, RunStore } from '../training/types.ts';
+import type { WrittenFile } from './protocol.ts';
 
 /** The Test report of these very weights; null where they were not judged, though others of the run may have been. */
 export async function reportOf(
@@ -13,6 +15,16 @@ export async function reportOf(
 ): Promise<EvaluationReport | null> {
   const { test } = foldRun(await runs.events(runId));
   return test?.epoch === epoch ? test.report : null;
+}
+
+/** A file for the page. `input`: as its format could hold it. */
+export function writtenFile(
+  { fileName, bytes }: ExportedBytes,
+  mediaType: string,
+  { precision, weightStorage }: ExportInput,
+): WrittenFile {
+  const blob = new Blob([bytes], { type: mediaType });
+  return { fileName, blob, sha256: hashBytes(bytes), precision, weights: weightStorage };
 }
 
 export interface WrittenModel {

@@ -1,5 +1,6 @@
 import { UnreadableModelError } from '../errors.ts';
 import { fromHalves } from '../interpreter/float16.ts';
+import { joined } from '../joined.ts';
 import type { Pause } from '../pauses.ts';
 import type { Tensor } from '../types.ts';
 import type { WeightsManifest } from './modelFiles.ts';
@@ -76,15 +77,4 @@ function decoded(entry: Entry, { buffer }: Uint8Array<ArrayBuffer>): StoredTenso
     values[i] = dtype === 'int32' ? Math.round(value) : value;
   }
   return tensor(values, eightBit ? 'eightBit' : 'float16');
-}
-
-async function joined(parts: readonly Uint8Array[], between?: Pause): Promise<Uint8Array<ArrayBuffer>> {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let position = 0;
-  for (const part of parts) {
-    all.set(part, position);
-    position += part.length;
-    await between?.();
-  }
-  return all;
 }
