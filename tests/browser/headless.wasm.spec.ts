@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
 import JSZip from 'jszip';
-import { cliOrFail } from '../unit/support/cli.ts';
+import { cliOrFail, setFlags } from '../unit/support/cli.ts';
 import { readSafetensorsByHand } from '../verify/headless/wholeness.ts';
 import { predictionsInTry } from './storedFixtures.ts';
 import {
@@ -149,7 +149,7 @@ test('page and Node, same zip, same seed: same classes, same split, same figures
   await (await saving).saveAs(zip);
 
   const dir = info.outputPath('out');
-  const flags = Object.entries(untrained).flatMap(([path, value]) => ['--set', `${path}=${value}`]);
+  const flags = setFlags(untrained);
   await cliOrFail(['train', '--data', zip, ...flags, '--set', `output.dir=${dir}`]);
   const there = headOf(join(dir, 'checkpoint_latest.safetensors'));
 

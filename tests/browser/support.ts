@@ -3,6 +3,8 @@ import JSZip from 'jszip';
 import { drawSample } from '../../src/dataset/sample/drawSample.ts';
 import type { SampleSettings } from '../../src/dataset/settings.ts';
 
+export { fewSteps } from '../unit/support/fewSteps.ts';
+
 /** Configuration overrides as they stand in the page's address after the `?`. */
 export function queryOf(overrides: Readonly<Record<string, string | number>>): string {
   return new URLSearchParams(Object.entries(overrides).map(([key, value]) => [key, String(value)])).toString();
@@ -231,17 +233,6 @@ export async function storedEvents(page: Page): Promise<StoredEvent[]> {
       .flatMap(({ value }) => value as StoredEvent[]);
   });
 }
-
-/** A run that takes seconds on any device: 6 classes of tiny images, a few steps. */
-export const fewSteps = {
-  'data.sample.classes': 6,
-  'data.sample.train_per_class': 6,
-  'data.sample.test_per_class': 2,
-  'data.sample.size': 64,
-  'data.img_size': 32,
-  'data.batch_size': 8,
-  'training.epochs': 1,
-} as const;
 
 /**
  * What the page shows in Try for one Test image of each class, as the foreign judge reads it: the pixels that the network saw and

@@ -1,14 +1,13 @@
 /** Certificates of the headless face: real processes, a network of seconds. */
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Certificate } from '../../../src/parity/types.ts';
-import { drawSample } from '../../../src/dataset/sample/drawSample.ts';
-import { cliOrFail, runCli, startCli } from '../support/cli.ts';
+import { cliOrFail, runCli, setFlags, startCli } from '../support/cli.ts';
+import { writeFewImages } from '../support/fewSteps.ts';
 
-const sample = { seed: 3, classes: 6, train_per_class: 6, test_per_class: 2, size: 64 };
 const settings = {
   'data.img_size': 32,
   'data.batch_size': 8,
@@ -17,7 +16,7 @@ const settings = {
   'training.device': 'wasm',
   'training.seed': 42,
 };
-const set = Object.entries(settings).flatMap(([path, value]) => ['--set', `${path}=${value}`]);
+const set = setFlags(settings);
 const device = ['--set', 'training.device=wasm'];
 /** No float16 package is as near as that. */
 const strict = ['--set', 'output.certificate.max_difference.float16=1e-9'];
@@ -29,10 +28,7 @@ let images: string;
 beforeAll(async () => {
   place = mkdtempSync(join(tmpdir(), 'certificates-'));
   images = join(place, 'images');
-  for (const { path, png } of drawSample(sample)) {
-    mkdirSync(dirname(join(images, path)), { recursive: true });
-    writeFileSync(join(images, path), png);
-  }
+  writeFewImages(images);
   const args = ['train', '--epochs', '1', '--data', images, '--no-cache', ...set];
   trained = (await cliOrFail(args, { cwd: place })).stdout;
 });

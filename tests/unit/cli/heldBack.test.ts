@@ -1,12 +1,12 @@
 /** A run whose package does not answer as its network does: real processes, a network of seconds. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { drawSample } from '../../../src/dataset/sample/drawSample.ts';
 import type { Certificate } from '../../../src/parity/types.ts';
 import type { MetricsFile } from '../../../src/training/metricsFile.ts';
-import { cliOrFail, runCli, startCli } from '../support/cli.ts';
+import { cliOrFail, runCli, setFlags, startCli } from '../support/cli.ts';
+import { writeFewImages } from '../support/fewSteps.ts';
 
 const name = 'PacerIDClassifier.mlpackage';
 const settings = {
@@ -17,7 +17,7 @@ const settings = {
   'training.device': 'wasm',
   'output.dir': 'my runs',
 };
-const set = Object.entries(settings).flatMap(([path, value]) => ['--set', `${path}=${value}`]);
+const set = setFlags(settings);
 const images = ['--data', 'images', '--no-cache'];
 /** No float16 package is as near as the first; any is as near as the second. */
 const strict = ['--set', 'output.certificate.max_difference.float16=1e-9'];
@@ -26,10 +26,7 @@ const lenient = ['--set', 'output.certificate.max_difference.float16=0.005'];
 let cwd: string;
 beforeAll(() => {
   cwd = mkdtempSync(join(tmpdir(), 'held-back-'));
-  for (const { path, png } of drawSample({ seed: 3, classes: 6, train_per_class: 6, test_per_class: 2, size: 64 })) {
-    mkdirSync(join(cwd, 'images', dirname(path)), { recursive: true });
-    writeFileSync(join(cwd, 'images', path), png);
-  }
+  writeFewImages(join(cwd, 'images'));
 });
 afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 

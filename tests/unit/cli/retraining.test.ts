@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paired } from '../../verify/headless/retrained.ts';
 import { NEW_CLASS, retrain, type Retraining } from '../../verify/headless/retraining.ts';
+import { setFlags } from '../support/cli.ts';
 
 describe('a version retrained with a new class', () => {
   const home = mkdtempSync(join(tmpdir(), 'pacerid-retraining-'));
@@ -24,7 +25,7 @@ describe('a version retrained with a new class', () => {
       first: sample,
       more: { ...sample, seed: 107, train_per_class: 4, test_per_class: 2 },
       epochs: { first: 10, retrained: 5, scratch: null },
-      settings: Object.entries(settings).flatMap(([path, value]) => ['--set', `${path}=${value}`]),
+      settings: setFlags(settings),
     });
   }, 120_000);
 

@@ -14,26 +14,22 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cliOrFail, startCli } from '../support/cli.ts';
+import { cliOrFail, setFlags, startCli } from '../support/cli.ts';
+import { fewSteps } from '../support/fewSteps.ts';
 
 const settings = {
   'data.source': 'sample',
-  'data.sample.classes': 6,
-  'data.sample.train_per_class': 6,
-  'data.sample.test_per_class': 2,
-  'data.sample.size': 64,
-  'data.img_size': 32,
-  'data.batch_size': 8,
+  ...fewSteps,
   'model.architecture': 'tiny',
   'model.pretrained': false,
   'training.device': 'wasm',
 };
-const set = Object.entries(settings).flatMap(([path, value]) => ['--set', `${path}=${value}`]);
+const set = setFlags(settings);
 
 let place: string;
 beforeAll(async () => {
   place = mkdtempSync(join(tmpdir(), 'stopping-'));
-  await cliOrFail(['train', '--epochs', '1', ...set], { cwd: place });
+  await cliOrFail(['train', ...set], { cwd: place });
 });
 afterAll(() => rmSync(place, { recursive: true, force: true }));
 

@@ -49,6 +49,11 @@ export interface CliOptions {
   readonly onOutput?: (text: string) => void;
 }
 
+/** Settings as flags of a command line. */
+export function setFlags(settings: Readonly<Record<string, string | number | boolean>>): string[] {
+  return Object.entries(settings).flatMap(([path, value]) => ['--set', `${path}=${value}`]);
+}
+
 /** Starts `node scripts/cli.mjs …args`: the very command that `npm run NAME -- …` starts, without npm around it. */
 export function startCli(args: readonly string[], options: CliOptions = {}): CliProcess {
   return startProcess(process.execPath, [join(root, 'scripts', 'cli.mjs'), ...args], options);

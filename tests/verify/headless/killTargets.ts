@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { join } from 'node:path';
 import JSZip from 'jszip';
 import { drawSample } from '../../../src/dataset/sample/drawSample.ts';
-import { cliOrFail, startCli, type CliOptions, type CliProcess, type Ended } from '../../unit/support/cli.ts';
+import { cliOrFail, setFlags, startCli, type CliOptions, type CliProcess, type Ended } from '../../unit/support/cli.ts';
 import { startKaggleServer } from '../../unit/support/kaggleServer.ts';
 import type { Round, Target } from './killing.ts';
 import {
@@ -33,7 +33,7 @@ function trainArgs(architecture: string, epochs: number, seed: number): string[]
     'training.learning_rate': 0.003,
     'training.seed': seed,
   };
-  const set = Object.entries(settings).flatMap(([path, value]) => ['--set', `${path}=${value}`]);
+  const set = setFlags(settings);
   return ['train', '--epochs', String(epochs), ...set, '--json'];
 }
 
