@@ -164,6 +164,9 @@ function carryOut(op: Operation, of: (name: string) => Tensor, shape: readonly n
       return convolution(op, of(op.x), of(op.weight), orNull(op.bias), shape);
     case 'linear':
       return linear(of(op.x), of(op.weight), orNull(op.bias));
+    case 'maxPool':
+    case 'avgPool':
+      return pool(op, of(op.x), shape);
     default:
       return atOnce(op, of, shape);
   }
@@ -171,7 +174,7 @@ function carryOut(op: Operation, of: (name: string) => Tensor, shape: readonly n
 
 // eslint-disable-next-line require-yield
 function* atOnce(
-  op: Exclude<Operation, { kind: 'conv' | 'linear' }>,
+  op: Exclude<Operation, { kind: 'conv' | 'linear' | 'maxPool' | 'avgPool' }>,
   of: (name: string) => Tensor,
   shape: readonly number[],
 ): Work {
@@ -197,9 +200,6 @@ function* atOnce(
     case 'hardSigmoid':
     case 'threshold':
       return unary(op, of(op.x));
-    case 'maxPool':
-    case 'avgPool':
-      return pool(op, of(op.x), shape);
     case 'mean': {
       const x = of(op.x);
       return mean(

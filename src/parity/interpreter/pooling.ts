@@ -1,13 +1,14 @@
 import type { Operation, Tensor } from '../types.ts';
-import { empty } from './work.ts';
+import { empty, STINT, type Work } from './work.ts';
 
 type Pooling = Extract<Operation, { kind: 'maxPool' | 'avgPool' }>;
 
-export function pool(op: Pooling, x: Tensor, shape: readonly number[]): Tensor {
+export function* pool(op: Pooling, x: Tensor, shape: readonly number[]): Work {
   const out = empty(shape);
   const [images, channels, height, width] = shape as [number, number, number, number];
   const [, , sourceHeight, sourceWidth] = x.shape as [number, number, number, number];
   const [kernelHeight, kernelWidth] = op.kernel;
+  let done = 0;
   for (let plane = 0, at = 0; plane < images * channels; plane++) {
     for (let y = 0; y < height; y++) {
       const top = y * op.strides[0] - op.pads[0];
@@ -30,8 +31,14 @@ export function pool(op: Pooling, x: Tensor, shape: readonly number[]): Tensor {
           const inside = (bottom - Math.max(0, top)) * (right - Math.max(0, left));
           out.data[at] = sum / (op.countsPadding ? kernelHeight * kernelWidth : inside);
         }
+        done += kernelHeight * kernelWidth;
+        if (done >= STINT) {
+          yield done;
+          done = 0;
+        }
       }
     }
   }
+  yield done;
   return out;
 }

@@ -43,10 +43,10 @@ export const layers: Readonly<Record<number, LayerType>> = {
     fields: [],
     read: (layer) => layer.emit((name) => ({ kind: 'identity', name, x: layer.input().name }), layer.input().rank),
   },
-  880: { fields: [], read: (layer) => combined(layer, 'add') },
-  890: { fields: [], read: (layer) => combined(layer, 'div') },
-  900: { fields: [], read: (layer) => combined(layer, 'mul') },
-  905: { fields: [], read: (layer) => combined(layer, 'sub') },
+  880: { fields: [], read: (layer) => ofTwo(layer, 'add') },
+  890: { fields: [], read: (layer) => ofTwo(layer, 'div') },
+  900: { fields: [], read: (layer) => ofTwo(layer, 'mul') },
+  905: { fields: [], read: (layer) => ofTwo(layer, 'sub') },
   // softmaxND
   950: { fields: [1], read: (layer) => softmax(layer, layer.parameters.int(1)) },
   // concatND
@@ -201,7 +201,7 @@ function scale(layer: Layer): Value {
 const perChannel = (shape: readonly number[]) => (shape.length === 1 ? [...shape, 1, 1] : shape);
 
 /** Of one input: with a number. Of more: one after the other. */
-function combined(layer: Layer, kind: 'add' | 'mul' | 'sub' | 'div'): Value {
+function combined(layer: Layer, kind: 'add' | 'mul'): Value {
   const [first, ...others] = layer.inputs;
   if (first === undefined) throw layer.fail('it has no input');
   if (others.length === 0) {
@@ -212,6 +212,12 @@ function combined(layer: Layer, kind: 'add' | 'mul' | 'sub' | 'div'): Value {
     const hint = i === others.length - 1 ? undefined : `${i}`;
     return layer.emit((name) => ({ kind, name, x: value.name, y: other.name }), Math.max(value.rank, other.rank), hint);
   }, first);
+}
+
+function ofTwo(layer: Layer, kind: 'add' | 'mul' | 'sub' | 'div'): Value {
+  const [x, y, ...others] = layer.inputs;
+  if (x === undefined || y === undefined || others.length > 0) throw layer.fail(`it has ${layer.inputs.length} inputs`);
+  return layer.emit((name) => ({ kind, name, x: x.name, y: y.name }), Math.max(x.rank, y.rank));
 }
 
 function softmax(layer: Layer, axis: number): Value {

@@ -163,42 +163,59 @@ describe('a run', () => {
     expect((await interpreter(modelOf([row, ...operations], 6, constants)).run(noImage)).notFinite).toBeNull();
   });
 
-  it('can be given up in the midst of a convolution, tells how far it is, and lets others work', async () => {
-    const side = 64;
-    const tensor = (...shape: number[]) => ({ shape, data: new Float32Array(sizeOf(shape)).fill(0.5) });
-    const operations: Operation[] = [
-      {
-        kind: 'conv',
-        name: 'long',
-        rounding: 'float32',
-        x: 'x',
-        weight: 'w',
-        bias: null,
-        strides: [1, 1],
-        dilations: [1, 1],
-        pads: [1, 1, 1, 1],
-        groups: 1,
-      },
-      { kind: 'mean', name: 'mean', rounding: 'float32', x: 'long', axes: [2, 3], keepDims: false },
-    ];
-    const { run } = interpreter(modelOf(operations, 128, { x: tensor(1, 128, side, side), w: tensor(128, 128, 3, 3) }));
-    const controller = new AbortController();
-    const shares: number[] = [];
-    let turns = 0;
-    const reason = new Error('enough');
-    const given = run(noImage, {
-      signal: controller.signal,
-      onProgress: (share) => shares.push(share),
-      between: () => {
-        if (++turns === 3) controller.abort(reason);
-        return Promise.resolve();
-      },
-    });
-    await expect(given).rejects.toBe(reason);
-    expect(turns).toBe(3);
-    expect(shares).toEqual([...shares].sort((a, b) => a - b));
-    expect(shares.at(-1)).toBeLessThan(0.9);
-  });
+  const side = 64;
+  const midst: Readonly<Record<string, Operation>> = {
+    convolution: {
+      kind: 'conv',
+      name: 'long',
+      rounding: 'float32',
+      x: 'x',
+      weight: 'w',
+      bias: null,
+      strides: [1, 1],
+      dilations: [1, 1],
+      pads: [1, 1, 1, 1],
+      groups: 1,
+    },
+    // Of a damaged file: a window over half of what it reads.
+    pooling: {
+      kind: 'maxPool',
+      name: 'long',
+      rounding: 'float32',
+      x: 'x',
+      kernel: [side / 2, side],
+      strides: [1, 1],
+      pads: [0, side / 2 - 1, 0, side - 1],
+    },
+  };
+  it.each(Object.entries(midst))(
+    'can be given up in the midst of a %s, tells how far it is, and lets others work',
+    async (_, long) => {
+      const tensor = (...shape: number[]) => ({ shape, data: new Float32Array(sizeOf(shape)).fill(0.5) });
+      const operations: Operation[] = [
+        long,
+        { kind: 'mean', name: 'mean', rounding: 'float32', x: 'long', axes: [2, 3], keepDims: false },
+      ];
+      const constants = { x: tensor(1, 128, side, side), w: tensor(128, 128, 3, 3) };
+      const { run } = interpreter(modelOf(operations, 128, constants));
+      const controller = new AbortController();
+      const shares: number[] = [];
+      let turns = 0;
+      const reason = new Error('enough');
+      const given = run(noImage, {
+        signal: controller.signal,
+        onProgress: (share) => shares.push(share),
+        between: () => {
+          if (++turns === 3) controller.abort(reason);
+          return Promise.resolve();
+        },
+      });
+      await expect(given).rejects.toBe(reason);
+      expect(turns).toBe(3);
+      expect(shares).toEqual([...shares].sort((a, b) => a - b));
+      expect(shares.at(-1)).toBeLessThan(0.9);
+    },
+  );
 
   it('of a model whose shapes or names don’t fit does not begin: the error says which operation', () => {
     const constants = { c: { shape: [5], data: new Float32Array(5) } };
