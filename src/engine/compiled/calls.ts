@@ -86,13 +86,17 @@ export interface NormEpilogue {
   readonly sums: Partials;
 }
 
-/** out[m, c] = Σ dy[…, o] · weight[tap, c, o] over all outputs that read (m, c); with `accumulate` added to what is there (never with an epilogue). */
+/**
+ * out[m, c] = Σ dy[…, o] · weight[tap, c, o] over all outputs that read (m, c); with `accumulate` added to what is there (with an epilogue
+ * only where it is `scaled`).
+ */
 export interface ConvInputGradient extends CallBase<'convInputGradient'>, Geometry {
   readonly dy: View;
   readonly weight: Range;
   readonly out: View;
   readonly accumulate: boolean;
-  readonly epilogue: NormEpilogue | null;
+  /** `scaled`: out takes a · dz, all of dx = a · dz + b · x + d that is known before the sums (a is the table's scale), in place of dz. */
+  readonly epilogue: (NormEpilogue & { readonly scaled?: true }) | null;
 }
 
 /** gradient[tap, c, o] += Σ source[m at tap, c] · dy[m, o]. */
@@ -188,8 +192,9 @@ export interface NormTableOfRunning extends CallBase<'normTableOfRunning'> {
 }
 
 /**
- * Sums of dz to the norm's gradients (added) and to the coefficients of dx = a · dz + b · x + d, `[4, channels]`: a, b, d, unused.
+ * Sums of dz to the norm's gradients (added) and to the coefficients of dx = a · dz + b · x + d, 4 rows: a, b, d, unused.
  * a = γ · inverse; b = −a · inverse · Σ(dz · x̂) / rows; d = −a · Σdz / rows − b · mean. Ioffe & Szegedy 2015, section 3.
+ * `scaled`: a · dz is where dx is to be already, so that a is 1; with `accumulate` b and d are added to what other norms of x have left.
  */
 export interface NormBackward extends CallBase<'normBackward'> {
   readonly sums: Partials;
@@ -197,14 +202,17 @@ export interface NormBackward extends CallBase<'normBackward'> {
   readonly norm: NormTable;
   readonly gammaGradient: Range;
   readonly betaGradient: Range;
-  readonly coefficients: Matrix;
+  readonly coefficients: View;
+  readonly scaled: boolean;
+  readonly accumulate: boolean;
 }
 
 /** out = (accumulate ? out : 0) + a · dz + b · x + d. In place where `out` is `dz`. */
 export interface NormApply extends CallBase<'normApply'> {
   readonly dz: View;
   readonly x: View;
-  readonly coefficients: Matrix;
+  /** As `NormBackward` writes them. */
+  readonly coefficients: View;
   readonly out: View;
   readonly accumulate: boolean;
 }

@@ -268,6 +268,14 @@ describe.each(tilings)('$name', ({ tiling, only }) => {
     const dz = (row: number, c: number): number =>
       expected[row * inChannels + c]! * of.valueOf(x, row, c, pixels).slope;
     expectView(found!, before, out, dz, TOLERANCE);
+    for (const adds of [false, true]) {
+      const scaled = { ...call, accumulate: adds, epilogue: { ...call.epilogue, scaled: true as const } };
+      const [dx, again] = await runTwice(bench, kernels, [scaled], of.contents, [out.matrix, sums.matrix]);
+      const wanted = (row: number, c: number): number =>
+        (adds ? of.at(out, row, c) : 0) + of.contents.get(x.norm!)![c]! * dz(row, c);
+      expectView(dx!, before, out, wanted, 4 * TOLERANCE);
+      expect(again).toEqual(parts);
+    }
     // Which rows a tile has is the kernel's affair; that all are in one is not.
     for (let c = 0; c < inChannels; c++) {
       const total = (second: number): number => sum(sums.tiles, (t) => parts![(2 * t + second) * inChannels + c]!);

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Call } from '../../../src/engine/compiled/calls.ts';
-import { matrix, whole, type Activation, type Matrix, type Range } from '../../../src/engine/compiled/memory.ts';
+import { matrix, whole, type Activation, type Range } from '../../../src/engine/compiled/memory.ts';
 import { normKernels } from '../../../src/engine/compiled/wgsl/normKernels.ts';
 import { runTwice } from './support/repeated.ts';
 import { openBench, type Bench } from './support/runCalls.ts';
@@ -22,12 +22,15 @@ beforeAll(async () => {
 });
 
 describe('the backward step of a norm', () => {
-  for (const [tiles, channels] of [
-    [1, 4],
-    [5, 300],
-    [1_100, 8],
+  for (const [tiles, channels, scaled, accumulate] of [
+    [1, 4, false, false],
+    [5, 300, false, false],
+    [1_100, 8, false, false],
+    [5, 300, true, false],
+    [5, 300, true, true],
   ] as const) {
-    it(`coefficients from ${tiles} tiles of ${channels} channels`, async () => {
+    const way = `${scaled ? ', a · dz being there' : ''}${accumulate ? ', beside another norm’s' : ''}`;
+    it(`coefficients from ${tiles} tiles of ${channels} channels${way}`, async () => {
       const s = scene(6);
       const rows = tiles * 8 - 3;
       const sums = s.given('sums', 2 * tiles, channels, () => s.draw(-1, 1));
@@ -35,7 +38,7 @@ describe('the backward step of a norm', () => {
       const start = { gamma: numbers(s, channels, -2, 2), beta: numbers(s, channels, -2, 2) };
       const gradients = s.ranges('gradients', start);
       const before = s.contents.get(gradients.gamma.memory)!;
-      const coefficients = matrix('coefficients', 4, channels);
+      const coefficients = s.view('coefficients', 4, channels);
       const [actual, after] = await runTwice(
         bench,
         normKernels,
@@ -48,22 +51,24 @@ describe('the backward step of a norm', () => {
             norm,
             gammaGradient: gradients.gamma,
             betaGradient: gradients.beta,
-            coefficients,
+            ...{ coefficients, scaled, accumulate },
           },
         ],
         s.contents,
-        [coefficients, gradients.gamma.memory],
+        [coefficients.matrix, gradients.gamma.memory],
       );
       const dz = (c: number): number => sum(tiles, (t) => s.at(sums, 2 * t, c));
       const dzHat = (c: number): number => sum(tiles, (t) => s.at(sums, 2 * t + 1, c));
       const entry = (row: number, c: number): number => s.at(whole(norm), row, c);
+      const there = (row: number, c: number): number => (accumulate ? s.at(coefficients, row, c) : 0);
       const wanted = [
-        (c: number) => entry(0, c),
-        (c: number) => (-entry(0, c) * entry(3, c) * dzHat(c)) / rows,
-        (c: number) => (-entry(0, c) * dz(c)) / rows + ((entry(0, c) * entry(3, c) * dzHat(c)) / rows) * entry(2, c),
+        (c: number) => (scaled ? 1 : entry(0, c)),
+        (c: number) => there(1, c) - (entry(0, c) * entry(3, c) * dzHat(c)) / rows,
+        (c: number) =>
+          there(2, c) - (entry(0, c) * dz(c)) / rows + ((entry(0, c) * entry(3, c) * dzHat(c)) / rows) * entry(2, c),
+        (c: number) => s.at(coefficients, 3, c),
       ];
-      const three: Matrix = { ...coefficients, rows: 3 };
-      expectView(actual!, actual!, whole(three), (row, c) => wanted[row]!(c));
+      expectView(actual!, s.contents.get(coefficients.matrix)!, coefficients, (row, c) => wanted[row]!(c));
       const add = (range: Range, old: readonly number[], by: (c: number) => number): void =>
         expectRange(
           after!,
@@ -87,12 +92,12 @@ describe('the backward step of a norm', () => {
       const channels = 16;
       const dz = s.view('dz', rows, channels);
       const x = s.view('x', rows, channels, { before: 12, after: 0 });
-      const coefficients = s.given('coefficients', 4, channels, () => s.draw(-2, 2));
+      const coefficients = s.view('coefficients', 4, channels, { before: 8, after: 4 });
       const out = inPlace ? dz : s.view('out', rows, channels, { before: 0, after: 4 });
       const [actual] = await runTwice(
         bench,
         normKernels,
-        [{ kind: 'normApply', node: 'n', dz, x, coefficients: coefficients.matrix, out, accumulate }],
+        [{ kind: 'normApply', node: 'n', dz, x, coefficients, out, accumulate }],
         s.contents,
         [out.matrix],
       );
@@ -206,7 +211,7 @@ describe('batch norm and activation, as a whole', () => {
       betaGradient: numbers(s, channels, 0, 0),
     });
     const table = matrix('table', 4, channels);
-    const coefficients = matrix('coefficients', 4, channels);
+    const coefficients = whole(matrix('coefficients', 4, channels));
     const source = { view: x, norm: table, activation, factor: null };
     const [y, dx] = [matrix('y', rows, channels), matrix('dx', rows, channels)];
     const [partials, sums] = [tilesOf('partials', rows, channels, 8), tilesOf('sums', rows, channels, 16)];
@@ -243,7 +248,10 @@ describe('batch norm and activation, as a whole', () => {
         accumulate: false,
         sums,
       },
-      { kind: 'normBackward', node, sums, rows, norm: table, gammaGradient, betaGradient, coefficients },
+      {
+        ...{ kind: 'normBackward', node, sums, rows, norm: table, gammaGradient, betaGradient, coefficients },
+        ...{ scaled: false, accumulate: false },
+      },
       { kind: 'normApply', node, dz: r, x, coefficients, out: whole(dx), accumulate: false },
     ];
     const [ys, dxs, gradients] = await runTwice(bench, normKernels, calls, s.contents, [y, dx, gammaGradient.memory]);

@@ -52,6 +52,22 @@ export const graphsByHand: Readonly<Record<string, Graph>> = {
     const whole = net.concat('whole', [outer, layer(net, 'fourth', outer, 4)]);
     return relu(net, 'relu', net.batchNorm2d('norm', whole));
   }),
+  'a dense layer whose only convolution writes into the block that it reads': build('no_bottleneck', (net, x) => {
+    const pair = net.concat('pair', [x, normedConv(net, 'first', x)]);
+    const three = net.concat('three', [pair, normedConv(net, 'second', pair)]);
+    return conv(net, 'out', relu(net, 'relu', net.batchNorm2d('norm', three)));
+  }),
+  'a norm of a block, and a later one of a part of it': build('narrow_last', (net, x) => {
+    const [a, b] = [conv(net, 'a', x), conv(net, 'b', x)];
+    const whole = normedConv(net, 'whole', net.concat('all', [a, b]));
+    return net.add('sum', whole, normedConv(net, 'part', a));
+  }),
+  'a value in two concatenations, each behind a norm': build('normed_concats', (net, x) => {
+    const shared = conv(net, 'shared', x);
+    const one = normedConv(net, 'one.out', net.concat('one', [conv(net, 'a', x), shared]));
+    const two = normedConv(net, 'two.out', net.concat('two', [shared, conv(net, 'b', x)]));
+    return net.add('sum', one, two);
+  }),
   'squeeze and excitation of a value that others read too': build('squeezed', (net, x) => {
     const value = net.activation('value', net.batchNorm2d('norm', x), 'hardswish');
     const scaled = net.mul('scaled', value, excitation(net, 'se', value));
@@ -97,6 +113,10 @@ function relu(net: GraphBuilder, name: string, x: string): string {
 
 function conv(net: GraphBuilder, name: string, x: string): string {
   return net.conv2d(name, x, 8, { kernel: 3 });
+}
+
+function normedConv(net: GraphBuilder, name: string, x: string): string {
+  return conv(net, name, relu(net, `${name}.relu`, net.batchNorm2d(`${name}.norm`, x)));
 }
 
 /** Norm, ReLU, 1 × 1, norm, ReLU, 3 × 3: DenseNet's. */

@@ -22,8 +22,9 @@ export function changed(source: string, { name, file, text, replacement }: Mutat
 
 const wasm = 'tests/unit/engine/wasm.test.ts';
 const training = 'tests/unit/engine/training/mobilenet_v3_small.test.ts';
-const [gpuNumerics, gpuOptimisers, gpuLosses, gpuUpdate, gpuConvolutions, gpuPictures] = [
+const [gpuNumerics, gpuTraining, gpuOptimisers, gpuLosses, gpuUpdate, gpuConvolutions, gpuPictures] = [
   'tests/gpu/numerics.test.ts',
+  'tests/gpu/training.test.ts',
   'tests/gpu/optimisers.test.ts',
   'tests/gpu/losses.test.ts',
   'tests/gpu/compiled/update.test.ts',
@@ -426,6 +427,24 @@ export const mutations: readonly Mutation[] = [
     project: 'gpu',
     test: gpuNumerics,
     only: 'five Adam steps',
+  },
+  {
+    name: 'WGSL, a dense block: what its norms have left in the table is never added',
+    file: 'src/engine/compiled/plan/gradients.ts',
+    text: "draft.emit({ kind: 'normApply', node, dz: dx, x: part(of), coefficients, out: dx, accumulate: false });",
+    replacement: 'void coefficients;',
+    project: 'gpu',
+    test: gpuTraining,
+    only: 'densenet121',
+  },
+  {
+    name: 'WGSL, a dense block: the table has what the last of its norms has left',
+    file: 'src/engine/compiled/plan/backward.ts',
+    text: 'toCoefficients(dz.left.coefficients, true, dz.left.coefficientsThere);',
+    replacement: 'toCoefficients(dz.left.coefficients, true, false);',
+    project: 'gpu',
+    test: gpuTraining,
+    only: 'densenet121',
   },
   {
     name: 'WGSL, BatchNorm: momentum as TensorFlow’s, what is kept',

@@ -38,6 +38,12 @@ export function backward(
 
   /** One matrix of all parts. */
   const inMemory = (node: GraphNode): View => {
+    const view = unsettled(node);
+    gradients.settle(node.name, view);
+    return view;
+  };
+  /** The same, but for what waits in a block's table. */
+  const unsettled = (node: GraphNode): View => {
     const { plain: there, factored, pooled } = gradients.of(node.name);
     const place = gradients.placeOf(node.name);
     if (!factored && !pooled) {
@@ -75,7 +81,8 @@ export function backward(
     return parts;
   };
   const releaseAll = ({ plain: view, factored, pooled, dz }: Parts): void => {
-    for (const one of [view, factored?.view, pooled, dz?.view]) gradients.release(one ?? null);
+    const own = dz && 'view' in dz ? dz.view : null;
+    for (const one of [view, factored?.view, pooled, own]) gradients.release(one ?? null);
   };
 
   /** The gradient of z from that of the value. */
@@ -127,9 +134,18 @@ export function backward(
           epilogue: null,
         }) satisfies Call as Call & { kind: 'convInputGradient' | 'depthwiseInputGradient' };
       const out = whole(matrix(`${input} dz`, rows, channels, elementOf(rows)));
-      const fits = tables.has(normBefore(input)) && source.factor === null && uses.get(input) === 1;
+      const norm = normBefore(input);
+      const fits = tables.has(norm) && source.factor === null && uses.get(input) === 1;
       const sums = fits ? draft.partials(make(out, false), rows, channels) : null;
-      if (sums) {
+      const normed = nodes.get(norm)?.inputs[0];
+      const left =
+        sums && normed !== undefined && differentiated.has(normed) && !depthwise
+          ? gradients.leave(normed, source.view, dy)
+          : null;
+      if (sums && left) {
+        draft.emit({ ...make(left.out, left.accumulate), epilogue: { source, sums, scaled: true } } as Call);
+        gradients.of(input).dz = { left, sums };
+      } else if (sums) {
         draft.emit({ ...make(out, false), epilogue: { source, sums } });
         gradients.of(input).dz = { view: out, sums };
         gradients.hold(out);
@@ -199,17 +215,25 @@ export function backward(
       draft.emit({ ...half, out, accumulate: false, sums });
       dz = { view: out ?? parts.plain!, sums };
     }
-    const coefficients = matrix(`${node.name} coefficients`, 4, view.channels);
-    draft.emit({
-      kind: 'normBackward',
-      node: node.name,
-      sums: dz.sums,
-      rows,
-      norm,
-      gammaGradient: layout.gradientOf(`${node.name}.weight`),
-      betaGradient: layout.gradientOf(`${node.name}.bias`),
-      coefficients,
-    });
+    const toCoefficients = (coefficients: View, scaled: boolean, accumulate: boolean): void =>
+      draft.emit({
+        kind: 'normBackward',
+        node: node.name,
+        sums: dz.sums,
+        rows,
+        norm,
+        gammaGradient: layout.gradientOf(`${node.name}.weight`),
+        betaGradient: layout.gradientOf(`${node.name}.bias`),
+        coefficients,
+        scaled,
+        accumulate,
+      });
+    if ('left' in dz) {
+      toCoefficients(dz.left.coefficients, true, dz.left.coefficientsThere);
+      return;
+    }
+    const coefficients = whole(matrix(`${node.name} coefficients`, 4, view.channels));
+    toCoefficients(coefficients, false, false);
     if (differentiated.has(input)) {
       const apply = { kind: 'normApply', node: node.name, dz: dz.view, x: view, coefficients } as const;
       const mine = dz.view !== parts.plain || gradients.isFree(dz.view);
@@ -301,15 +325,18 @@ export function backward(
         break;
       }
       case 'concat': {
-        // What lies in the block has its gradient there; the rest was copied into it.
-        const g = inMemory(node);
+        // What lies in the block has its gradient there, to be settled in its turn; the rest was copied into it.
+        const g = unsettled(node);
         let first = g.first;
         for (const name of node.inputs) {
           const { channels } = values.get(name)!.source.view;
           const part: View = { matrix: g.matrix, first, channels };
           const there = gradients.placeOf(name);
           const isThere = there?.matrix === g.matrix && there.first === first;
-          if (differentiated.has(name) && !isThere) gradients.share(name, part);
+          if (differentiated.has(name) && !isThere) {
+            gradients.settle(node.name, part);
+            gradients.share(name, part);
+          }
           first += channels;
         }
         break;

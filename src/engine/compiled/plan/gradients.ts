@@ -12,7 +12,17 @@ export interface Parts {
   /** Of a mean over all pixels, `[images, channels]`. */
   pooled: View | null;
   /** Already that of z (before the activation), with its sums. Then there is nothing else. */
-  dz: { readonly view: View; readonly sums: Partials } | null;
+  dz: { readonly view: View; readonly sums: Partials } | { readonly left: Left; readonly sums: Partials } | null;
+}
+
+/** Where a norm of a block's channels leaves its part of their gradient: a · dz at once, its b and d in the block's table, for `settle`. */
+export interface Left {
+  readonly out: View;
+  readonly accumulate: boolean;
+  /** The block's table at these channels. */
+  readonly coefficients: View;
+  /** Other norms have left theirs in it. */
+  readonly coefficientsThere: boolean;
 }
 
 /** What readers of a node's value leave for it, and who else looks at the memory in which it lies. */
@@ -42,6 +52,23 @@ export interface Gradients {
   release(view: View | null): void;
   /** Where a node's gradient lies in that of its block; null: it is in none. */
   placeOf(node: string): View | null;
+  /**
+   * For a norm of `x`, the value of `node`, whose input's gradient is made from `dy`: every layer of a dense block reads all channels before
+   * it, and what of dx isn't a · dz is linear in x, which they share. Null where `x` lies in no block, or `dy` in the gradient of the same.
+   */
+  leave(node: string, x: View, dy: View): Left | null;
+  /** Adds what waits in its table to a part of a block's gradient. */
+  settle(node: string, view: View): void;
+}
+
+/** Of a block's gradient; `written` and `waiting` tell of each four of its channels. */
+interface Block {
+  readonly matrix: Matrix;
+  readonly written: boolean[];
+  /** Sums of b and d of all norms that left theirs; a is 1. */
+  readonly coefficients: Matrix;
+  /** Not yet added to the gradient. */
+  readonly waiting: boolean[];
 }
 
 /**
@@ -55,12 +82,17 @@ export function createGradients(
 ): Gradients {
   const parts = new Map<string, Parts>();
   const readers = new Map<Matrix, number>();
-  const blocks = new Map<Matrix, { readonly matrix: Matrix; readonly written: boolean[] }>();
-  const blockOf = (of: Matrix) => {
+  const blocks = new Map<Matrix, Block>();
+  const blockOf = (of: Matrix): Block => {
     let block = blocks.get(of);
     if (!block) {
-      const gradient = matrix(`${of.name} gradient`, of.rows, of.channels, of.element);
-      block = { matrix: gradient, written: new Array<boolean>(of.channels / 4).fill(false) };
+      const none = (): boolean[] => new Array<boolean>(of.channels / 4).fill(false);
+      block = {
+        matrix: matrix(`${of.name} gradient`, of.rows, of.channels, of.element),
+        written: none(),
+        coefficients: matrix(`${of.name} coefficients`, 4, of.channels),
+        waiting: none(),
+      };
       blocks.set(of, block);
     }
     return block;
@@ -147,6 +179,33 @@ export function createGradients(
     placeOf(node) {
       const place = blockPlaceOf.get(node);
       return place ? { ...place, matrix: blockOf(place.matrix).matrix } : null;
+    },
+    leave(node, x, dy) {
+      const place = blockPlaceOf.get(node);
+      if (place?.matrix !== x.matrix || place.first !== x.first || place.channels !== x.channels) return null;
+      const block = blockOf(place.matrix);
+      if (dy.matrix === block.matrix) return null;
+      const [from, to] = [place.first / 4, (place.first + place.channels) / 4];
+      const waiting = block.waiting.slice(from, to);
+      const coefficientsThere = waiting.every(Boolean);
+      if (!coefficientsThere && waiting.some(Boolean)) return null;
+      block.waiting.fill(true, from, to);
+      const coefficients = { ...place, matrix: block.coefficients };
+      return { ...destination(node, x.matrix.rows, x.channels), coefficients, coefficientsThere };
+    },
+    settle(node, { matrix, first, channels }) {
+      const [of, block] = [...blocks].find(([, one]) => one.matrix === matrix) ?? [];
+      if (of === undefined || block === undefined) return;
+      const end = first + channels;
+      for (let at = first; at < end; at += 4) {
+        if (!block.waiting[at / 4]) continue;
+        const from = at;
+        for (; at < end && block.waiting[at / 4]; at += 4) block.waiting[at / 4] = false;
+        const part = (one: Matrix): View => ({ matrix: one, first: from, channels: at - from });
+        const coefficients = part(block.coefficients);
+        const dx = part(matrix);
+        draft.emit({ kind: 'normApply', node, dz: dx, x: part(of), coefficients, out: dx, accumulate: false });
+      }
     },
   };
   return gradients;

@@ -112,7 +112,7 @@ export function writtenBytes(call: Call): number {
     case 'normTableOfRunning':
       return bytesOf(call.table);
     case 'normBackward':
-      return 4 * (call.coefficients.floats + 2 * call.coefficients.channels);
+      return 4 * (4 + 2) * call.coefficients.channels;
     case 'activationBackward':
       return view + 4 * (call.sums?.matrix.floats ?? 0);
     case 'maxPoolBackward':

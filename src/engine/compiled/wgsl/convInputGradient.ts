@@ -34,7 +34,7 @@ export function convInputGradientKernel(tiling: Tiling): Kernel<InputGradient> {
       const rows = inputRows(call);
       const groups = groupsOf(chosen, rows, out.channels);
       const product: Product = {
-        name: `convInputGradient${pointwise ? '1x1' : `-stride${call.stride}`}${x ? key(x.key) : ''}`,
+        name: `convInputGradient${pointwise ? '1x1' : `-stride${call.stride}`}${x ? key(x.key) : ''}${epilogue?.scaled ? '-scaledDz' : ''}`,
         storage: [
           ...slope.storage,
           parameters('weight'),
@@ -66,8 +66,14 @@ fn endTable(n4 : i32) -> End {
 fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
   let raw = x_raw(row, n4);
   var value = sum * x_act_slope(fma(e.scale, raw, e.shift));
-  ${result.rounded('value')}
-  ${result.set('value', 'row', 'n4')}
+  ${
+    epilogue?.scaled
+      ? `var part = e.scale * value;
+  if (u.accumulate != 0) { part += ${result.at('row', 'n4')}; }
+  ${result.set('part', 'row', 'n4')}`
+      : `${result.rounded('value')}
+  ${result.set('value', 'row', 'n4')}`
+  }
   return Result(value, (raw - e.mean) * e.inverse);
 }`
     : `struct End { unused : i32 }

@@ -11,20 +11,17 @@ export const normBackward: Kernel<NormBackward> = {
     flops: 2 * sums.tiles * norm.channels + 8 * norm.channels,
     bytes: 4 * norm.channels * (2 * sums.tiles + 10),
   }),
-  dispatches: ({ sums, rows, norm, gammaGradient, betaGradient, coefficients }) => {
+  dispatches: ({ sums, rows, norm, gammaGradient, betaGradient, coefficients, scaled, accumulate }) => {
     const fours = norm.channels / 4;
     const width = sumWidth(sums.tiles, fours, 1);
     const ranges = rangesPiece({}, { gammaGradient, betaGradient });
     const entry = (row: keyof typeof NORM_ROWS): string => `norm[${NORM_ROWS[row]} * u.normStride + c4]`;
-    const coefficient = (row: number): string => `coefficients[${row} * u.coefficientsStride + c4]`;
+    const table = viewPiece('coefficients', coefficients);
+    const set = (row: number, value: string): string =>
+      table.set(`${accumulate ? `${table.at(`${row}`)} + ` : ''}${value}`, `${row}`);
     return [
-      compose(`normBackward-${ranges.key}`, {
-        pieces: [
-          matrixPiece('sums', sums.matrix),
-          matrixPiece('norm', norm),
-          matrixPiece('coefficients', coefficients),
-          ranges,
-        ],
+      compose(`normBackward-${ranges.key}${scaled ? '-scaled' : ''}${accumulate ? '-accumulate' : ''}`, {
+        pieces: [matrixPiece('sums', sums.matrix), matrixPiece('norm', norm), table, ranges],
         integers: { fours, width, tiles: sums.tiles },
         floats: { inverseRows: 1 / rows },
         workgroup: SUM_GROUP,
@@ -58,9 +55,9 @@ fn partAt(tile : i32, c4 : i32) -> Part {
   ${ranges.at('gammaGradient', 'c4')} = gammaBefore + part.dzHat;
   ${ranges.at('betaGradient', 'c4')} = betaBefore + part.dz;
   let b = -a * inverse * part.dzHat * u.inverseRows;
-  ${coefficient(0)} = a;
-  ${coefficient(1)} = b;
-  ${coefficient(2)} = -a * part.dz * u.inverseRows - b * mean;`,
+  ${table.set(scaled ? 'vec4<f32>(1.0)' : 'a', '0')}
+  ${set(1, 'b')}
+  ${set(2, '(-a * part.dz * u.inverseRows - b * mean)')}`,
         workgroups: Math.ceil(fours / width),
       }),
     ];
@@ -78,15 +75,16 @@ export const normApply: Kernel<NormApply> = {
     const slope = viewPiece('dz', dz);
     const raw = viewPiece('x', x);
     const target = inPlace ? slope : viewPiece('out', out);
+    const table = viewPiece('coefficients', coefficients);
     return [
       compose(`normApply${inPlace ? '-inPlace' : ''}${accumulate ? '-accumulate' : ''}`, {
-        pieces: [slope, raw, matrixPiece('coefficients', coefficients), ...(inPlace ? [] : [target])],
+        pieces: [slope, raw, table, ...(inPlace ? [] : [target])],
         ...rowThreads(out.matrix.rows, dz.channels),
         body: rowLoop(
           target.set(`${accumulate ? `${target.at()} + ` : ''}fma(a, ${slope.at()}, fma(b, ${raw.at()}, d))`),
-          `let a = coefficients[c4];
-  let b = coefficients[u.coefficientsStride + c4];
-  let d = coefficients[2 * u.coefficientsStride + c4];`,
+          `let a = ${table.at('0')};
+  let b = ${table.at('1')};
+  let d = ${table.at('2')};`,
         ),
       }),
     ];
