@@ -9,12 +9,13 @@
  * and drawing is not). Where others are measured too, again after their steps (medians, one after the other, tfjs's images on the device
  * already), and both counts. `--wait`: one after the other. `--floats`: a batch of floats that are ready (19 MB), as jax-js gets it in any case.
  *
- * By default densenet121:2, resnet50:2, mobilenet_v3_small:8 and four_convolutions:8 (64 px). `gemm_gflops`: the product of two 1024 × 1024
- * matrices by the engine's kernels, measured as the steps are, two seconds of products before and after them; `gemm_quickest_gflops`: the
- * quickest of five at the beginning, which a machine with neighbours does for moments alone. `--alone` leaves the others out. `bytes_per_image`: what one image more costs; `peak_bytes`:
- * all buffers of the network; `peak_bytes_32`: the same of a batch of 32, from its plan; `objects`: GPU objects made in a step, encoders
- * apart. `--tune` has the cuts of products chosen first, as a run does on a GPU: `tune_ms`, what it took; `cuts`, what was chosen where it is
- * not the default. `jax_loss_difference`: how far jax-js's first three losses are from ours; `jax_failure`: why there is no `jax_ms`, where it should be.
+ * By default densenet121:2, resnet50:2, mobilenet_v3_small:8 and four_convolutions:8 (64 px). `--alone` leaves the others out. `gemm_gflops`:
+ * the product of two 1024 × 1024 matrices by the engine's kernels, two seconds of products one after the other on either side of the steps;
+ * `gemm_quickest_gflops`: the quickest of five at the beginning, which a machine with neighbours does for moments alone. `bytes_per_image`:
+ * what one image more costs; `peak_bytes`: all buffers of the network; `peak_bytes_32`: the same of a batch of 32, from its plan; `objects`:
+ * GPU objects made in a step, encoders apart. `--tune` has the cuts of products chosen first, as a run does on a GPU: `tune_ms`, what it took;
+ * `cuts`, what was chosen where it is not the default. `jax_loss_difference`: how far jax-js's first three losses are from ours;
+ * `jax_failure`: why there is no `jax_ms`, where it should be.
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
@@ -30,7 +31,7 @@ import { openJaxJs, type JaxJsResult } from './engine/jaxJsProcess.ts';
 import { cropsOf, floatsOf } from './engine/batches.ts';
 import { median } from './engine/median.ts';
 import { netOf, valuesOf } from './engine/nets.ts';
-import { openProduct } from './engine/product.ts';
+import { openProduct, PRODUCT_FLOP } from './engine/product.ts';
 import { steppingProcess } from './engine/steppingProcess.ts';
 
 const { values: options, positionals } = parseArgs({
@@ -136,7 +137,7 @@ async function compared(net: string, n: number, size: number) {
   const bytes = (images: number) =>
     engine.stepBytes(graph, { images, imageSize: size, trainable: 'all', optimiser: OPTIMISER, cuts }).total;
   const milliseconds = ours.reduce((sum, one) => sum + one, 0) / ours.length / count;
-  const gemm = products.reduce((sum, one) => sum + one, 0) / products.length;
+  const gemm = (PRODUCT_FLOP * products.length) / products.reduce((sum, one) => sum + one, 0) / 1e6;
   const operations = 6 * countsOf(graph, size).macs * n;
   const row = {
     net,

@@ -88,15 +88,15 @@ export interface NormEpilogue {
 
 /**
  * out[m, c] = Σ dy[…, o] · weight[tap, c, o] over all outputs that read (m, c); with `accumulate` added to what is there (with an epilogue
- * only where it is `scaled`).
+ * only where it gives a part of dx).
  */
 export interface ConvInputGradient extends CallBase<'convInputGradient'>, Geometry {
   readonly dy: View;
   readonly weight: Range;
   readonly out: View;
   readonly accumulate: boolean;
-  /** `scaled`: out takes a · dz, all of dx = a · dz + b · x + d that is known before the sums (a is the table's scale), in place of dz. */
-  readonly epilogue: (NormEpilogue & { readonly scaled?: true }) | null;
+  /** `partOfDx`: out takes a · dz, all of dx = a · dz + b · x + d that is known before the sums (a is the table's scale), in place of dz. */
+  readonly epilogue: (NormEpilogue & { readonly partOfDx?: true }) | null;
 }
 
 /** gradient[tap, c, o] += Σ source[m at tap, c] · dy[m, o]. */
@@ -194,7 +194,8 @@ export interface NormTableOfRunning extends CallBase<'normTableOfRunning'> {
 /**
  * Sums of dz to the norm's gradients (added) and to the coefficients of dx = a · dz + b · x + d, 4 rows: a, b, d, unused.
  * a = γ · inverse; b = −a · inverse · Σ(dz · x̂) / rows; d = −a · Σdz / rows − b · mean. Ioffe & Szegedy 2015, section 3.
- * `scaled`: a · dz is where dx is to be already, so that a is 1; with `accumulate` b and d are added to what other norms of x have left.
+ * `of` the whole dx; or of its rest: a · dz is where dx is to be already, and a is 1; or of a rest that is added to what other norms of x have
+ * left, b and d.
  */
 export interface NormBackward extends CallBase<'normBackward'> {
   readonly sums: Partials;
@@ -203,8 +204,7 @@ export interface NormBackward extends CallBase<'normBackward'> {
   readonly gammaGradient: Range;
   readonly betaGradient: Range;
   readonly coefficients: View;
-  readonly scaled: boolean;
-  readonly accumulate: boolean;
+  readonly of: 'whole' | 'rest' | 'added';
 }
 
 /** out = (accumulate ? out : 0) + a · dz + b · x + d. In place where `out` is `dz`. */

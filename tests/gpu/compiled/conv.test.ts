@@ -269,8 +269,8 @@ describe.each(tilings)('$name', ({ tiling, only }) => {
       expected[row * inChannels + c]! * of.valueOf(x, row, c, pixels).slope;
     expectView(found!, before, out, dz, TOLERANCE);
     for (const adds of [false, true]) {
-      const scaled = { ...call, accumulate: adds, epilogue: { ...call.epilogue, scaled: true as const } };
-      const [dx, again] = await runTwice(bench, kernels, [scaled], of.contents, [out.matrix, sums.matrix]);
+      const part = { ...call, accumulate: adds, epilogue: { ...call.epilogue, partOfDx: true as const } };
+      const [dx, again] = await runTwice(bench, kernels, [part], of.contents, [out.matrix, sums.matrix]);
       const wanted = (row: number, c: number): number =>
         (adds ? of.at(out, row, c) : 0) + of.contents.get(x.norm!)![c]! * dz(row, c);
       expectView(dx!, before, out, wanted, 4 * TOLERANCE);

@@ -22,15 +22,14 @@ beforeAll(async () => {
 });
 
 describe('the backward step of a norm', () => {
-  for (const [tiles, channels, scaled, accumulate] of [
-    [1, 4, false, false],
-    [5, 300, false, false],
-    [1_100, 8, false, false],
-    [5, 300, true, false],
-    [5, 300, true, true],
+  for (const [tiles, channels, of] of [
+    [1, 4, 'whole'],
+    [5, 300, 'whole'],
+    [1_100, 8, 'whole'],
+    [5, 300, 'rest'],
+    [5, 300, 'added'],
   ] as const) {
-    const way = `${scaled ? ', a · dz being there' : ''}${accumulate ? ', beside another norm’s' : ''}`;
-    it(`coefficients from ${tiles} tiles of ${channels} channels${way}`, async () => {
+    it(`coefficients from ${tiles} tiles of ${channels} channels (${of})`, async () => {
       const s = scene(6);
       const rows = tiles * 8 - 3;
       const sums = s.given('sums', 2 * tiles, channels, () => s.draw(-1, 1));
@@ -51,7 +50,7 @@ describe('the backward step of a norm', () => {
             norm,
             gammaGradient: gradients.gamma,
             betaGradient: gradients.beta,
-            ...{ coefficients, scaled, accumulate },
+            ...{ coefficients, of },
           },
         ],
         s.contents,
@@ -60,9 +59,9 @@ describe('the backward step of a norm', () => {
       const dz = (c: number): number => sum(tiles, (t) => s.at(sums, 2 * t, c));
       const dzHat = (c: number): number => sum(tiles, (t) => s.at(sums, 2 * t + 1, c));
       const entry = (row: number, c: number): number => s.at(whole(norm), row, c);
-      const there = (row: number, c: number): number => (accumulate ? s.at(coefficients, row, c) : 0);
+      const there = (row: number, c: number): number => (of === 'added' ? s.at(coefficients, row, c) : 0);
       const wanted = [
-        (c: number) => (scaled ? 1 : entry(0, c)),
+        (c: number) => (of === 'whole' ? entry(0, c) : 1),
         (c: number) => there(1, c) - (entry(0, c) * entry(3, c) * dzHat(c)) / rows,
         (c: number) =>
           there(2, c) - (entry(0, c) * dz(c)) / rows + ((entry(0, c) * entry(3, c) * dzHat(c)) / rows) * entry(2, c),
@@ -250,7 +249,7 @@ describe('batch norm and activation, as a whole', () => {
       },
       {
         ...{ kind: 'normBackward', node, sums, rows, norm: table, gammaGradient, betaGradient, coefficients },
-        ...{ scaled: false, accumulate: false },
+        of: 'whole',
       },
       { kind: 'normApply', node, dz: r, x, coefficients, out: whole(dx), accumulate: false },
     ];

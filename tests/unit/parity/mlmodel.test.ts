@@ -145,11 +145,11 @@ describe('a model file made by hand', () => {
       },
       '2 numbers in place of 9',
     ],
-    ['a sum of one', { layers: [layerOf('probability', 880, ['pixels'], [])] }, 'it has 1 inputs'],
+    ['a sum of one', { layers: [layerOf('probability', 880, ['pixels'], [])] }, 'it has 1 of 2 inputs'],
     [
       'a product of three',
       { layers: [layerOf('probability', 900, ['pixels', 'pixels', 'pixels'], [])] },
-      'it has 3 inputs',
+      'it has 3 of 2 inputs',
     ],
     ['an image of grey', { layers: [flat], colorSpace: 10 }, 'colour space 10'],
   ] as const)('is refused with %s', async (_, file, text) => {

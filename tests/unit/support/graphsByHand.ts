@@ -68,6 +68,21 @@ export const graphsByHand: Readonly<Record<string, Graph>> = {
     const two = normedConv(net, 'two.out', net.concat('two', [shared, conv(net, 'b', x)]));
     return net.add('sum', one, two);
   }),
+  'two norms of a block, whose convolutions come in the other order': build('crossed', (net, x) => {
+    const all = net.concat('all', [conv(net, 'a', x), conv(net, 'b', x)]);
+    const [first, second] = [net.batchNorm2d('first.norm', all), net.batchNorm2d('second.norm', all)];
+    const later = conv(net, 'second', relu(net, 'second.relu', second));
+    return net.add('sum', conv(net, 'first', relu(net, 'first.relu', first)), later);
+  }),
+  'a part of a block behind a norm, a pool and factors': build('part_gathered', (net, x) => {
+    const part = conv(net, 'part', x);
+    const all = net.concat('all', [part, conv(net, 'beside', x)]);
+    const norm = net.batchNorm2d('norm', part);
+    const one = net.mul('one', part, excitation(net, 'se1', part));
+    const two = net.mul('two', part, excitation(net, 'se2', part));
+    const normed = conv(net, 'normed', relu(net, 'relu', norm));
+    return net.add('sum', net.add('factored', one, two), net.add('others', normed, conv(net, 'out', all)));
+  }),
   'squeeze and excitation of a value that others read too': build('squeezed', (net, x) => {
     const value = net.activation('value', net.batchNorm2d('norm', x), 'hardswish');
     const scaled = net.mul('scaled', value, excitation(net, 'se', value));

@@ -439,9 +439,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'WGSL, a dense block: the table has what the last of its norms has left',
-    file: 'src/engine/compiled/plan/backward.ts',
-    text: 'toCoefficients(dz.left.coefficients, true, dz.left.coefficientsThere);',
-    replacement: 'toCoefficients(dz.left.coefficients, true, false);',
+    file: 'src/engine/compiled/plan/gradients.ts',
+    text: "of: added ? 'added' : 'rest' };",
+    replacement: "of: 'rest' };",
     project: 'gpu',
     test: gpuTraining,
     only: 'densenet121',

@@ -81,8 +81,7 @@ export function backward(
     return parts;
   };
   const releaseAll = ({ plain: view, factored, pooled, dz }: Parts): void => {
-    const own = dz && 'view' in dz ? dz.view : null;
-    for (const one of [view, factored?.view, pooled, own]) gradients.release(one ?? null);
+    for (const one of [view, factored?.view, pooled, dz?.view]) gradients.release(one ?? null);
   };
 
   /** The gradient of z from that of the value. */
@@ -133,22 +132,22 @@ export function backward(
           accumulate,
           epilogue: null,
         }) satisfies Call as Call & { kind: 'convInputGradient' | 'depthwiseInputGradient' };
-      const out = whole(matrix(`${input} dz`, rows, channels, elementOf(rows)));
+      const own = whole(matrix(`${input} dz`, rows, channels, elementOf(rows)));
       const norm = normBefore(input);
       const fits = tables.has(norm) && source.factor === null && uses.get(input) === 1;
-      const sums = fits ? draft.partials(make(out, false), rows, channels) : null;
-      const normed = nodes.get(norm)?.inputs[0];
-      const left =
-        sums && normed !== undefined && differentiated.has(normed) && !depthwise
-          ? gradients.leave(normed, source.view, dy)
-          : null;
-      if (sums && left) {
-        draft.emit({ ...make(left.out, left.accumulate), epilogue: { source, sums, scaled: true } } as Call);
-        gradients.of(input).dz = { left, sums };
-      } else if (sums) {
-        draft.emit({ ...make(out, false), epilogue: { source, sums } });
-        gradients.of(input).dz = { view: out, sums };
-        gradients.hold(out);
+      const sums = fits ? draft.partials(make(own, false), rows, channels) : null;
+      if (sums) {
+        const normed = nodes.get(norm)!.inputs[0]!;
+        const shared = !depthwise && differentiated.has(normed) ? gradients.partOfDx(normed, source.view, dy) : null;
+        const call = make(shared?.out ?? own, shared?.accumulate ?? false);
+        const epilogue = { source, sums };
+        if (shared && call.kind === 'convInputGradient') {
+          draft.emit({ ...call, epilogue: { ...epilogue, partOfDx: true } });
+        } else {
+          draft.emit({ ...call, epilogue });
+          gradients.hold(own);
+        }
+        gradients.of(input).dz = { view: shared ? null : own, sums };
       } else {
         gradients.add(input, rows, channels, true, make);
       }
@@ -215,31 +214,27 @@ export function backward(
       draft.emit({ ...half, out, accumulate: false, sums });
       dz = { view: out ?? parts.plain!, sums };
     }
-    const toCoefficients = (coefficients: View, scaled: boolean, accumulate: boolean): void =>
-      draft.emit({
-        kind: 'normBackward',
-        node: node.name,
-        sums: dz.sums,
-        rows,
-        norm,
-        gammaGradient: layout.gradientOf(`${node.name}.weight`),
-        betaGradient: layout.gradientOf(`${node.name}.bias`),
-        coefficients,
-        scaled,
-        accumulate,
-      });
-    if ('left' in dz) {
-      toCoefficients(dz.left.coefficients, true, dz.left.coefficientsThere);
-      return;
-    }
-    const coefficients = whole(matrix(`${node.name} coefficients`, 4, view.channels));
-    toCoefficients(coefficients, false, false);
-    if (differentiated.has(input)) {
-      const apply = { kind: 'normApply', node: node.name, dz: dz.view, x: view, coefficients } as const;
-      const mine = dz.view !== parts.plain || gradients.isFree(dz.view);
+    const { view: slope, sums } = dz;
+    const left = slope
+      ? { coefficients: whole(matrix(`${node.name} coefficients`, 4, view.channels)), of: 'whole' as const }
+      : gradients.restOfDx(input);
+    draft.emit({
+      kind: 'normBackward',
+      node: node.name,
+      sums,
+      rows,
+      norm,
+      gammaGradient: layout.gradientOf(`${node.name}.weight`),
+      betaGradient: layout.gradientOf(`${node.name}.bias`),
+      ...left,
+    });
+    if (slope && differentiated.has(input)) {
+      const { coefficients } = left;
+      const apply = { kind: 'normApply', node: node.name, dz: slope, x: view, coefficients } as const;
+      const mine = slope !== parts.plain || gradients.isFree(slope);
       if (mine && gradients.takesOver(input)) {
-        draft.emit({ ...apply, out: dz.view, accumulate: false });
-        gradients.move(input, dz.view);
+        draft.emit({ ...apply, out: slope, accumulate: false });
+        gradients.move(input, slope);
       } else {
         gradients.add(input, rows, view.channels, true, (out, accumulate) => ({ ...apply, out, accumulate }));
       }

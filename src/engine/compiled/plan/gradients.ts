@@ -11,18 +11,8 @@ export interface Parts {
   factored: { readonly view: View; readonly factor: View } | null;
   /** Of a mean over all pixels, `[images, channels]`. */
   pooled: View | null;
-  /** Already that of z (before the activation), with its sums. Then there is nothing else. */
-  dz: { readonly view: View; readonly sums: Partials } | { readonly left: Left; readonly sums: Partials } | null;
-}
-
-/** Where a norm of a block's channels leaves its part of their gradient: a · dz at once, its b and d in the block's table, for `settle`. */
-export interface Left {
-  readonly out: View;
-  readonly accumulate: boolean;
-  /** The block's table at these channels. */
-  readonly coefficients: View;
-  /** Other norms have left theirs in it. */
-  readonly coefficientsThere: boolean;
+  /** Already that of z (before the activation), with its sums. Then there is nothing else. `view` null: a · dz is in the block's gradient. */
+  dz: { readonly view: View | null; readonly sums: Partials } | null;
 }
 
 /** What readers of a node's value leave for it, and who else looks at the memory in which it lies. */
@@ -53,21 +43,25 @@ export interface Gradients {
   /** Where a node's gradient lies in that of its block; null: it is in none. */
   placeOf(node: string): View | null;
   /**
-   * For a norm of `x`, the value of `node`, whose input's gradient is made from `dy`: every layer of a dense block reads all channels before
-   * it, and what of dx isn't a · dz is linear in x, which they share. Null where `x` lies in no block, or `dy` in the gradient of the same.
+   * Where a norm of `x`, the value of `node`, may have its a · dz written at once, from `dy`: every layer of a dense block reads all channels
+   * before it, and what else is in dx, b · x + d, is linear in the x that they share. Null where `x` lies in no block, or `dy` in the gradient
+   * of the same.
    */
-  leave(node: string, x: View, dy: View): Left | null;
-  /** Adds what waits in its table to a part of a block's gradient. */
+  partOfDx(node: string, x: View, dy: View): { readonly out: View; readonly accumulate: boolean } | null;
+  /** Where that norm leaves b and d, for `settle`, and whether others' are there. In the norm's turn. */
+  restOfDx(node: string): { readonly coefficients: View; readonly of: 'rest' | 'added' };
+  /** Adds what norms have left to a part of a block's gradient. */
   settle(node: string, view: View): void;
 }
 
 /** Of a block's gradient; `written` and `waiting` tell of each four of its channels. */
 interface Block {
+  readonly value: Matrix;
   readonly matrix: Matrix;
   readonly written: boolean[];
-  /** Sums of b and d of all norms that left theirs; a is 1. */
+  /** a is 1; b and d: sums of what norms have left. */
   readonly coefficients: Matrix;
-  /** Not yet added to the gradient. */
+  /** Something is left there that is not yet added to the gradient. */
   readonly waiting: boolean[];
 }
 
@@ -88,6 +82,7 @@ export function createGradients(
     if (!block) {
       const none = (): boolean[] => new Array<boolean>(of.channels / 4).fill(false);
       block = {
+        value: of,
         matrix: matrix(`${of.name} gradient`, of.rows, of.channels, of.element),
         written: none(),
         coefficients: matrix(`${of.name} coefficients`, 4, of.channels),
@@ -180,31 +175,31 @@ export function createGradients(
       const place = blockPlaceOf.get(node);
       return place ? { ...place, matrix: blockOf(place.matrix).matrix } : null;
     },
-    leave(node, x, dy) {
+    partOfDx(node, x, dy) {
       const place = blockPlaceOf.get(node);
       if (place?.matrix !== x.matrix || place.first !== x.first || place.channels !== x.channels) return null;
+      return dy.matrix === blockOf(place.matrix).matrix ? null : destination(node, x.matrix.rows, x.channels);
+    },
+    restOfDx(node) {
+      const place = blockPlaceOf.get(node)!;
       const block = blockOf(place.matrix);
-      if (dy.matrix === block.matrix) return null;
       const [from, to] = [place.first / 4, (place.first + place.channels) / 4];
-      const waiting = block.waiting.slice(from, to);
-      const coefficientsThere = waiting.every(Boolean);
-      if (!coefficientsThere && waiting.some(Boolean)) return null;
+      const added = block.waiting.slice(from, to).every(Boolean);
+      if (!added) gradients.settle(node, { ...place, matrix: block.matrix });
       block.waiting.fill(true, from, to);
-      const coefficients = { ...place, matrix: block.coefficients };
-      return { ...destination(node, x.matrix.rows, x.channels), coefficients, coefficientsThere };
+      return { coefficients: { ...place, matrix: block.coefficients }, of: added ? 'added' : 'rest' };
     },
     settle(node, { matrix, first, channels }) {
-      const [of, block] = [...blocks].find(([, one]) => one.matrix === matrix) ?? [];
-      if (of === undefined || block === undefined) return;
+      const block = [...blocks.values()].find((one) => one.matrix === matrix);
+      if (!block) return;
       const end = first + channels;
       for (let at = first; at < end; at += 4) {
         if (!block.waiting[at / 4]) continue;
         const from = at;
         for (; at < end && block.waiting[at / 4]; at += 4) block.waiting[at / 4] = false;
-        const part = (one: Matrix): View => ({ matrix: one, first: from, channels: at - from });
-        const coefficients = part(block.coefficients);
-        const dx = part(matrix);
-        draft.emit({ kind: 'normApply', node, dz: dx, x: part(of), coefficients, out: dx, accumulate: false });
+        const part = (of: Matrix): View => ({ matrix: of, first: from, channels: at - from });
+        const [dx, x, coefficients] = [part(matrix), part(block.value), part(block.coefficients)];
+        draft.emit({ kind: 'normApply', node, dz: dx, x, coefficients, out: dx, accumulate: false });
       }
     },
   };

@@ -84,7 +84,7 @@ function variantOf(call: Product): readonly unknown[] {
   const { kernel, stride, height } = call;
   const extras =
     call.kind === 'convInputGradient'
-      ? [call.epilogue !== null, call.epilogue?.scaled ?? false, call.accumulate]
+      ? [call.epilogue !== null, call.epilogue?.partOfDx ?? false, call.accumulate]
       : [call.source.norm !== null, call.kind === 'conv' && call.statistics !== null];
   return [kernel, stride, height, ...extras];
 }

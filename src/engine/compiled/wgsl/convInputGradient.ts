@@ -34,7 +34,7 @@ export function convInputGradientKernel(tiling: Tiling): Kernel<InputGradient> {
       const rows = inputRows(call);
       const groups = groupsOf(chosen, rows, out.channels);
       const product: Product = {
-        name: `convInputGradient${pointwise ? '1x1' : `-stride${call.stride}`}${x ? key(x.key) : ''}${epilogue?.scaled ? '-scaledDz' : ''}`,
+        name: `convInputGradient${pointwise ? '1x1' : `-stride${call.stride}`}${x ? key(x.key) : ''}${epilogue?.partOfDx ? '-partOfDx' : ''}`,
         storage: [
           ...slope.storage,
           parameters('weight'),
@@ -67,7 +67,8 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
   let raw = x_raw(row, n4);
   var value = sum * x_act_slope(fma(e.scale, raw, e.shift));
   ${
-    epilogue?.scaled
+    // Nobody reads dz then: sums are of it as it is, not as memory would round it.
+    epilogue?.partOfDx
       ? `var part = e.scale * value;
   if (u.accumulate != 0) { part += ${result.at('row', 'n4')}; }
   ${result.set('part', 'row', 'n4')}`

@@ -7,20 +7,20 @@ import { addition, SUM_GROUP, sumCode, sumWidth, walk } from './workgroupSum.ts'
 
 /** A workgroup adds up the tiles of a few channels. */
 export const normBackward: Kernel<NormBackward> = {
-  cost: ({ sums, norm }) => ({
+  cost: ({ sums, norm, of }) => ({
     flops: 2 * sums.tiles * norm.channels + 8 * norm.channels,
-    bytes: 4 * norm.channels * (2 * sums.tiles + 10),
+    bytes: 4 * norm.channels * (2 * sums.tiles + (of === 'added' ? 12 : 10)),
   }),
-  dispatches: ({ sums, rows, norm, gammaGradient, betaGradient, coefficients, scaled, accumulate }) => {
+  dispatches: ({ sums, rows, norm, gammaGradient, betaGradient, coefficients, of }) => {
     const fours = norm.channels / 4;
     const width = sumWidth(sums.tiles, fours, 1);
     const ranges = rangesPiece({}, { gammaGradient, betaGradient });
     const entry = (row: keyof typeof NORM_ROWS): string => `norm[${NORM_ROWS[row]} * u.normStride + c4]`;
     const table = viewPiece('coefficients', coefficients);
     const set = (row: number, value: string): string =>
-      table.set(`${accumulate ? `${table.at(`${row}`)} + ` : ''}${value}`, `${row}`);
+      table.set(`${of === 'added' ? `${table.at(`${row}`)} + ` : ''}${value}`, `${row}`);
     return [
-      compose(`normBackward-${ranges.key}${scaled ? '-scaled' : ''}${accumulate ? '-accumulate' : ''}`, {
+      compose(`normBackward-${ranges.key}${of === 'whole' ? '' : `-${of}`}`, {
         pieces: [matrixPiece('sums', sums.matrix), matrixPiece('norm', norm), table, ranges],
         integers: { fours, width, tiles: sums.tiles },
         floats: { inverseRows: 1 / rows },
@@ -55,7 +55,7 @@ fn partAt(tile : i32, c4 : i32) -> Part {
   ${ranges.at('gammaGradient', 'c4')} = gammaBefore + part.dzHat;
   ${ranges.at('betaGradient', 'c4')} = betaBefore + part.dz;
   let b = -a * inverse * part.dzHat * u.inverseRows;
-  ${table.set(scaled ? 'vec4<f32>(1.0)' : 'a', '0')}
+  ${table.set(of === 'whole' ? 'a' : 'vec4<f32>(1.0)', '0')}
   ${set(1, 'b')}
   ${set(2, '(-a * part.dz * u.inverseRows - b * mean)')}`,
         workgroups: Math.ceil(fours / width),

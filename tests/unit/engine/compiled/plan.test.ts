@@ -69,13 +69,21 @@ function unwritten({ calls, input, reduced }: Plan): string[] {
   const found: string[] = [];
   for (const { call } of calls) {
     const writes = writtenBy(call);
+    const readToo = addedTo(call);
     for (const memory of memoriesOf(call)) {
-      if (memory.kind === 'arena' && !written.has(memory) && !writes.has(memory))
+      if (memory.kind === 'arena' && !written.has(memory) && (!writes.has(memory) || memory === readToo))
         found.push(`${call.kind} of ${call.node}`);
     }
     for (const memory of writes) written.add(memory);
   }
   return found;
+}
+
+/** What a call adds to, or changes in place. */
+function addedTo(call: Call): Memory | null {
+  if (call.kind === 'normBackward') return call.of === 'added' ? call.coefficients.matrix : null;
+  if (call.kind === 'normApply' && call.out.matrix === call.dz.matrix) return call.out.matrix;
+  return 'accumulate' in call && call.accumulate && call.out ? call.out.matrix : null;
 }
 
 function writtenBy(call: Call): Set<Memory> {
