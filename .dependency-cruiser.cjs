@@ -135,9 +135,10 @@ module.exports = {
     },
     {
       name: 'no-cycles',
+      comment: 'Nor of types alone: what two files share is a file that neither needs the other for.',
       severity: 'error',
       from: {},
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+      to: { circular: true },
     },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true, pathNot: '\\?(raw|url|worker)$' } },
   ],

@@ -1,7 +1,7 @@
 import { sizesOf } from '../dataset/split.ts';
-import type { Dataset, ImageSource, Split } from '../dataset/types.ts';
+import type { Dataset, ImageSource } from '../dataset/types.ts';
 import { DeviceLostError } from '../engine/errors.ts';
-import type { Backend, Engine, LossSettings, Network, NetworkOptions } from '../engine/types.ts';
+import type { Engine, Network, NetworkOptions } from '../engine/types.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import { batchNormEpsOf, withBatchNormEps } from '../graph/batchNormEps.ts';
@@ -13,37 +13,17 @@ import { trainEpochs } from './epochs.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import type { Emit } from './emit.ts';
 import { NoCheckpointError, StoppedBeforeFirstStepError } from './errors.ts';
-import { lesserFit, planFit, type Fit } from './memory.ts';
+import { lesserFit, planFit } from './memory.ts';
 import { fallbackInWords, precisionOn } from './precision.ts';
 import { optimiserNames, optimiserOf, slotsOf } from './optimiser.ts';
-import type { RunInputs } from './inputs.ts';
+import type { Attempt, RunInputs } from './inputs.ts';
 import { cachedViews, MIN_PART } from './settings.ts';
 import { Suspended, unlessSuspended } from './suspended.ts';
 import type { Labelled } from './trainer.ts';
 import { cutsOfRun } from './tuning.ts';
-import type { Checkpoint, RunConfig, RunRecord } from './types.ts';
+import type { Checkpoint, RunConfig } from './types.ts';
 import type { Way } from './way.ts';
 import { wholeNetwork } from './wholeNetwork.ts';
-
-export interface Attempt extends Omit<RunInputs, 'emit' | 'record' | 'cropsFor'> {
-  readonly crops: ImageSource;
-  readonly split: Readonly<Record<Split, readonly number[]>>;
-  readonly loss: LossSettings;
-  readonly stepsPerEpoch: number;
-  /** The device that the run began on; null: it begins. */
-  readonly began: Backend | null;
-  /** Where to go on from; null: from the first weights. */
-  readonly from: Checkpoint | null;
-  /** Images that go through at once, and whether less of them is kept, where either was settled before; null: as memory allows. */
-  readonly settled: { readonly part: number | null; readonly recompute: boolean | null };
-  /** Hears how batches go through, and what is left to try if the device refuses it. */
-  readonly planned: (fit: Fit, lesser: () => Fit | null) => void;
-  readonly emit: Emit;
-  /** Resolves once all that was emitted is stored, or can't be. */
-  readonly logged: () => Promise<void>;
-  readonly record: () => RunRecord;
-  readonly saved: (record: RunRecord) => void;
-}
 
 /**
  * One device's worth of a run: from the checkpoint (or the beginning) to the Test split, which a suspended run leaves sealed.

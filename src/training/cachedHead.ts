@@ -6,7 +6,7 @@ import { normalisedBatch } from '../evaluation/pixels.ts';
 import { headOf } from '../graph/head.ts';
 import type { Weights } from '../graph/types.ts';
 import { turn } from '../turn.ts';
-import type { Attempt } from './attempt.ts';
+import type { Attempt } from './inputs.ts';
 import { batchOf, batchRanges, epochOrder } from './batches.ts';
 import { computeFeatures, type Features } from './features.ts';
 import { backboneHash, featureSet, type View } from './featureSet.ts';

@@ -1,4 +1,4 @@
-import type { Attempt } from './attempt.ts';
+import type { Attempt } from './inputs.ts';
 import type { Control } from './control.ts';
 import { checkpoints } from './handlers/checkpoint.ts';
 import { metrics, type Progress } from './handlers/metrics.ts';

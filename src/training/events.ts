@@ -4,7 +4,6 @@ import type { AdapterReport } from '../engine/types.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import type { Split } from '../dataset/types.ts';
 import type { ArchitectureName } from '../architectures/settings.ts';
-import type { EpochRecord } from './types.ts';
 
 /** Where a run's first weights came from. */
 export type WeightsOrigin =
@@ -20,6 +19,15 @@ export interface EpochMetrics {
   readonly accuracy: number;
   /** Mean over the classes that were predicted at all. */
   readonly precision: number;
+}
+
+export interface EpochRecord {
+  readonly epoch: number;
+  readonly train: EpochMetrics;
+  /** Null where there is no validation split. */
+  readonly validation: EpochMetrics | null;
+  readonly seconds: number;
+  readonly best: boolean;
 }
 
 /** A measured forecast for one way to train. */

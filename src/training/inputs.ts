@@ -1,10 +1,12 @@
-import type { Dataset, ImageSource } from '../dataset/types.ts';
+import type { Dataset, ImageSource, Split } from '../dataset/types.ts';
 import type { ChannelStatistics } from '../engine/normalise.ts';
-import type { Backend, Engine } from '../engine/types.ts';
+import type { Backend, Engine, LossSettings } from '../engine/types.ts';
 import type { Graph, Weights } from '../graph/types.ts';
 import type { Control } from './control.ts';
+import type { Emit } from './emit.ts';
 import type { RunEvent, WeightsOrigin } from './events.ts';
-import type { FeatureStore, RunRecord, RunStore } from './types.ts';
+import type { Fit } from './memory.ts';
+import type { Checkpoint, FeatureStore, RunRecord, RunStore } from './types.ts';
 
 /** Bytes; `more`: of a download. */
 export type WeightsProgress = (
@@ -52,4 +54,25 @@ export interface RunInputs {
   readonly profile?: boolean;
   /** Sentences for the user that belong at the head of the log. */
   readonly notices?: readonly string[];
+}
+
+/** What one device's worth of a run is given. */
+export interface Attempt extends Omit<RunInputs, 'emit' | 'record' | 'cropsFor'> {
+  readonly crops: ImageSource;
+  readonly split: Readonly<Record<Split, readonly number[]>>;
+  readonly loss: LossSettings;
+  readonly stepsPerEpoch: number;
+  /** The device that the run began on; null: it begins. */
+  readonly began: Backend | null;
+  /** Where to go on from; null: from the first weights. */
+  readonly from: Checkpoint | null;
+  /** Images that go through at once, and whether less of them is kept, where either was settled before; null: as memory allows. */
+  readonly settled: { readonly part: number | null; readonly recompute: boolean | null };
+  /** Hears how batches go through, and what is left to try if the device refuses it. */
+  readonly planned: (fit: Fit, lesser: () => Fit | null) => void;
+  readonly emit: Emit;
+  /** Resolves once all that was emitted is stored, or can't be. */
+  readonly logged: () => Promise<void>;
+  readonly record: () => RunRecord;
+  readonly saved: (record: RunRecord) => void;
 }

@@ -2,9 +2,9 @@ import type { AdapterReport } from '../engine/types.ts';
 import type { Split } from '../dataset/types.ts';
 import type { ClassMetrics } from '../evaluation/types.ts';
 import { countsOf } from './checkpoint.ts';
-import type { EpochMetrics, WeightsOrigin } from './events.ts';
+import type { EpochMetrics, EpochRecord, WeightsOrigin } from './events.ts';
 import type { RunState } from './runState.ts';
-import type { Checkpoint, EpochRecord, RunConfig, RunDataset } from './types.ts';
+import type { Checkpoint, RunConfig, RunDataset } from './types.ts';
 
 /** `metrics.json` beside a model: how good it is, and what it was made of. Shares are 0–1, losses are nats. */
 export interface MetricsFile {

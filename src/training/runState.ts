@@ -2,8 +2,7 @@ import type { AdapterReport } from '../engine/types.ts';
 import type { ErrorReport } from '../errors.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
 import type { Split } from '../dataset/types.ts';
-import type { RunEvent, StepTimes, WeightsOrigin } from './events.ts';
-import type { EpochRecord } from './types.ts';
+import type { EpochRecord, RunEvent, StepTimes, WeightsOrigin } from './events.ts';
 
 export type RunStatus =
   | 'idle'

@@ -4,7 +4,7 @@ import type { Members, Split } from '../dataset/types.ts';
 import type { Cuts, OptimiserState } from '../engine/types.ts';
 import type { OutputSettings } from '../export/settings.ts';
 import type { Weights } from '../graph/types.ts';
-import type { EpochMetrics, RunEvent, WeightsOrigin } from './events.ts';
+import type { EpochRecord, RunEvent, WeightsOrigin } from './events.ts';
 import type { TrainingSettings } from './settings.ts';
 
 /** The effective configuration, by each room's own settings: what `src/config` assembles. */
@@ -84,15 +84,6 @@ export interface FeatureStore {
   delete(dataset: string | null): Promise<void>;
   /** Bytes of all of it. */
   storedBytes(): Promise<number>;
-}
-
-export interface EpochRecord {
-  readonly epoch: number;
-  readonly train: EpochMetrics;
-  /** Null where there is no validation split. */
-  readonly validation: EpochMetrics | null;
-  readonly seconds: number;
-  readonly best: boolean;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Network, TrainingBatch } from '../engine/types.ts';
 import type { EvaluationReport } from '../evaluation/types.ts';
-import type { Attempt } from './attempt.ts';
+import type { Attempt } from './inputs.ts';
 import { splitBatch, trainingBatches } from './batches.ts';
 import { profilingStep } from './profile.ts';
 import type { RunConfig } from './types.ts';

@@ -1,5 +1,5 @@
 import { inSeconds, progressOf } from './downloadProgress.ts';
-import type { DownloadProgress } from './types.ts';
+import type { DownloadProgress, Part } from './types.ts';
 
 export interface Patience {
   /** Failures in a row, none of which brought a byte further, before it gives up. */
@@ -24,20 +24,6 @@ export interface DownloadOptions {
   readonly patience: Patience;
   /** What arrived of an earlier download that gave up is taken from here, and left here by this one if it gives up. */
   readonly parts?: Map<string, Part> | undefined;
-}
-
-/** What has arrived of a file, and of which file. */
-export interface Part {
-  chunks: Uint8Array[];
-  done: number;
-  /** Null where the server doesn't say. */
-  total: number | null;
-  etag: string | null;
-  modified: string | null;
-  /** False where it comes packed for the way: its bytes are counted otherwise there. */
-  resumable: boolean;
-  /** Connections that brought a piece of it. */
-  pieces: number;
 }
 
 /** No file of this source: there is none, or it could not be had. The reason in words. */

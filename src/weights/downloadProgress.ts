@@ -1,5 +1,4 @@
-import type { Part } from './download.ts';
-import type { DownloadProgress } from './types.ts';
+import type { DownloadProgress, Part } from './types.ts';
 
 /** Tells how far a download is and how long the rest will take, by the time in which bytes came. */
 export function progressOf(

@@ -3,12 +3,12 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import type { ArchitectureName } from '../architectures/settings.ts';
 import { UserError } from '../errors.ts';
 import { checksumInName } from './checksumInName.ts';
-import { download, NotDownloaded, PATIENCE, type Part, type Patience } from './download.ts';
+import { download, NotDownloaded, PATIENCE, type Patience } from './download.ts';
 import { EARLIER_CONVERSION, mayBeEarlierConversion } from './earlierConversion.ts';
 import { ChecksumError, DownloadCancelledError, WeightsUnavailableError } from './errors.ts';
 import { readWeightsFile, type WeightsFile } from './readWeights.ts';
 import { downloadable, weightSources, type Downloadable } from './sources.ts';
-import type { DownloadProgress, WeightCache, WeightRecord } from './types.ts';
+import type { DownloadProgress, Part, WeightCache, WeightRecord } from './types.ts';
 
 export interface PretrainedOptions {
   readonly fetch: typeof fetch;

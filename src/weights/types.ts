@@ -51,3 +51,17 @@ export interface DownloadProgress {
   /** What broke and when it is tried again, for the user; null while bytes come. */
   readonly waiting: string | null;
 }
+
+/** What has arrived of a file, and of which file. */
+export interface Part {
+  chunks: Uint8Array[];
+  done: number;
+  /** Null where the server doesn't say. */
+  total: number | null;
+  etag: string | null;
+  modified: string | null;
+  /** False where it comes packed for the way: its bytes are counted otherwise there. */
+  resumable: boolean;
+  /** Connections that brought a piece of it. */
+  pieces: number;
+}

@@ -22,7 +22,7 @@ export { precisionOf } from '../export/precision.ts';
 export { cropOption as visionOption, swiftClass } from '../export/vision.ts';
 export { emptyRun, foldRun } from '../training/runState.ts';
 export type { Notice, RunState, RunStatus, StepPoint } from '../training/runState.ts';
-export type { EpochRecord } from '../training/types.ts';
+export type { EpochRecord } from '../training/events.ts';
 export type { EpochMetrics, RunEvent, StepTimes, TrainingOption, WeightsOrigin } from '../training/events.ts';
 export type { ClassMetrics, EvaluationReport } from '../evaluation/types.ts';
 export type { Dataset, ImageEntry, RgbImage, SkippedFile, Split } from '../dataset/types.ts';

@@ -216,7 +216,8 @@ function combined(layer: Layer, kind: 'add' | 'mul'): Value {
 
 function ofTwo(layer: Layer, kind: 'add' | 'mul' | 'sub' | 'div'): Value {
   const [x, y, ...others] = layer.inputs;
-  if (x === undefined || y === undefined || others.length > 0) throw layer.fail(`it has ${layer.inputs.length} of 2 inputs`);
+  if (x === undefined || y === undefined || others.length > 0)
+    throw layer.fail(`it has ${layer.inputs.length} of 2 inputs`);
   return layer.emit((name) => ({ kind, name, x: x.name, y: y.name }), Math.max(x.rank, y.rank));
 }
 

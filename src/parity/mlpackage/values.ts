@@ -2,10 +2,8 @@ import { UnreadableModelError } from '../errors.ts';
 import { fromHalves } from '../interpreter/float16.ts';
 import type { Message } from '../protobuf.ts';
 import { sizeOf } from '../interpreter/work.ts';
+import type { MilType } from './milType.ts';
 import type { WeightFile } from './weightFile.ts';
-
-export type MilType =
-  'bool' | 'string' | 'float16' | 'float32' | 'int8' | 'int16' | 'int32' | 'uint8' | 'uint16' | 'uint32';
 
 /** DataType of MIL.proto. */
 const typeOfCode: Readonly<Record<number, MilType>> = {

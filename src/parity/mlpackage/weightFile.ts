@@ -1,5 +1,5 @@
 import { UnreadableModelError } from '../errors.ts';
-import type { MilType } from './values.ts';
+import type { MilType } from './milType.ts';
 
 /** Alignment of everything in the file, and the size of its header and of each blob's metadata. */
 const UNIT = 64;

@@ -2,7 +2,7 @@ import { z } from '../../zod.ts';
 import { UnreadableModelError } from '../errors.ts';
 import type { Pause } from '../pauses.ts';
 import { readZip } from '../zip.ts';
-import { readWeights, type StoredTensor } from './weights.ts';
+import { readWeights, weightsManifest, type StoredTensor } from './weights.ts';
 
 const tensorInfo = z.object({ name: z.string() });
 const signature = z.object({
@@ -29,29 +29,8 @@ const modelSchema = z.object({
   signature: signature.nullish(),
   userDefinedMetadata: z.object({ signature: signature.nullish() }).nullish(),
   modelTopology: z.object({ node: z.array(node) }),
-  weightsManifest: z.array(
-    z.object({
-      paths: z.array(z.string()),
-      weights: z.array(
-        z.strictObject({
-          name: z.string(),
-          shape: z.array(z.int().min(0)),
-          dtype: z.string(),
-          group: z.string().optional(),
-          quantization: z
-            .strictObject({
-              dtype: z.string(),
-              original_dtype: z.string().optional(),
-              scale: z.number().optional(),
-              min: z.number().optional(),
-            })
-            .optional(),
-        }),
-      ),
-    }),
-  ),
+  weightsManifest,
 });
-export type WeightsManifest = z.infer<typeof modelSchema>['weightsManifest'];
 
 /** Beside the model, and no part of the format: what its outputs stand for. */
 const labelsSchema = z.object({ labels: z.array(z.string()), makers: z.array(z.string()).optional() });

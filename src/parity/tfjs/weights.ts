@@ -1,15 +1,38 @@
+import { z } from '../../zod.ts';
 import { UnreadableModelError } from '../errors.ts';
 import { fromHalves } from '../interpreter/float16.ts';
 import { joined } from '../joined.ts';
 import type { Pause } from '../pauses.ts';
 import type { Tensor } from '../types.ts';
-import type { WeightsManifest } from './modelFiles.ts';
 
 export interface StoredTensor extends Tensor {
   /** `float32` also for whole numbers, which are exact up to 2^24. */
   readonly stored: 'float32' | 'float16' | 'eightBit';
 }
 
+/** Of model.json: tfjs-core/src/io/types.ts, `WeightsManifestConfig`. */
+export const weightsManifest = z.array(
+  z.object({
+    paths: z.array(z.string()),
+    weights: z.array(
+      z.strictObject({
+        name: z.string(),
+        shape: z.array(z.int().min(0)),
+        dtype: z.string(),
+        group: z.string().optional(),
+        quantization: z
+          .strictObject({
+            dtype: z.string(),
+            original_dtype: z.string().optional(),
+            scale: z.number().optional(),
+            min: z.number().optional(),
+          })
+          .optional(),
+      }),
+    ),
+  }),
+);
+type WeightsManifest = z.infer<typeof weightsManifest>;
 type Entry = WeightsManifest[number]['weights'][number];
 
 /**

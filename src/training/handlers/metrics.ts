@@ -1,9 +1,8 @@
 import { accuracyOf, argmaxRows, classMetrics, confusionMatrix, macro } from '../../evaluation/metrics.ts';
 import type { EvaluationReport } from '../../evaluation/types.ts';
-import type { EpochMetrics } from '../events.ts';
+import type { EpochMetrics, EpochRecord } from '../events.ts';
 import type { Emit } from '../emit.ts';
 import type { Handler } from '../trainer.ts';
-import type { EpochRecord } from '../types.ts';
 import type { Pace } from './pace.ts';
 
 /** What is known of a run's epochs so far; grows as they end. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { weightStore } from '../../../src/platform/node/weightStore.ts';
-import type { Part } from '../../../src/weights/download.ts';
+import type { Part } from '../../../src/weights/types.ts';
 import { ChecksumError, DownloadCancelledError, WeightsUnavailableError } from '../../../src/weights/errors.ts';
 import { loadPretrained, type PretrainedOptions } from '../../../src/weights/pretrained.ts';
 import { writeSafetensors } from '../../../src/weights/safetensors.ts';

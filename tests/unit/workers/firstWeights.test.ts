@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { buildGraph } from '../../../src/architectures/index.ts';
 import { weightStore } from '../../../src/platform/node/weightStore.ts';
-import type { Part } from '../../../src/weights/download.ts';
+import type { Part } from '../../../src/weights/types.ts';
 import { firstWeights } from '../../../src/workers/firstWeights.ts';
 import { config } from './computer.ts';
 

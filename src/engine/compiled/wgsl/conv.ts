@@ -1,9 +1,10 @@
 import type { CallOf, Geometry } from '../calls.ts';
 import type { Cost, Kernel } from '../kernels.ts';
 import { bytesEach, type View } from '../memory.ts';
-import { leftOfSource, productProgram, type Product } from './gemmProduct.ts';
+import { leftOfSource, productProgram } from './gemmProduct.ts';
 import { groupsOf, type Tile, type Tiling } from './gemmTiles.ts';
 import { viewPiece } from './pieces.ts';
+import type { Product } from './product.ts';
 import { arena, parameters } from './shader.ts';
 import { sourceCode } from './source.ts';
 import { inputRows, outputRows } from './windows.ts';

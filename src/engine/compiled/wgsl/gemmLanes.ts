@@ -1,5 +1,5 @@
 import { repeat, type LanesTile } from './gemmTiles.ts';
-import type { Product } from './gemmProduct.ts';
+import type { Product } from './product.ts';
 
 /**
  * Eight threads, each with 4 columns of `tile.rows` rows. Thread l reads rows l, l + 8, … of the left operand, four k at a time, and all

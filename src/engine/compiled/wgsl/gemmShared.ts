@@ -1,5 +1,5 @@
 import { repeat, threadsOf, type SharedTile } from './gemmTiles.ts';
-import type { Product } from './gemmProduct.ts';
+import type { Product } from './product.ts';
 
 /**
  * Tiles of both operands in workgroup memory, `tile.depth` k at a time. Taps and channels are one flat index k, cut into chunks without
