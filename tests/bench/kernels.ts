@@ -1,21 +1,31 @@
 /**
- * Convolutions and their gradients by the compiled engine's kernels against stock tfjs's on the same adapter, in turn, medians.
+ * The compiled engine's kernels by themselves, medians; convolutions and their gradients against stock tfjs's on the same adapter, in turn.
  *
  *     npm run bench -- kernels [--rounds 3] [--json] [--alone] [PART OF A NAME …]
  *
  * First the product of two 1024 × 1024 matrices, then shapes of DenseNet121 and ResNet50 at 224 px, batch 2. Ours read their input through
  * a norm and ReLU and make statistics or the sums of the norm's gradient beside it; tfjs's do neither. GFLOP/s count what the definition
- * needs. `--alone` leaves tfjs out. On a software adapter the process's processor time stands beside the time: other programs disturb it less. `compile_ms`: the first run of a kernel's first shape, with the making of its pipeline.
+ * needs. Then of every other kind of call the one of a training step (DenseNet121, batch 2; MobileNetV3-Small, batch 8) that moves most, and
+ * the update: GB/s by the kernels' own models. `--alone` leaves tfjs out. On a software adapter the process's processor time stands beside the
+ * time: other programs disturb it less. `compile_ms`: the first run of a kernel's first shape, with the making of its pipeline.
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
-import type { CallOf, Geometry, Partials } from '../../src/engine/compiled/calls.ts';
-import { encode, prepare, worksOf, type Place } from '../../src/engine/compiled/device/commands.ts';
+import { STEP_WORDS, type CallOf, type Geometry, type Partials } from '../../src/engine/compiled/calls.ts';
+import { worksOf, type Work } from '../../src/engine/compiled/device/commands.ts';
 import { createPipelines } from '../../src/engine/compiled/device/pipelines.ts';
 import { traitsOf } from '../../src/engine/compiled/engine.ts';
-import { kept, matrix, padded, whole, type Memory, type Source } from '../../src/engine/compiled/memory.ts';
+import { kept, matrix, padded, whole, type Source } from '../../src/engine/compiled/memory.ts';
+import { costsOf } from '../../src/engine/compiled/plan/compile.ts';
+import { flatLayout } from '../../src/engine/compiled/plan/parameters.ts';
+import { trainingPlan } from '../../src/engine/compiled/plan/training.ts';
+import type { PlannedCall } from '../../src/engine/compiled/plan/types.ts';
+import { updateWorks } from '../../src/engine/compiled/updateWorks.ts';
 import { wgslKernels } from '../../src/engine/compiled/wgsl/kernels.ts';
+import { createOptimiser } from '../../src/engine/reference/optimisers/index.ts';
+import { alone, noise } from './engine/alone.ts';
 import { openDevice } from './engine/device.ts';
+import { netOf } from './engine/nets.ts';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -85,7 +95,59 @@ for (const [net, one] of shapes) {
     if (wanted(name)) await compare(name, kind, one, BATCH, one.side > 1 && one.from > 3);
   }
 }
+for (const [net, images] of [
+  ['densenet121', 2],
+  ['mobilenet_v3_small', 8],
+] as const) {
+  await measureOthers(net, images);
+}
 process.exit(0);
+
+/** Of each kind of call that is no product, the one of a training step that moves most memory; and what follows the calls. */
+async function measureOthers(net: 'densenet121' | 'mobilenet_v3_small', images: number): Promise<void> {
+  const graph = netOf(net);
+  const layout = flatLayout(graph, 'all');
+  const step = { images, imageSize: 224, trainable: 'all', recompute: false, precision: 'float32' } as const;
+  const { calls } = trainingPlan(graph, kernels, step, layout);
+  const dearest = new Map<string, { readonly planned: PlannedCall; readonly flops: number; readonly bytes: number }>();
+  for (const [i, cost] of costsOf(calls, kernels).entries()) {
+    const { kind } = cost.call;
+    if (!(kind in kinds) && cost.bytes > (dearest.get(kind)?.bytes ?? -1)) {
+      dearest.set(kind, { planned: calls[i]!, flops: cost.flops, bytes: cost.bytes });
+    }
+  }
+  for (const [kind, { planned, flops, bytes }] of dearest) {
+    const name = `${net} ${kind} ${planned.call.node}`;
+    if (wanted(name)) await measure(name, worksOf(kernels, [planned]), flops, bytes);
+  }
+  const adam = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 } as const;
+  const slots = ['first', 'second'].map((slot) => kept(slot, layout.trained.floats));
+  const [clipped, words] = [1, kept('step', STEP_WORDS.words)];
+  for (const work of updateWorks(layout, createOptimiser(adam), slots, words, clipped, false)) {
+    const name = `${net} ${work.kind} of ${layout.trained.floats} parameters`;
+    if (wanted(name)) await measure(name, [work], work.cost?.flops ?? 0, work.cost?.bytes ?? 0);
+  }
+}
+
+async function measure(name: string, works: readonly Work[], flops: number, bytes: number): Promise<void> {
+  const [before, begun] = [pipelines.made, performance.now()];
+  const runs = await alone(device, pipelines, works);
+  const run = (): void => runs.submit();
+  await timed(run);
+  const compileMs = pipelines.made > before ? performance.now() - begun : null;
+  const times: Took[] = [];
+  for (let round = 0; round < Number(options.rounds); round++) times.push(await timed(run));
+  runs.dispose();
+  const { ms } = middle(times);
+  const program = works[0]!.dispatch.program.name;
+  const figures = { ms: round(ms), gbs: round(bytes / ms / 1e6), gflops: round(flops / ms / 1e6) };
+  const compiled = compileMs === null ? {} : { compile_ms: round(compileMs) };
+  if (options.json) console.log(JSON.stringify({ name, adapter: report.label, program, ...figures, ...compiled }));
+  else
+    console.log(
+      `${name.padEnd(72)} ${ms.toFixed(2)} ms, ${figures.gbs} GB/s${flops > 0 ? `, ${figures.gflops} GFLOP/s` : ''}`,
+    );
+}
 
 async function compare(name: string, kind: Kind, one: Shape, images: number, fused: boolean): Promise<void> {
   const ours = await runOf(kind, one, images, fused);
@@ -169,36 +231,17 @@ async function runOf(
   } else {
     call = { ...base, kind, source, dy: whole(output), gradient: weights };
   }
-  const places = new Map<Memory, Place>();
-  const placeOf = (memory: Memory): Place => {
-    let place = places.get(memory);
-    if (!place) {
-      const size = memory.floats * 4;
-      const buffer = device.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
-      device.queue.writeBuffer(buffer, 0, noise(memory.floats));
-      places.set(memory, (place = { buffer, offset: 0, size }));
-    }
-    return place;
-  };
   const floats = kernels[kind].scratch?.(call as never) ?? 0;
   const works = worksOf(kernels, [{ call, scratch: floats > 0 ? matrix('scratch', 1, floats) : null }]);
   const [before, begun] = [pipelines.made, performance.now()];
-  const commands = await prepare(device, pipelines, works, placeOf);
+  const runs = await alone(device, pipelines, works);
   const madeMs = performance.now() - begun;
-  await device.queue.onSubmittedWorkDone();
   return {
     program: works[0]!.dispatch.program.name,
     fresh: pipelines.made > before,
     madeMs,
-    run() {
-      const encoder = device.createCommandEncoder();
-      encode(encoder, commands.list, 0, commands.list.length);
-      device.queue.submit([encoder.finish()]);
-    },
-    dispose() {
-      commands.dispose();
-      for (const { buffer } of places.values()) buffer.destroy();
-    },
+    run: () => runs.submit(),
+    dispose: () => runs.dispose(),
   };
 }
 
@@ -252,10 +295,6 @@ async function timed(run: () => void): Promise<Took> {
   await device.queue.onSubmittedWorkDone();
   const { user, system } = process.cpuUsage(before);
   return { ms: performance.now() - begun, processorMs: (user + system) / 1000 };
-}
-
-function noise(floats: number): Float32Array<ArrayBuffer> {
-  return Float32Array.from({ length: floats }, (_, i) => ((i * 7919) % 1013) / 1013 - 0.5);
 }
 
 function middle(values: readonly Took[]): Took {

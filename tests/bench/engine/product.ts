@@ -1,8 +1,9 @@
 import type { Conv } from '../../../src/engine/compiled/calls.ts';
-import { encode, prepare, worksOf, type Place } from '../../../src/engine/compiled/device/commands.ts';
+import { worksOf } from '../../../src/engine/compiled/device/commands.ts';
 import { createPipelines } from '../../../src/engine/compiled/device/pipelines.ts';
 import type { KernelTable } from '../../../src/engine/compiled/kernels.ts';
-import { kept, matrix, plain, whole, type Memory } from '../../../src/engine/compiled/memory.ts';
+import { kept, matrix, plain, whole } from '../../../src/engine/compiled/memory.ts';
+import { alone } from './alone.ts';
 
 const SIDE = 1024;
 const TIMES = 5;
@@ -40,22 +41,9 @@ export async function openProduct(device: GPUDevice, kernels: KernelTable): Prom
     out: whole(matrix('out', SIDE, SIDE)),
     statistics: null,
   };
-  const places = new Map<Memory, Place>();
-  const placeOf = (memory: Memory): Place => {
-    let place = places.get(memory);
-    if (!place) {
-      const size = memory.floats * 4;
-      const buffer = device.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
-      device.queue.writeBuffer(buffer, 0, new Float32Array(memory.floats).fill(0.5));
-      places.set(memory, (place = { buffer, offset: 0, size }));
-    }
-    return place;
-  };
-  const commands = await prepare(device, createPipelines(device), worksOf(kernels, [{ call, scratch: null }]), placeOf);
+  const runs = await alone(device, createPipelines(device), worksOf(kernels, [{ call, scratch: null }]));
   const submitted = (times: number): Promise<unknown> => {
-    const encoder = device.createCommandEncoder();
-    for (let i = 0; i < times; i++) encode(encoder, commands.list, 0, commands.list.length);
-    device.queue.submit([encoder.finish()]);
+    runs.submit(times);
     return device.queue.onSubmittedWorkDone();
   };
   await submitted(1);
@@ -80,9 +68,6 @@ export async function openProduct(device: GPUDevice, kernels: KernelTable): Prom
       await underWay;
       return (performance.now() - from) / times;
     },
-    dispose() {
-      commands.dispose();
-      for (const { buffer } of places.values()) buffer.destroy();
-    },
+    dispose: () => runs.dispose(),
   };
 }
