@@ -5,7 +5,8 @@
  * and run by coremltools and numpy; our packages are put beside those of Apple's own converter; onnxruntime runs our ONNX
  * files; SkyPilot reads the cloud's task. Installs what it needs into .cache/python, .cache/python-torch and
  * .cache/python-cloud, and Debian's torch when root. Each script is one count of the last line, `N passed, N failed,
- * N skipped`; with --complete what cannot run is a failure.
+ * N skipped`; with --complete what cannot run is a failure. With --original FILE, the Core ML model that the pipeline before this one
+ * shipped (no part of this repository), its extract is made again, too.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +19,9 @@ const MOST = 420_000;
 const root = join(import.meta.dirname, '..');
 const scripts = join(root, 'tests', 'python');
 const exported = join(root, 'output', 'e2e');
-const { values: options } = parseArgs({ options: { complete: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({
+  options: { complete: { type: 'boolean', default: false }, original: { type: 'string' } },
+});
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const missing = options.complete ? 'failed' : 'skipped';
@@ -39,11 +42,13 @@ for (const name of readdirSync(scripts).sort()) {
   const text = /^make_.*\.py$/.test(name) ? readFileSync(join(scripts, name), 'utf8') : '';
   // The others make what cannot be made again to the byte.
   if (!/--check|^(import|from) fixture\b/m.test(text)) continue;
+  const reads = name === 'make_reference_extract.py' ? [options.original] : [];
+  if (reads.includes(undefined)) continue;
   const needsTorch = /^\s*(import|from) torch/m.test(text);
   const needsTimm = /^import timm/m.test(text);
   const python = needsTorch ? torch : pip;
   const here = needsTimm && !timm && !python.missing ? { missing: 'timm could not be installed' } : python;
-  await judge(`${name} --check`, here, [join(scripts, name), '--check']);
+  await judge(`${name} --check`, here, [join(scripts, name), ...reads, '--check']);
 }
 
 // What TypeScript writes, Python's libraries read: unit tests that wait for a Python.
@@ -77,8 +82,8 @@ const exports = [
   () => judge('judge_table.py', converter, [join(scripts, 'judge_table.py'), '--images', '2'], { show: true }),
   () => judge('judge_mlmodel.py', converter, [join(scripts, 'judge_mlmodel.py')], { show: true }),
   () => judge('judge_onnx.py', converter, [join(scripts, 'judge_onnx.py')], { show: true }),
+  () => judge('judge_kit.py', converter, [join(scripts, 'judge_kit.py')], { show: true }),
   () => judge('judge_pytorch.py', converter, [join(scripts, 'judge_pytorch.py')]),
-  () => judge('judge_kit.py', converter, [join(scripts, 'judge_kit.py')]),
   () => judge('judge_cloud.py', cloud, [join(scripts, 'judge_cloud.py')]),
 ];
 const next = async () => {

@@ -77,6 +77,10 @@ def pixels_of(image, size, geometry, folder):
 
 def run_package(folder, pixels):
     """A Core ML package by the interpreter in numpy: probabilities in the order of LABELS."""
-    found = Package(folder).run(pixels)
+    return probabilities_by(Package(folder), pixels)
+
+
+def probabilities_by(package, pixels):
+    found = package.run(pixels)
     require(set(found) == set(LABELS), f"the package's labels are {sorted(found)}")
     return np.array([found[label] for label in LABELS])

@@ -5,7 +5,8 @@
 For each network of torchvision's (default: mobilenet_v3_small, resnet50, densenet121) at float32 and float16: counts of
 operations, size of the package, |Δp| from torch, both run by the same numpy interpreter; and |Δp| of Apple's package run by our own
 reader and interpreter (src/parity), for which it is a foreign file. Then our packages with weights in 8 bits, a temperature and
-makers, beside Apple's optimizer for the same weights. Last, DenseNet121 beside the model that the pipeline before this one shipped.
+makers, beside Apple's optimizer for the same weights. Last, DenseNet121 beside the model that the pipeline before this one shipped,
+whose specification tests/fixtures/reference.json keeps (make_reference_extract.py).
 
 Weights are torchvision's initialisation of seed 0, batch-norm statistics set by one pass over noise, the head scaled until the
 probabilities tell something; --weights: of one network, its head kept if it has as many classes. Wants torch, torchvision,
@@ -15,6 +16,7 @@ coremltools, node. Exit code 1 where a claim of `check_row` or `beside_the_refer
 import argparse
 import base64
 import contextlib
+import difflib
 import io
 import json
 import logging
@@ -41,6 +43,7 @@ from coremltools.optimize import coreml as optimize  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from judge_coreml import check_description, check_makers, check_types, unpack  # noqa: E402
+from make_reference_extract import extract, read_by  # noqa: E402
 from mil_interpreter import UNPACKED, BadPackage, Package, require  # noqa: E402
 from spread_nets import WithPreprocessing, as_batch, smooth_images, spread_net  # noqa: E402
 
@@ -48,6 +51,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 STD = [0.229, 0.224, 0.225]
 CLASSES = {"mobilenet_v3_small": 200, "resnet50": 45, "densenet121": 45}
 ALLOWED = {"float32": 1e-5, "float16": 5e-3}
+# The only rows that may be further from torch, twice as far as Apple's own package where that is beyond the limit itself: in CI only what our
+# reader makes of Apple's package; ours, too, where --weights brings a trained network (docs/correctness.md says why float16 harms this one).
+BEYOND_WITH_APPLES = {("mobilenet_v3_small", "float16")}
 # Of networks that nobody trained: what 8 bits cost a trained one is measured by its certificate.
 ALLOWED_PACKED = 0.1
 TEMPERATURE = 1.3
@@ -57,12 +63,16 @@ TEMPERATURE = 1.3
 SAME = ["conv", "batch_norm", "linear", "relu", "max_pool", "avg_pool", "reduce_mean", "reshape", "sigmoid_hard", "softmax"]
 CONCATS_OF_ONE = {"densenet121": 4}
 
-# What the pipeline before this one shipped (DenseNet121, 45 classes, coremltools 9.0, float16), read off its specification.
-REFERENCE = {
-    "cast": 2, "sub": 1, "mul": 1, "conv": 120, "batch_norm": 62, "relu": 121, "concat": 62, "max_pool": 1, "avg_pool": 3,
-    "reduce_mean": 1, "reshape": 1, "linear": 1, "classify": 1,
-}  # fmt: skip
-REFERENCE_SCALE = [4.3671875, 4.46484375, 4.4453125]
+# What the pipeline before this one shipped (DenseNet121, 45 classes, coremltools 9.0, float16): make_reference_extract.py.
+REFERENCE = ROOT / "tests" / "fixtures" / "reference.json"
+# (its operations, ours in their place), in order: ours normalises by mul and add before it narrows to float16, begins no dense block with a
+# concat of one, and has a softmax.
+REFERENCE_DIFFERENCES = [
+    ([], ["mul: y [1x3x1x1]", "add: y [1x3x1x1]"]),
+    (["sub: y [1x3x1x1]", "mul: y [1x3x1x1]"], []),
+    *([([f"concat: axis 1, interleave 0, {channels} channels, of one"], []) for channels in (64, 128, 256, 512)]),
+    ([], ["softmax: axis -1"]),
+]
 
 
 def awkward_labels(count):
@@ -208,7 +218,16 @@ def megabytes(size):
     return f"{size / 1e6:.3f}"
 
 
-def check_row(name, precision, ours, apple, ours_p, apple_p):
+def allowed(name, precision, apple_p):
+    """What a row of BEYOND_WITH_APPLES may be from torch; of all others the limit."""
+    most = ALLOWED[precision]
+    if (name, precision) not in BEYOND_WITH_APPLES or apple_p.max() <= most:
+        return most
+    print(f"{name}, {precision}: Apple's own package is {apple_p.max():.2g} from torch; read by ours it may be {2 * apple_p.max():.2g}, not {most:g}")
+    return 2 * apple_p.max()
+
+
+def check_row(name, precision, ours, apple, ours_p, apple_p, most):
     for kind in SAME:
         mine, theirs = ours.op_counts.get(kind, 0), apple.op_counts.get(kind, 0)
         require(mine == theirs, f"{name} {precision}: {mine} {kind}, Apple's has {theirs}")
@@ -217,11 +236,7 @@ def check_row(name, precision, ours, apple, ours_p, apple_p):
     ratio = bytes_of(ours) / bytes_of(apple)
     require(abs(ratio - 1) <= 0.01, f"{name} {precision}: {ratio:.4f} times the size of Apple's")
     require(apple_p.max() < 0.05, f"{name} {precision}: Apple's package is far from torch: the comparison says nothing")
-    allowed = ALLOWED[precision]
-    if precision == "float16":
-        # Where float16 itself costs more, as in MobileNetV3, ours may cost what Apple's does.
-        allowed = max(allowed, 2 * apple_p.max())
-    require(ours_p.max() <= allowed, f"{name} {precision}: |Δp| {ours_p.max():.3g}, {allowed:.3g} allowed")
+    require(ours_p.max() <= most, f"{name} {precision}: |Δp| {ours_p.max():.3g}, {most:.3g} allowed")
 
 
 def judge_network(name, arguments, folder):
@@ -261,8 +276,8 @@ def judge_network(name, arguments, folder):
             f"{megabytes(bytes_of(ours))} / {megabytes(bytes_of(apple))}",
             f"{ours_p.max():.2g} / {apple_p.max():.2g}", f"{ours_p.mean():.2g} / {apple_p.mean():.2g}", f"{read_p:.2g}",
         )  # fmt: skip
-        check_row(name, precision, ours, apple, ours_p, apple_p)
-        most = max(ALLOWED[precision], 2 * apple_p.max() if precision == "float16" else 0)
+        most = allowed(name, precision, apple_p)
+        check_row(name, precision, ours, apple, ours_p, apple_p, most if arguments.weights else ALLOWED[precision])
         require(read_p <= most, f"{name} {precision}: our reader makes {read_p:.3g} of Apple's package")
 
     optimized = beside_apples_optimizer(traced, labels, size, packages["linear"], folder) if arguments.optimizer else None
@@ -311,28 +326,60 @@ def beside_apples_optimizer(traced, labels, size, ours, folder):
 
 
 def beside_the_reference(package, wide, images, labels, truth):
-    """`wide`: the same in float32, which the first defect does not make overflow. The same operations where it is right; no 1/255 and no softmax in it, both in ours."""
-    counts = {kind: count for kind, count in package.op_counts.items() if kind != "const"}
-    different = {
-        kind: (counts.get(kind, 0), REFERENCE.get(kind, 0))
-        for kind in sorted({*counts, *REFERENCE})
-        if counts.get(kind, 0) != REFERENCE.get(kind, 0)
-    }
-    print(f"Beside the model shipped before: {different} (ours, its), all else equal")
-    require(
-        different == {"add": (1, 0), "sub": (0, 1), "concat": (58, 62), "softmax": (1, 0)},
-        "other differences than the softmax, the shift's place and concats of one",
-    )
-    first = next(op for op in package.block.operations if op.type == "mul").inputs["y"].arguments[0].name
-    scale = package.constants[first].reshape(-1)
-    print(f"Its pixels are multiplied by {REFERENCE_SCALE}, 1/std; ours by {np.round(scale, 6).tolist()}, 1/(255 std)")
-    require(np.allclose(255 * scale * np.array(STD), 1, rtol=1e-6), "ours does not divide by 255")
-    require(np.allclose(np.array(REFERENCE_SCALE) * np.array(STD), 1, rtol=1e-3), "the reference's scale")
-    # The first defect put into ours; the second makes of every answer no probability.
-    wide.constants[first] = 255 * wide.constants[first]
-    wrong = differences(wide, images[:1], labels, truth[:1]).max()
-    print(f"Without 1/255 ours would be {wrong:.2g} from torch, in float32")
+    """Where the model that was shipped before is right, ours has its operations, in its order, told the same; what it lacks is named. Then its
+    two defects, each put into ours: `wide`, the same in float32, which the first of them does not make overflow."""
+    theirs, mine = json.loads(REFERENCE.read_text()), extract(package.spec)
+    lists = [list(said["operations"].values()) for said in (theirs, mine)]
+    edits = difflib.SequenceMatcher(None, *lists, autojunk=False).get_opcodes()
+    different = [(lists[0][a:b], lists[1][c:d]) for kind, a, b, c, d in edits if kind != "equal"]
+    same = sum(b - a for kind, a, b, _, _ in edits if kind == "equal")
+    print(f"Beside the model shipped before: {same} of its {len(lists[0])} operations are ours, told the same; (its, ours): {different}")
+    require(different == REFERENCE_DIFFERENCES, "other differences than the softmax, how pixels are normalised and concats of one")
+    for part, keys in {
+        "program": ["type", "specificationVersion", "opset"],
+        "input": ["name", "colours"],
+        "output": ["names", "predictedFeatureName", "predictedProbabilitiesName", "classes"],
+    }.items():
+        for key in keys:
+            require(mine[part][key] == theirs[part][key], f"{key} is {mine[part][key]}, the shipped model's {theirs[part][key]}")
+
+    told = [(said["input"]["dividedBy255"], said["output"]["softmax"], said["output"]["beforeClassify"]) for said in (theirs, mine)]
+    print(f"Divided by 255, a softmax, last operations: its {told[0]}, ours {told[1]}")
+    require(told[0] == (False, False, ["linear", "cast"]), "the shipped model has not the two defects that it is known for")
+    require(told[1] == (True, True, ["linear", "cast", "softmax"]), "ours has a defect of the shipped model")
+    scale, bias = (np.array([said["input"][key] for said in (theirs, mine)]) for key in ("scale", "bias"))
+    white = 255 * scale + bias
+    print(f"A white pixel is {np.round(white[0], 1).tolist()} to its first convolution, {np.round(white[1], 3).tolist()} to ours")
+    require(np.allclose(scale[0] / scale[1], 255, rtol=1e-3), "the shipped scale is not 255 times ours")
+    require(np.allclose(bias[0], bias[1], rtol=1e-3), "the shipped shift is not ours")
+    require(np.allclose(255 * scale[1] * np.array(STD), 1, rtol=1e-6), "ours does not divide by 255 and by ImageNet's deviations")
+
+    operation = {op.type: op for op in wide.block.operations if op.type in ("mul", "add", "softmax", "classify")}
+    right = {kind: wide.constants[read_by(operation[kind], "y")] for kind in ("mul", "add")}
+    shipped = {"mul": scale[0], "add": bias[0]}
+
+    def normalise_by(values):
+        for kind, value in values.items():
+            wide.constants[read_by(operation[kind], "y")] = np.reshape(value, (1, 3, 1, 1)).astype(np.float32)
+
+    def answers():
+        found = wide.run(images[0])
+        return np.array([found[label] for label in labels])
+
+    normalise_by(shipped)
+    wrong = np.abs(answers() - truth[0]).max()
+    print(f"With the shipped scale ours would be {wrong:.2g} from torch in a probability, in float32")
     require(wrong > 0.1, "the first defect makes no difference here")
+    normalise_by(right)
+    operation["classify"].inputs["probabilities"].arguments[0].name = read_by(operation["softmax"], "x")
+    logits = answers()
+    print(f"Without the softmax its answers would lie between {logits.min():.2f} and {logits.max():.2f} and sum to {logits.sum():.2f}")
+    require(logits.min() < 0 and abs(logits.sum() - 1) > 0.1, "the second defect makes no difference here")
+    shares = np.exp(logits - logits.max())
+    require(np.abs(shares / shares.sum() - truth[0]).max() <= ALLOWED["float32"], "a softmax is not all that these answers lack")
+    normalise_by(shipped)
+    both = answers()
+    print(f"With both, as it was shipped: between {both.min():.3g} and {both.max():.3g}, sum {both.sum():.3g}")
 
 
 def judged(name, arguments):
