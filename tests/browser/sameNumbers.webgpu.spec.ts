@@ -16,7 +16,11 @@ import {
 /** At a rate at which rounding is not amplified: Adam makes whole steps of gradients that are zero but for rounding. */
 const rate = 1e-4;
 
-async function trainOn(page: Page, device: 'webgpu' | 'wasm'): Promise<number[]> {
+async function trainOn(
+  page: Page,
+  device: 'webgpu' | 'webgl' | 'wasm',
+  more: Record<string, number> = {},
+): Promise<number[]> {
   await open(page, {
     ...fewSteps,
     // A temperature that fits a network that has learnt next to nothing makes its answers all alike, and a judge could tell nothing by them.
@@ -25,6 +29,7 @@ async function trainOn(page: Page, device: 'webgpu' | 'wasm'): Promise<number[]>
     'training.learning_rate': rate,
     'training.device': device,
     profile: 'true',
+    ...more,
   });
   const ready = page.getByRole('button', { name: 'Set up training' });
   const sample = page.getByRole('button', { name: 'Use the sample data set' });
@@ -76,6 +81,17 @@ test('a real WebGPU adapter learns with the losses of wasm, to 1e-3, and exports
   const zip = await JSZip.loadAsync(await readFile('output/e2e/webgpu.zip'));
   expect(Object.keys(zip.files)).toContain('PacerIDClassifier.mlpackage/Data/com.apple.CoreML/model.mlmodel');
   await writeFile('output/e2e/webgpu.predictions.json', await recordPredictions(page, 32));
+});
+
+test('WebGL, where the configuration asks for it, learns with the losses of wasm, to 1e-3', async ({ page }) => {
+  const few = { 'training.epochs': 1 };
+  const wasm = await trainOn(page, 'wasm', few);
+  const webgl = await trainOn(page, 'webgl', few);
+  console.log(`losses on webgl ${webgl.map((x) => x.toFixed(5)).join(' ')}`);
+  expect(webgl.length).toBeGreaterThanOrEqual(3);
+  expect(wasm.length).toBe(webgl.length);
+  expect(Math.max(...webgl.map((loss, i) => Math.abs(loss - (wasm[i] ?? Number.NaN))))).toBeLessThan(1e-3);
+  expect(new Set(webgl).size).toBe(webgl.length);
 });
 
 test('a killed GPU process ends in a resumed run', async ({ page }) => {
