@@ -1,125 +1,37 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { createHash } from 'node:crypto';
 import JSZip from 'jszip';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { architectures } from '../../../src/architectures/index.ts';
-import type { ArchitectureName } from '../../../src/architectures/settings.ts';
-import { ValueSchema, type Operation, type Value } from '../../../src/export/coreml/generated/MIL_pb.ts';
-import { ModelSchema, type Model } from '../../../src/export/coreml/generated/Model_pb.ts';
-import { openInference } from '../../../src/engine/inference.ts';
-import { exportFormats, type ExportInput } from '../../../src/export/index.ts';
+import { ValueSchema, type Value } from '../../../src/export/coreml/generated/MIL_pb.ts';
+import { exportFormats } from '../../../src/export/index.ts';
 import { withBatchNormEps } from '../../../src/graph/batchNormEps.ts';
-import { certify, type CertifyOptions, type CertifyProgress } from '../../../src/parity/certify.ts';
+import type { CertifyOptions, CertifyProgress } from '../../../src/parity/certify.ts';
 import { UserError } from '../../../src/errors.ts';
 import { ComparisonBrokenOffError } from '../../../src/parity/errors.ts';
-import { nodeEngineEnvironment } from '../../../src/platform/node/engineEnvironment.ts';
 import { failuresOf } from '../../../src/parity/comparison.ts';
 import { roundToFloat16 } from '../../../src/parity/interpreter/float16.ts';
 import { readMlpackage } from '../../../src/parity/mlpackage/read.ts';
 import { pauses } from '../../../src/parity/pauses.ts';
 import { readers } from '../../../src/parity/readers.ts';
 import type { CertificateImage, CertifiedFormat } from '../../../src/parity/types.ts';
-import { exportInput } from '../support/exportInput.ts';
-import { formulaWeights, signed } from '../support/formulaWeights.ts';
+import { certifiedOn, imagesFor, inputFor, labels, pixelsOf, size, written } from './certified.ts';
+import { edited, editedModel, largestBlob, operationsOf, packageFolder } from './faultyFiles.ts';
 
-const size = 64;
-const labels = ['MDT - Azure', 'BOS - "Quoted", and more', 'MDT - Advisa', 'STJ - Früh'];
 const networks = ['tiny', 'mobilenet_v3_small'] as const;
-
-function inputFor(name: ArchitectureName, change: Partial<ExportInput> = {}): ExportInput {
-  return exportInput(name, labels, formulaWeights, change);
-}
-const written = async (name: ArchitectureName, change: Partial<ExportInput> = {}) =>
-  (await exportFormats.mlpackage.write(inputFor(name, change))).bytes;
-
-/** Coloured slopes with noise, so that colours and places matter. */
-function pixelsOf(name: string): Uint8Array {
-  const noise = signed(name, size * size * 3);
-  const tint = signed(`${name} tint`, 3);
-  return Uint8Array.from(noise, (value, i) => {
-    const [x, c] = [Math.floor(i / 3) % size, i % 3];
-    return Math.max(0, Math.min(255, 110 + 90 * tint[c]! + x + 25 * value));
-  });
-}
-
-/** What the engine says, of which parity knows nothing. */
-async function imagesFor(name: ArchitectureName): Promise<CertificateImage[]> {
-  const { mean, std } = architectures[name];
-  const pixels = Array.from({ length: 4 }, (_, i) => pixelsOf(`parity ${i}`));
-  const engine = await openInference(await nodeEngineEnvironment({ gpu: false }));
-  const { graph, weights } = inputFor(name);
-  const network = await engine.build(graph, weights);
-  const images = Float32Array.from(
-    pixels.flatMap((own) => Array.from(own, (value, i) => (value / 255 - mean[i % 3]!) / std[i % 3]!)),
-  );
-  const logits = await network.predict({ images, n: pixels.length, size });
-  network.dispose();
-  return pixels.map((own, i) => {
-    const row = [...logits.subarray(i * labels.length, (i + 1) * labels.length)];
-    const terms = row.map((logit) => Math.exp(logit - Math.max(...row)));
-    const sum = terms.reduce((a, b) => a + b);
-    return {
-      name: `Test/${i}.png`,
-      label: i % 2,
-      trained: Float32Array.from(terms, (term) => term / sum),
-      pixels: () => Promise.resolve(own),
-      golden: i < 3,
-    };
-  });
-}
 
 const images = {} as Record<(typeof networks)[number], CertificateImage[]>;
 beforeAll(async () => {
   for (const name of networks) images[name] = await imagesFor(name);
 });
 
-const certified = async (name: (typeof networks)[number], bytes: Uint8Array, change: Partial<CertifyOptions> = {}) =>
-  certify({
-    bytes,
-    format: 'mlpackage',
-    fileName: 'PacerIDClassifier.mlpackage.zip',
-    images: images[name],
-    imageSize: size,
-    labels,
-    makers: null,
-    imagesFrom: { split: 'test', dataset: 'Sample', hash: 'abc' },
-    thresholds: { maxDifference: 1e-5, maxFlips: 0 },
-    ...change,
-  });
+const certified = (name: (typeof networks)[number], bytes: Uint8Array, change: Partial<CertifyOptions> = {}) =>
+  certifiedOn(images[name], bytes, change);
 
-const folder = 'PacerIDClassifier.mlpackage/Data/com.apple.CoreML';
-/** The package with one of its files changed. */
-async function edited(bytes: Uint8Array, path: string, change: (content: Uint8Array) => Uint8Array) {
-  const zip = await JSZip.loadAsync(bytes);
-  zip.file(`${folder}/${path}`, change(await zip.file(`${folder}/${path}`)!.async('uint8array')));
-  return zip.generateAsync({ type: 'uint8array' });
-}
-const editedModel = (bytes: Uint8Array, change: (model: Model) => void) =>
-  edited(bytes, 'model.mlmodel', (content) => {
-    const model = fromBinary(ModelSchema, content);
-    change(model);
-    return toBinary(ModelSchema, model);
-  });
-function operationsOf(model: Model): Operation[] {
-  if (model.Type.case !== 'mlProgram') throw new Error('no program');
-  return Object.values(model.Type.value.functions['main']!.blockSpecializations)[0]!.operations;
-}
 const flipped = (bytes: Uint8Array, at: number, bit: number) => {
   const changed = bytes.slice();
   changed[at]! ^= bit;
   return changed;
 };
-/** Where the data of the largest blob begin, and how many bytes they are. */
-function largestBlob(weights: Uint8Array): { start: number; size: number } {
-  const view = new DataView(weights.buffer, weights.byteOffset, weights.byteLength);
-  let best = { start: 0, size: 0 };
-  for (let at = 64; at < weights.length;) {
-    const own = { start: Number(view.getBigUint64(at + 16, true)), size: Number(view.getBigUint64(at + 8, true)) };
-    if (own.size > best.size) best = own;
-    at = own.start + Math.ceil(own.size / 64) * 64;
-  }
-  return best;
-}
 
 describe.each(networks)('%s', (name) => {
   it('passes as it was exported, with figures and goldens', async () => {
@@ -183,71 +95,12 @@ describe.each(networks)('%s', (name) => {
     }
   });
 
-  it('fails without the division by 255, which it names', async () => {
-    const { mean, std } = architectures[name];
-    const scaled = (values: readonly number[]) => values.map((value) => value / 255) as [number, number, number];
-    const { certificate } = await certified(name, await written(name, { mean: scaled(mean), std: scaled(std) }));
-    expect(certificate.passed).toBe(false);
-    expect(certificate.failures.join('\n')).toMatch(/probabilities differ by more than 0\.00001/);
-    expect(certificate.failures.at(-1)).toMatch(/divided by 255/);
-  });
-
-  it('fails with red and blue exchanged, which it names', async () => {
-    const bytes = await editedModel(await written(name), (model) => {
-      const image = model.description!.input[0]!.type!.Type;
-      if (image.case === 'imageType') image.value.colorSpace = 30;
-    });
-    const { certificate } = await certified(name, bytes);
-    expect(certificate.passed).toBe(false);
-    expect(certificate.failures.at(-1)).toMatch(/red and blue are exchanged/);
-  });
-
-  it('fails without softmax: its numbers are no probabilities', async () => {
-    const bytes = await editedModel(await written(name), (model) => {
-      const softmax = operationsOf(model).find(({ type }) => type === 'softmax')!;
-      softmax.type = 'identity';
-      delete softmax.inputs['axis'];
-    });
-    const { certificate } = await certified(name, bytes);
-    expect(certificate.passed).toBe(false);
-    expect(certificate.failures[0]).toMatch(/On 4 of 4 images .* no probabilities: they add up to .* softmax/);
-  });
-
-  it('fails with batch norms folded by another epsilon', async () => {
-    const { graph } = inputFor(name);
-    const wrong = withBatchNormEps(graph, name === 'tiny' ? 1e-3 : 1e-5);
-    const { certificate } = await certified(name, await written(name, { graph: wrong }));
-    expect(certificate.passed).toBe(false);
-    expect(certificate.failures[0]).toMatch(
-      /^On \d of 4 images probabilities differ by more than 0\.00001, by .* on image \d \(“[^”]+”\) the file/,
-    );
-  });
-
   it('names no image by its file, which may be called after a patient', async () => {
     const { graph } = inputFor(name);
     const bytes = await written(name, { graph: withBatchNormEps(graph, 0.5) });
     const { certificate } = await certified(name, bytes, { thresholds: { maxDifference: 1e-9, maxFlips: 0 } });
     expect(certificate.passed).toBe(false);
     expect(JSON.stringify(certificate)).not.toMatch(/Test\/|\.png/);
-  });
-
-  it('fails with the labels in another order, which it names', async () => {
-    const { certificate } = await certified(name, await written(name, { labels: [...labels].reverse() }));
-    expect(certificate.passed).toBe(false);
-    expect(certificate.failures[0]).toBe(
-      'The file’s classes stand in another order: 4 of 4 are elsewhere; number 1 is “STJ - Früh” there and “MDT - Azure” in the model.',
-    );
-  });
-
-  it('fails with one byte of a weight changed', async () => {
-    const bytes = await edited(await written(name), 'weights/weight.bin', (weights) => {
-      const { start, size: bytesOfBlob } = largestBlob(weights);
-      // The exponent of a float32 number in the middle of the largest blob.
-      return flipped(weights, start + 4 * Math.floor(bytesOfBlob / 8) + 3, 0x40);
-    });
-    const { certificate } = await certified(name, bytes);
-    expect(certificate.passed).toBe(false);
-    expect(certificate.failures.join('\n')).toMatch(/probabilities differ|range of float32/);
   });
 });
 
@@ -279,7 +132,7 @@ describe('a file that can’t be read', () => {
     for (const [broken, why] of [
       [
         flipped(bytes, Math.floor(bytes.length / 2), 4),
-        `“${folder}/weights/weight.bin” is not what it was when it was packed.`,
+        `“${packageFolder}/weights/weight.bin” is not what it was when it was packed.`,
       ],
       [bytes.slice(0, -40), 'it does not end as one does.'],
       [new Uint8Array(), 'it does not end as one does.'],
