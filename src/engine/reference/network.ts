@@ -57,7 +57,7 @@ export function createNetwork(
   const differentiate = async (batch: TrainingBatch, part: number, scale: number) => {
     const x = await beginningOf(batch);
     const pass = await runner.forward(x, {
-      training: !headOnly,
+      training: true,
       record: true,
       uniform: (node) => random(options.seed, STREAMS.dropout, step, part * 4096 + nodeIndex.get(node)!).uniform,
     });

@@ -81,6 +81,6 @@ export function missingFor(command: string, testFiles: readonly string[]): strin
     return existsSync(file) ? [] : [file];
   }
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
-  const script = /^npm run ([\w:-]+)$/.exec(command)?.[1];
+  const script = /^npm run ([\w:-]+)( -- --[\w-]+ [A-Z]+)?$/.exec(command)?.[1];
   return script !== undefined && script in scripts ? [] : [`the command “${command}”`];
 }

@@ -187,10 +187,12 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'head only: the backbone in train mode',
-    file: 'src/engine/reference/network.ts',
-    text: 'training: !headOnly,',
-    replacement: 'training: true,',
-    test: 'tests/unit/engine/network.test.ts',
+    file: 'src/engine/compiled/plan/compile.ts',
+    text: "training: mode === 'train' && trainable === 'all',",
+    replacement: "training: mode === 'train',",
+    project: 'gpu',
+    test: 'tests/gpu/compiled/network.test.ts',
+    only: 'the head alone',
   },
   // A whole network in training.
   {
@@ -431,8 +433,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'WGSL, a dense block: what its norms have left in the table is never added',
     file: 'src/engine/compiled/plan/gradients.ts',
-    text: "draft.emit({ kind: 'normApply', node, dz: dx, x: part(of), coefficients, out: dx, accumulate: false });",
-    replacement: 'void coefficients;',
+    text: "draft.emit({ kind: 'normApply', node, dz: dx, x, coefficients, out: dx, accumulate: false });",
+    replacement: 'void [node, dx, x, coefficients];',
     project: 'gpu',
     test: gpuTraining,
     only: 'densenet121',
