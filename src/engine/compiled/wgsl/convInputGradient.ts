@@ -35,7 +35,7 @@ export function convInputGradientKernel(tiling: Tiling): Kernel<InputGradient> {
       const rows = inputRows(call);
       const groups = groupsOf(chosen, rows, out.channels);
       const product: Product = {
-        name: `convInputGradient${pointwise ? '1x1' : `-stride${call.stride}`}${x ? key(x.key) : ''}${epilogue?.partOfDx ? '-partOfDx' : ''}`,
+        name: `convInputGradient${pointwise ? '1x1' : `-stride${call.stride}`}${x ? key(x.key) : ''}`,
         storage: [
           ...slope.storage,
           parameters('weight'),
@@ -45,7 +45,7 @@ export function convInputGradientKernel(tiling: Tiling): Kernel<InputGradient> {
         integers: [
           ...GEOMETRY_INTEGERS,
           ...['images', ...slope.integers, 'weightFirst', ...result.integers, 'accumulate'],
-          ...(x ? [...x.integers, 'sumsStride'] : []),
+          ...(x ? [...x.integers, 'sumsStride', 'partOfDx'] : []),
         ],
         pointwise,
         skips: !pointwise && call.stride > 1,
@@ -67,15 +67,11 @@ fn endTable(n4 : i32) -> End {
 fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
   let raw = x_raw(row, n4);
   var value = sum * x_act_slope(fma(e.scale, raw, e.shift));
-  ${
-    // Nobody reads dz then: sums are of it as it is, not as memory would round it.
-    epilogue?.partOfDx
-      ? `var part = e.scale * value;
-  if (u.accumulate != 0) { part += ${result.at('row', 'n4')}; }
-  ${result.set('part', 'row', 'n4')}`
-      : `${result.rounded('value')}
-  ${result.set('value', 'row', 'n4')}`
-  }
+  // Where it is but a part of dx nobody reads dz: its sums are of it as it is, not as memory would round it.
+  if (u.partOfDx == 0) { ${result.rounded('value')} }
+  var given = select(value, e.scale * value, u.partOfDx != 0);
+  if (u.accumulate != 0) { given += ${result.at('row', 'n4')}; }
+  ${result.set('given', 'row', 'n4')}
   return Result(value, (raw - e.mean) * e.inverse);
 }`
     : `struct End { unused : i32 }
@@ -102,7 +98,7 @@ fn finish(row : i32, n4 : i32, sum : vec4<f32>, e : End) -> Result {
             ...geometryIntegers(call),
             ...[call.images, ...slope.values, weight.offset / 4],
             ...[...result.values, accumulate ? 1 : 0],
-            ...(x && epilogue ? [...x.values, epilogue.sums.matrix.channels / 4] : []),
+            ...(x && epilogue ? [...x.values, epilogue.sums.matrix.channels / 4, epilogue.partOfDx ? 1 : 0] : []),
           ],
           workgroups: groups,
         },

@@ -17,12 +17,10 @@ export const normBackward: Kernel<NormBackward> = {
     const ranges = rangesPiece({}, { gammaGradient, betaGradient });
     const entry = (row: keyof typeof NORM_ROWS): string => `norm[${NORM_ROWS[row]} * u.normStride + c4]`;
     const table = viewPiece('coefficients', coefficients);
-    const set = (row: number, value: string): string =>
-      table.set(`${of === 'added' ? `${table.at(`${row}`)} + ` : ''}${value}`, `${row}`);
     return [
-      compose(`normBackward-${ranges.key}${of === 'whole' ? '' : `-${of}`}`, {
+      compose(`normBackward-${ranges.key}`, {
         pieces: [matrixPiece('sums', sums.matrix), matrixPiece('norm', norm), table, ranges],
-        integers: { fours, width, tiles: sums.tiles },
+        integers: { fours, width, tiles: sums.tiles, rest: of === 'whole' ? 0 : 1, added: of === 'added' ? 1 : 0 },
         floats: { inverseRows: 1 / rows },
         workgroup: SUM_GROUP,
         declarations: `${sumCode({ dz: 'vec4<f32>', dzHat: 'vec4<f32>' }, addition('dz', 'dzHat'))}
@@ -55,9 +53,16 @@ fn partAt(tile : i32, c4 : i32) -> Part {
   ${ranges.at('gammaGradient', 'c4')} = gammaBefore + part.dzHat;
   ${ranges.at('betaGradient', 'c4')} = betaBefore + part.dz;
   let b = -a * inverse * part.dzHat * u.inverseRows;
-  ${table.set(of === 'whole' ? 'a' : 'vec4<f32>(1.0)', '0')}
-  ${set(1, 'b')}
-  ${set(2, '(-a * part.dz * u.inverseRows - b * mean)')}`,
+  let d = -a * part.dz * u.inverseRows - b * mean;
+  var othersB = vec4<f32>(0.0);
+  var othersD = vec4<f32>(0.0);
+  if (u.added != 0) {
+    othersB = ${table.at('1')};
+    othersD = ${table.at('2')};
+  }
+  ${table.set('select(a, vec4<f32>(1.0), u.rest != 0)', '0')}
+  ${table.set('othersB + b', '1')}
+  ${table.set('othersD + d', '2')}`,
         workgroups: Math.ceil(fours / width),
       }),
     ];
