@@ -17,6 +17,7 @@ import type { AugmentedBatch, LabelledBatch, TrainingBatch } from '../../src/eng
 import { nodeEngineEnvironment } from '../../src/platform/node/engineEnvironment.ts';
 import { cacheShortSide } from '../../src/dataset/geometry.ts';
 import { augmentationDraw, drawAugmentation } from '../../src/training/augmentation.ts';
+import { after, afterDispatches } from '../gpu/compiled/support/deviceCounters.ts';
 import { configOf } from '../verify/headless/trainer.ts';
 
 const { values: options } = parseArgs({ options: { batch: { type: 'string', default: '32' } } });
@@ -109,24 +110,6 @@ function counters(): { bytes: number; dispatches: number } {
   after(device.queue, 'writeBuffer', (_, _buffer, _offset, data, _from, size) => {
     counts.bytes += size ?? data.byteLength;
   });
-  after(device, 'createCommandEncoder', (encoder) =>
-    after(encoder, 'beginComputePass', (pass) => after(pass, 'dispatchWorkgroups', () => void counts.dispatches++)),
-  );
+  afterDispatches(device, () => void counts.dispatches++);
   return counts;
-}
-
-type Method = (...given: never[]) => unknown;
-
-function after<T extends object, K extends keyof T>(
-  object: T,
-  name: K,
-  then: T[K] extends (...given: infer A) => infer R ? (result: R, ...given: A) => void : never,
-): void {
-  const original = (object[name] as Method).bind(object) as (...given: unknown[]) => unknown;
-  const wrapped = (...given: unknown[]): unknown => {
-    const result = original(...given);
-    (then as (...all: unknown[]) => void)(result, ...given);
-    return result;
-  };
-  Object.defineProperty(object, name, { value: wrapped });
 }

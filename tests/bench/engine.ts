@@ -27,6 +27,7 @@ import type { Graph } from '../../src/graph/types.ts';
 import { parametersOf } from '../../src/graph/parameters.ts';
 import { countsOf } from '../../src/graph/counts.ts';
 import { nodeEngineEnvironment } from '../../src/platform/node/engineEnvironment.ts';
+import { countersOf } from '../gpu/compiled/support/deviceCounters.ts';
 import { openJaxJs, type JaxJsResult } from './engine/jaxJsProcess.ts';
 import { cropsOf, floatsOf } from './engine/batches.ts';
 import { median } from './engine/median.ts';
@@ -57,7 +58,7 @@ const OPTIMISER = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weigh
 
 const engine = await openEngine('webgpu', await nodeEngineEnvironment({ gpu: true }));
 const { device } = tf.backend() as unknown as { device: GPUDevice };
-const counted = counters();
+const { now: counted } = countersOf(device);
 const kernels = wgslKernels(traitsOf(device, engine.adapter.software));
 const product = await openProduct(device, kernels);
 if (!options.json)
@@ -228,38 +229,4 @@ async function openStock(net: string, n: number, size: number) {
     if (line === null) throw new Error('Stock tfjs did not start.');
   }
   return { step: async () => Number(await stock.step()), close: () => stock.close() };
-}
-
-/** Counts what is asked of the device from now on. */
-function counters(): { dispatches: number; submits: number; objects: number } {
-  const counts = { dispatches: 0, submits: 0, objects: 0 };
-  for (const name of [
-    'createBuffer',
-    'createBindGroup',
-    'createShaderModule',
-    'createComputePipeline',
-    'createComputePipelineAsync',
-    'createTexture',
-    'createQuerySet',
-  ] as const) {
-    after(device, name, () => void counts.objects++);
-  }
-  after(device.queue, 'submit', () => void counts.submits++);
-  after(device, 'createCommandEncoder', (encoder) =>
-    after(encoder as object, 'beginComputePass', (pass) =>
-      after(pass as object, 'dispatchWorkgroups', () => void counts.dispatches++),
-    ),
-  );
-  return counts;
-}
-
-function after(object: object, name: string, then: (result: unknown) => void): void {
-  const original = ((object as Record<string, unknown>)[name] as (...given: unknown[]) => unknown).bind(object);
-  Object.defineProperty(object, name, {
-    value: (...given: unknown[]): unknown => {
-      const result = original(...given);
-      then(result);
-      return result;
-    },
-  });
 }

@@ -6,8 +6,8 @@
  * First the product of two 1024 × 1024 matrices, then shapes of DenseNet121 and ResNet50 at 224 px, batch 2. Ours read their input through
  * a norm and ReLU and make statistics or the sums of the norm's gradient beside it; tfjs's do neither. GFLOP/s count what the definition
  * needs. Then of every other kind of call the one of a training step (DenseNet121, batch 2; MobileNetV3-Small, batch 8) that moves most, and
- * the update: GB/s by the kernels' own models. `--alone` leaves tfjs out. On a software adapter the process's processor time stands beside the
- * time: other programs disturb it less. `compile_ms`: the first run of a kernel's first shape, with the making of its pipeline.
+ * the update: GB/s by the kernels' own models. `--alone` leaves tfjs out. On a software adapter the process's processor time stands beside that
+ * of products: other programs disturb it less. `compile_ms`: the first run of a kernel's first shape, with the making of its pipeline.
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { requestAdapter, describeAdapter } from '../../../src/engine/adapter.ts';
 import { compiledNetworks, traitsOf } from '../../../src/engine/compiled/engine.ts';
 import { compiledBytes } from '../../../src/engine/compiled/fit.ts';
@@ -14,6 +14,7 @@ import { nodeEngineEnvironment } from '../../../src/platform/node/engineEnvironm
 import { formulaWeights, signed } from '../../unit/support/formulaWeights.ts';
 import { graphsByHand } from '../../unit/support/graphsByHand.ts';
 import { openInNode } from '../../unit/support/openInNode.ts';
+import { countersOf } from './support/deviceCounters.ts';
 
 /**
  * Whole networks on the compiled engine beside the reference runtime on wasm. All in one file and on one device: shaders are compiled
@@ -241,7 +242,7 @@ describe('what is left behind', () => {
         submits: counts.now.submits - before.submits,
         dispatches: counts.now.dispatches - before.dispatches,
         bytes: compiled.memory().bytes,
-        // A slow step is followed by two in more submits.
+        // Cut by the middle of the three before, or the slower of two.
         most: Math.max(1, Math.ceil(Math.max(took, ...slow) / 100)),
       });
       slow = [took, slow[0]!];
@@ -310,42 +311,3 @@ it('a NaN in one image of one part changes no weight, no running statistic and n
   network.dispose();
   undisturbed.dispose();
 });
-
-/** Calls that make something on the device, submits, and dispatches, from now until `stop`. */
-function countersOf(of: GPUDevice) {
-  const now = { objects: 0, submits: 0, dispatches: 0 };
-  const makers = [
-    'createBuffer',
-    'createBindGroup',
-    'createBindGroupLayout',
-    'createPipelineLayout',
-    'createShaderModule',
-    'createComputePipeline',
-    'createComputePipelineAsync',
-    'createTexture',
-    'createQuerySet',
-  ] as const;
-  const spies = [
-    ...makers.map((name) => counting(of, name, () => now.objects++)),
-    counting(of.queue, 'submit', () => now.submits++),
-    counting(of, 'createCommandEncoder', (encoder) =>
-      counting(encoder as GPUCommandEncoder, 'beginComputePass', (pass) =>
-        counting(pass as GPUComputePassEncoder, 'dispatchWorkgroups', () => now.dispatches++),
-      ),
-    ),
-  ];
-  return { now, stop: () => spies.forEach((spy) => spy.mockRestore()) };
-}
-
-function counting<Name extends string>(
-  object: Record<Name, (...given: never[]) => unknown>,
-  name: Name,
-  count: (result: unknown) => void,
-) {
-  const original = (object[name] as (...given: unknown[]) => unknown).bind(object);
-  return vi.spyOn(object as Record<string, (...given: unknown[]) => unknown>, name).mockImplementation((...given) => {
-    const result = original(...given);
-    count(result);
-    return result;
-  });
-}

@@ -48,6 +48,7 @@ describe('docs/correctness.md', () => {
     expect(missingFor('npm test -- no-such-file', testFiles)).toHaveLength(1);
     expect(missingFor('npm run verify -- nothing', testFiles)).toHaveLength(1);
     expect(missingFor('npm run nothing', testFiles)).toHaveLength(1);
+    expect(missingFor('npm run judge -- --nothing FILE', testFiles)).toHaveLength(1);
   });
 
   it('lists every mutation as caught', () => {

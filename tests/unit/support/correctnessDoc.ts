@@ -81,6 +81,9 @@ export function missingFor(command: string, testFiles: readonly string[]): strin
     return existsSync(file) ? [] : [file];
   }
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
-  const script = /^npm run ([\w:-]+)( -- --[\w-]+ [A-Z]+)?$/.exec(command)?.[1];
-  return script !== undefined && script in scripts ? [] : [`the command “${command}”`];
+  const [, script, option] = /^npm run ([\w:-]+)(?: -- --(\w+) [A-Z]+)?$/.exec(command) ?? [];
+  const run = script === undefined ? undefined : scripts[script];
+  const [file] = /\S+\.mjs/.exec(run ?? '') ?? [];
+  const knows = option === undefined || (file !== undefined && readFileSync(file, 'utf8').includes(`${option}: {`));
+  return run !== undefined && knows ? [] : [`the command “${command}”`];
 }

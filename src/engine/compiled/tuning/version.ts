@@ -9,9 +9,7 @@ import { wgslKernels } from '../wgsl/kernels.ts';
 import { tilingBy } from './cuts.ts';
 import { isProduct } from './products.ts';
 
-/**
- * Every kind of product that there is: with windows and without, with and without a norm before and after it, in slices and whole, of a block.
- */
+/** Every kind of product that there is: with windows and without, with and without a norm before and after it, in slices and whole. */
 function sample(): Graph {
   const net = graphBuilder();
   let x = net.input('input', 3);
@@ -21,12 +19,6 @@ function sample(): Graph {
   x = net.conv2d('1.conv', x, 64, { kernel: 1, stride: 1 });
   x = net.conv2d('2.conv', x, 64, { kernel: 3, stride: 1 });
   x = net.batchNorm2d('2.norm', x);
-  x = net.conv2d('3.conv', x, 64, { kernel: 1, stride: 1 });
-  x = net.concat('block', [x, net.conv2d('4.conv', x, 64, { kernel: 1, stride: 1 })]);
-  x = net.conv2d('5.conv', net.activation('5.relu', net.batchNorm2d('5.norm', x), 'relu'), 64, {
-    kernel: 1,
-    stride: 1,
-  });
   const features = x;
   net.linear('head', net.flatten('flatten', net.globalAvgPool('pool', features)), 4);
   return net.finish({ architecture: 'sample of products', classes: 4, head: 'head', features });
