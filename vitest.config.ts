@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { build } from 'vite';
@@ -52,6 +53,8 @@ async function tensorflowAliases(): Promise<{ find: RegExp; replacement: string 
 }
 
 const resolve = { alias: await tensorflowAliases() };
+// Of a second by default: less than a busy computer may take to end what is under way.
+const expect = { poll: { timeout: 30_000 } };
 const server = { deps: { external: [/\.cache\/tensorflow-/] } };
 
 export default defineConfig({
@@ -65,11 +68,12 @@ export default defineConfig({
           environment: 'node',
           include: ['tests/unit/**/*.test.ts'],
           server,
+          // Vitest leaves one core free, of two the half.
+          maxWorkers: availableParallelism(),
           // Generous: a busy computer is no reason to fail.
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          // Of a second by default, which another process may take to be noticed.
-          expect: { poll: { timeout: 30_000 } },
+          expect,
         },
       },
       {
@@ -84,6 +88,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 240_000,
           hookTimeout: 120_000,
+          expect,
         },
       },
     ],

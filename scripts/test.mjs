@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * `npm test`: unit tests (Node), GPU tests (Node on a GPU or a software one), browser tests (Chromium). Ends with one line,
- * summed over all of them: `N passed, N failed, N skipped`.
+ * `npm test`: unit tests (Node), GPU tests (Node on a GPU or a software one), browser tests (Chromium). Ends with names: what was
+ * skipped, what failed, what passed only when it was tried again (with `CI` set alone); and one line, summed over all of them:
+ * `N passed, N failed, N skipped`.
  *
  *   npm test -- split            only test files whose path contains "split"
  *   npm test -- --only unit,gpu  only these suites
@@ -10,7 +11,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { ensureChromium } from './ensure-chromium.mjs';
 import { ensureVulkan } from './ensure-vulkan.mjs';
 
@@ -51,8 +52,9 @@ for (const suite of suites) {
   if (found.missing) {
     const verdict = options.complete ? 'failed' : 'skipped';
     total[verdict] += files.length;
-    lines.push(`${suite.name}: ${files.length} files ${verdict}: ${found.missing}`);
-    console.log(lines.at(-1));
+    const note = `${suite.name}: ${files.length} files ${verdict}: ${found.missing}`;
+    lines.push(options.complete ? failure(note) : note);
+    console.log(note);
     continue;
   }
   if (found.note) console.log(found.note);
@@ -63,7 +65,7 @@ for (const suite of suites) {
   lines.push(
     `${suite.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s` +
       (found.note ? ` (${found.note})` : ''),
-    ...counts.notes.map((note) => `  ${note}`),
+    ...counts.notes.map((note) => (/^[✗↻]/.test(note) ? note : `  ${note}`)),
   );
 }
 
@@ -84,7 +86,15 @@ function browser() {
 
 function vitest(project, env) {
   const report = freshReport(project);
-  const args = ['run', '--project', project, '--passWithNoTests', '--reporter=default', '--reporter=json'];
+  const args = [
+    'run',
+    '--project',
+    project,
+    '--passWithNoTests',
+    '--reporter=default',
+    '--reporter=json',
+    ...again('retry'),
+  ];
   const status = start('vitest', [...args, `--outputFile.json=${report}`, ...filters], env);
   if (!existsSync(report)) return crashed(`Vitest ended with status ${status} and left no report`);
   const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = read(report);
@@ -97,16 +107,27 @@ function vitest(project, env) {
     passed: numPassedTests,
     failed: failed === 0 && status !== 0 ? 1 : failed,
     skipped: numPendingTests + numTodoTests,
-    notes: testResults
-      .flatMap(({ assertionResults }) => assertionResults)
-      .filter((test) => ['pending', 'skipped', 'todo'].includes(test.status))
-      .map((test) => `skipped: ${test.fullName}`),
+    notes: [
+      ...testResults
+        .flatMap(({ assertionResults }) => assertionResults)
+        .filter((test) => ['pending', 'skipped', 'todo'].includes(test.status))
+        .map((test) => `skipped: ${test.fullName}`),
+      ...broken.map((file) => failure(file.name.slice(root.length + 1), file.message)),
+      ...testResults.flatMap(({ name, assertionResults }) =>
+        assertionResults
+          .filter((test) => test.failureMessages.length > 0)
+          .map((test) => {
+            const title = `${name.slice(root.length + 1)}: ${test.fullName}`;
+            return (test.status === 'failed' ? failure : flaky)(title, test.failureMessages.join('\n'));
+          }),
+      ),
+    ],
   };
 }
 
 function playwright(env) {
   const report = freshReport('browser');
-  const args = ['test', '--pass-with-no-tests', '--reporter=list,json', ...filters];
+  const args = ['test', '--pass-with-no-tests', '--reporter=list,json', ...again('retries'), ...filters];
   const status = start('playwright', args, { ...env, PLAYWRIGHT_JSON_OUTPUT_NAME: report });
   if (!existsSync(report)) return crashed(`Playwright ended with status ${status} and left no report`);
   const { stats, suites: roots, errors } = read(report);
@@ -119,12 +140,38 @@ function playwright(env) {
         return `skipped: ${spec.title} [${test.projectName}]${reason ? `: ${reason}` : ''}`;
       }),
   );
+  const failures = roots.flatMap(specsOf).flatMap((spec) =>
+    spec.tests
+      .filter((test) => ['unexpected', 'flaky'].includes(test.status))
+      .map((test) => {
+        const said = test.results.flatMap((result) => result.errors).map(({ message }) => message);
+        const title = `${spec.file}: ${spec.title} [${test.projectName}]`;
+        return (test.status === 'unexpected' ? failure : flaky)(title, said.join('\n'));
+      }),
+  );
   return {
     passed: stats.expected + stats.flaky,
     failed: failed === 0 && status !== 0 ? 1 : failed,
     skipped: stats.skipped,
-    notes: [...skipped, ...(stats.flaky ? [`${stats.flaky} passed only when tried again`] : [])],
+    notes: [...skipped, ...failures, ...errors.map(({ message }) => failure('Playwright', message))],
   };
+}
+
+/** A test that failed, for the end of the output: its name and the beginning of what it says, set in, without colours. */
+function failure(title, message = '', mark = '✗') {
+  const lines = stripVTControlCharacters(message).split('\n');
+  const said = lines.filter((line) => !/^\s*$|node_modules|at new Promise/.test(line)).slice(0, 12);
+  return [`${mark} ${title}`, ...said.map((line) => `    ${line.slice(0, 300)}`)].join('\n').trimEnd();
+}
+
+/** One that passed only when it was tried again: what it said the first time is a fault of the test, or of what it tests. */
+function flaky(title, message) {
+  return failure(`passed only when tried again: ${title}`, message, '↻');
+}
+
+/** On a machine of others, busy with what nobody knows, once more before a run of half an hour is lost; at a desk it fails at once. */
+function again(option) {
+  return process.env.CI ? [`--${option}=1`] : [];
 }
 
 function specsOf(suite) {
@@ -142,7 +189,7 @@ function start(tool, args, env) {
 }
 
 function crashed(note) {
-  return { passed: 0, failed: 1, skipped: 0, notes: [note] };
+  return { passed: 0, failed: 1, skipped: 0, notes: [failure(note)] };
 }
 
 function freshReport(name) {

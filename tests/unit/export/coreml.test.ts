@@ -6,30 +6,8 @@ import { exportGraph } from '../../../src/export/exportGraph.ts';
 import { encode, Float16RangeError } from '../../../src/export/floatBytes.ts';
 import { exportFormats, type ExportInput } from '../../../src/export/index.ts';
 import { readSafetensors } from '../../../src/weights/safetensors.ts';
+import { secondsOf } from '../support/processorSeconds.ts';
 import { counts, inputFor, operationsOf, unpack } from './coremlPackage.ts';
-
-/** Seconds of the processor, as others are at work on it, too: of all the work, and of its longest piece between turns of the event loop. */
-async function secondsOf(work: () => Promise<unknown>): Promise<{ total: number; longest: number; turns: number }> {
-  const now = () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1e6;
-  };
-  const began = now();
-  let [last, longest, turns, working] = [began, 0, 0, true];
-  const beat = () => {
-    const at = now();
-    longest = Math.max(longest, at - last);
-    last = at;
-    if (!working) return;
-    turns++;
-    setImmediate(beat);
-  };
-  setImmediate(beat);
-  await work();
-  working = false;
-  beat();
-  return { total: last - began, longest, turns };
-}
 
 describe('the weight file', () => {
   it('is blob storage, version 2, byte for byte', () => {

@@ -11,6 +11,7 @@ import { exportInput } from '../support/exportInput.ts';
 import { formulaImages, formulaWeights } from '../support/formulaWeights.ts';
 import { judged } from '../support/judged.ts';
 import { openInNode } from '../support/openInNode.ts';
+import { secondsOf } from '../support/processorSeconds.ts';
 import { openTfjs, predict } from '../support/tfjsModel.ts';
 import { logitsCases } from '../support/torchvisionLogits.ts';
 
@@ -210,11 +211,7 @@ describe('a TensorFlow.js model’s files', () => {
 
   it('are written in less than two seconds for DenseNet121', async () => {
     const input = inputFor('densenet121');
-    // Time of the processor: others are at work on this one, too.
-    const before = process.cpuUsage();
-    await write(input);
-    const { user, system } = process.cpuUsage(before);
-    expect((user + system) / 1e6).toBeLessThan(2);
+    expect((await secondsOf(() => write(input))).total).toBeLessThan(2);
   });
 
   it('keep what a label holds, whatever that is, and 200 of them', async () => {
