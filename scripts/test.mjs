@@ -65,7 +65,7 @@ for (const suite of suites) {
   lines.push(
     `${suite.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s` +
       (found.note ? ` (${found.note})` : ''),
-    ...counts.notes.map((note) => (/^[✗↻]/.test(note) ? note : `  ${note}`)),
+    ...counts.notes,
   );
 }
 
@@ -111,14 +111,14 @@ function vitest(project, env) {
       ...testResults
         .flatMap(({ assertionResults }) => assertionResults)
         .filter((test) => ['pending', 'skipped', 'todo'].includes(test.status))
-        .map((test) => `skipped: ${test.fullName}`),
+        .map((test) => `  skipped: ${test.fullName}`),
       ...broken.map((file) => failure(file.name.slice(root.length + 1), file.message)),
       ...testResults.flatMap(({ name, assertionResults }) =>
         assertionResults
           .filter((test) => test.failureMessages.length > 0)
           .map((test) => {
             const title = `${name.slice(root.length + 1)}: ${test.fullName}`;
-            return (test.status === 'failed' ? failure : flaky)(title, test.failureMessages.join('\n'));
+            return failure(title, test.failureMessages.join('\n'), test.status === 'passed');
           }),
       ),
     ],
@@ -137,7 +137,7 @@ function playwright(env) {
       .filter((test) => test.status === 'skipped')
       .map((test) => {
         const reason = test.annotations.find(({ type }) => type === 'skip' || type === 'fixme')?.description;
-        return `skipped: ${spec.title} [${test.projectName}]${reason ? `: ${reason}` : ''}`;
+        return `  skipped: ${spec.title} [${test.projectName}]${reason ? `: ${reason}` : ''}`;
       }),
   );
   const failures = roots.flatMap(specsOf).flatMap((spec) =>
@@ -146,7 +146,7 @@ function playwright(env) {
       .map((test) => {
         const said = test.results.flatMap((result) => result.errors).map(({ message }) => message);
         const title = `${spec.file}: ${spec.title} [${test.projectName}]`;
-        return (test.status === 'unexpected' ? failure : flaky)(title, said.join('\n'));
+        return failure(title, said.join('\n'), test.status === 'flaky');
       }),
   );
   return {
@@ -157,16 +157,15 @@ function playwright(env) {
   };
 }
 
-/** A test that failed, for the end of the output: its name and the beginning of what it says, set in, without colours. */
-function failure(title, message = '', mark = '✗') {
+/**
+ * A test that failed, for the end of the output: its name and, set in and without colours, the beginning of what it says. `passed`: when
+ * it was tried again; what it said before is a fault of the test, or of what it tests.
+ */
+function failure(title, message = '', passed = false) {
   const lines = stripVTControlCharacters(message).split('\n');
-  const said = lines.filter((line) => !/^\s*$|node_modules|at new Promise/.test(line)).slice(0, 12);
-  return [`${mark} ${title}`, ...said.map((line) => `    ${line.slice(0, 300)}`)].join('\n').trimEnd();
-}
-
-/** One that passed only when it was tried again: what it said the first time is a fault of the test, or of what it tests. */
-function flaky(title, message) {
-  return failure(`passed only when tried again: ${title}`, message, '↻');
+  const said = lines.filter((line) => !/^\s*($|at (.*node_modules|new Promise))/.test(line)).slice(0, 12);
+  const head = passed ? `↻ passed only when tried again: ${title}` : `✗ ${title}`;
+  return [head, ...said.map((line) => `    ${line.slice(0, 300)}`)].join('\n');
 }
 
 /** On a machine of others, busy with what nobody knows, once more before a run of half an hour is lost; at a desk it fails at once. */

@@ -145,11 +145,11 @@ test('what is being written can be called off from the first moment on, and only
 
   const nothing = 'Cancelled: nothing was written.';
   // A tenth of a second, and room for a busy machine.
-  expect(await pressThen(page, 'Download PacerIDClassifier.mlpackage', 'Cancel', nothing)).toBeLessThan(500);
+  expect(await pressThen(page, 'Download PacerIDClassifier.mlpackage', 'Cancel', nothing)).toBeLessThan(250);
   await expect(page.getByRole('status')).toContainText(nothing);
   await page.getByRole('radio', { name: 'Bundle', exact: true }).check();
   const none = 'Cancelled: no bundle was written.';
-  expect(await pressThen(page, 'Download PacerIDClassifier-bundle.zip', 'Cancel', none)).toBeLessThan(500);
+  expect(await pressThen(page, 'Download PacerIDClassifier-bundle.zip', 'Cancel', none)).toBeLessThan(250);
   await expect(page.getByRole('button', { name: 'Cancel', exact: true })).toHaveCount(0);
   await expect(page.getByTestId('certificate')).toHaveCount(0);
 
@@ -161,7 +161,7 @@ test('what is being written can be called off from the first moment on, and only
 
   await goTo(page, 'Versions');
   await expect(page.getByLabel('Number')).toHaveValue('v1.0.0');
-  expect(await pressThen(page, 'Save v1.0.0', 'Don’t save', 'Cancelled: v1.0.0 is not saved.')).toBeLessThan(500);
+  expect(await pressThen(page, 'Save v1.0.0', 'Don’t save', 'Cancelled: v1.0.0 is not saved.')).toBeLessThan(250);
   await expect(page.getByRole('status')).toContainText('Cancelled: v1.0.0 is not saved.');
   await expect(page.locator('tr[data-version]')).toHaveCount(0);
   await expect(page.locator('[data-problem]')).toHaveCount(0);
